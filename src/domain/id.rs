@@ -1,0 +1,115 @@
+//! Identifiers: each a UUID with a type of its own, so that an offer's id cannot
+//! be handed where a posting's is wanted.
+//!
+//! All are UUIDv7 (time-ordered, so inserts append in both engines) except
+//! [`WorkerId`] and [`Pseudonym`], which are random: the id of a person must not
+//! tell when they were registered.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use uuid::Uuid;
+
+/// Makes identifiers from the time and randomness it is given, so that one seed
+/// replays everything.
+pub trait IdSource {
+    /// 74 bits of randomness for the next id, in the low bits.
+    fn random(&mut self) -> u128;
+}
+
+/// The UUIDv7 of RFC 9562 §5.7 for this millisecond and this randomness.
+pub fn v7(unix_ms: i64, random: u128) -> Uuid {
+    let bytes = random.to_be_bytes();
+    let mut tail = [0u8; 10];
+    tail.copy_from_slice(&bytes[6..]);
+    uuid::Builder::from_unix_timestamp_millis(u64::try_from(unix_ms).unwrap_or(0), &tail).into_uuid()
+}
+
+/// The random UUIDv4 of RFC 9562 §5.4 from this randomness.
+pub fn v4(random: u128) -> Uuid {
+    uuid::Builder::from_random_bytes(random.to_be_bytes()).into_uuid()
+}
+
+// A macro, since a generic `Id<T>` would show its marker type in every error and
+// could not have a doc line of its own for each kind.
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Wraps a UUID that was made for this kind of thing.
+            pub fn new(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// Reads the hyphenated lower- or upper-case form only.
+            pub fn parse(text: &str) -> Option<Self> {
+                (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten().map(Self)
+            }
+
+            /// The number behind it.
+            pub fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A posting of a platform.
+    PostingId;
+    /// An offer of one posting to one worker.
+    OfferId;
+    /// A hire: one person taken on by one platform.
+    HireId;
+    /// A person, found by blind index whoever registered them. Never leaves
+    /// towards a platform: see [`Pseudonym`].
+    WorkerId;
+    /// A worker as one platform knows them.
+    Pseudonym;
+    /// An event of the list that platforms read.
+    EventId;
+    /// A webhook endpoint.
+    EndpointId;
+    /// A pushed batch.
+    BatchId;
+    /// A client: platform, office or admin.
+    ClientId;
+    /// Something that needs a person.
+    AlertId;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_v7_id_sorts_by_its_millisecond() {
+        let (a, b) = (v7(1_600_000_000_000, u128::MAX), v7(1_600_000_000_001, 0));
+        assert!(a < b);
+        assert_eq!(a.get_version_num(), 7);
+        assert_eq!(v4(7).get_version_num(), 4);
+    }
+
+    #[test]
+    fn only_the_hyphenated_form_is_an_id() {
+        let id = PostingId::new(v7(1, 2));
+        assert_eq!(PostingId::parse(&id.to_string()), Some(id));
+        assert_eq!(PostingId::parse(&id.uuid().simple().to_string()), None);
+        assert_eq!(PostingId::parse("../../etc/passwd"), None);
+    }
+}
