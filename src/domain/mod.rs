@@ -2,9 +2,17 @@
 //! time, seeds and tables come in as arguments or are compiled in.
 
 pub mod category;
+pub mod client;
+pub mod eligibility;
+pub mod hire;
 pub mod id;
 pub mod normalize;
+pub mod offer;
 pub mod pay;
+pub mod person;
 pub mod posting;
+pub mod ranking;
 pub mod region;
 pub mod skill;
+pub mod time;
+pub mod worker;

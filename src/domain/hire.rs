@@ -1,0 +1,336 @@
+//! A hire: what platforms report of it, what follows from the reports on a given
+//! day, and the tags that are frozen when it is made.
+
+use super::pay::Money;
+use super::region::{Region, focus_sets};
+use super::time::months_before;
+use super::worker::Tier;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+/// What a platform reports (Indeed's disposition names, and ours for the life
+/// of a hire).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum HireStatus {
+    Hired,
+    Onboarded,
+    /// Worked in this month.
+    Active,
+    NotSelected,
+    Withdrawn,
+    Ended,
+    UnableToMap,
+}
+
+impl HireStatus {
+    pub const ALL: [HireStatus; 7] = [
+        HireStatus::Hired,
+        HireStatus::Onboarded,
+        HireStatus::Active,
+        HireStatus::NotSelected,
+        HireStatus::Withdrawn,
+        HireStatus::Ended,
+        HireStatus::UnableToMap,
+    ];
+
+    pub fn code(self) -> &'static str {
+        match self {
+            HireStatus::Hired => "HIRED",
+            HireStatus::Onboarded => "ONBOARDED",
+            HireStatus::Active => "ACTIVE",
+            HireStatus::NotSelected => "NOT_SELECTED",
+            HireStatus::Withdrawn => "WITHDRAWN",
+            HireStatus::Ended => "ENDED",
+            HireStatus::UnableToMap => "UNABLE_TO_MAP",
+        }
+    }
+
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.code() == code)
+    }
+
+    /// Makes a hire where there is none.
+    pub fn begins(self) -> bool {
+        matches!(self, HireStatus::Hired | HireStatus::Onboarded | HireStatus::Active)
+    }
+}
+
+/// Why a hire ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    LaidOff,
+    Quit,
+    EmployerStopped,
+    ContractEnd,
+    Other,
+}
+
+impl EndReason {
+    pub const ALL: [EndReason; 5] = [EndReason::LaidOff, EndReason::Quit, EndReason::EmployerStopped, EndReason::ContractEnd, EndReason::Other];
+
+    pub fn code(self) -> &'static str {
+        match self {
+            EndReason::LaidOff => "laid_off",
+            EndReason::Quit => "quit",
+            EndReason::EmployerStopped => "employer_stopped",
+            EndReason::ContractEnd => "contract_end",
+            EndReason::Other => "other",
+        }
+    }
+
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.code() == code)
+    }
+
+    /// The worker lost the job without wishing to.
+    pub fn displaces(self) -> bool {
+        matches!(self, EndReason::LaidOff | EndReason::EmployerStopped)
+    }
+}
+
+/// Where a hire stands between home and work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flow {
+    InCounty,
+    InPlace,
+    InProvince,
+    OutOfProvince,
+}
+
+impl Flow {
+    pub const ALL: [Flow; 4] = [Flow::InCounty, Flow::InPlace, Flow::InProvince, Flow::OutOfProvince];
+
+    pub fn code(self) -> &'static str {
+        match self {
+            Flow::InCounty => "in_county",
+            Flow::InPlace => "in_place",
+            Flow::InProvince => "in_province",
+            Flow::OutOfProvince => "out_of_province",
+        }
+    }
+
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|f| f.code() == code)
+    }
+
+    /// The flow of a hire. `reported` is the work region the platform named;
+    /// an in-place hire without one, or with the home, stays at home. The flag
+    /// says that the work region is the worker's own province, coarser than a
+    /// county, so `in_province` is the cautious reading.
+    pub fn of(home: Region, in_place: bool, reported: Option<Region>, posting: Option<Region>) -> (Flow, Option<Region>, bool) {
+        let work = match (in_place, reported) {
+            (true, None) => return (Flow::InPlace, Some(home), false),
+            (true, Some(r)) if r == home => return (Flow::InPlace, Some(home), false),
+            (_, Some(r)) => Some(r),
+            (false, None) => posting,
+        };
+        let flow = match work {
+            Some(w) if w == home => (Flow::InCounty, false),
+            Some(w) if w.province().is_some() && w.province() == home.province() => (Flow::InProvince, !w.is_leaf()),
+            _ => (Flow::OutOfProvince, false),
+        };
+        (flow.0, work, flow.1)
+    }
+}
+
+/// What is frozen when a hire is made. A later change of the registry never
+/// rewrites it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tags {
+    pub registered_poor: bool,
+    pub tier_at_hire: Tier,
+    /// Names of the focus sets that hold the home.
+    pub focus: Vec<String>,
+    pub home_region: Region,
+    pub work_region: Option<Region>,
+    pub flow: Flow,
+    pub relocated: bool,
+    /// How often the worker's registration had changed.
+    pub registry_version: i64,
+    /// Date of the table of divisions.
+    pub region_revision: String,
+    /// Version of the rules that computed this.
+    pub rule_version: String,
+}
+
+/// Version of the rules in this module that compute tags.
+pub const TAG_RULES: &str = "tags-1";
+
+/// Names of the configured sets that hold this home.
+pub fn focus_of(home: Region) -> Vec<String> {
+    focus_sets().iter().filter(|s| s.contains(home)).map(|s| s.name.to_string()).collect()
+}
+
+/// One dated fact about a hire, as reports fold it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// Reported as hired, not yet started.
+    Hired(Date),
+    /// Started: ONBOARDED, the first ACTIVE, or a roster's `since`.
+    Started(Date),
+    /// Worked in the month that begins on this day; `Date` is when the sign counts.
+    Active { month: Date, counts_on: Date },
+    /// Seen on a roster.
+    Listed(Date),
+    /// Confirmed by the worker or an office.
+    Confirmed(Date),
+    /// ENDED or WITHDRAWN.
+    Over(Date),
+}
+
+/// All facts of one hire.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    pub facts: Vec<Fact>,
+}
+
+/// What a hire is on a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Not begun by this day.
+    Unknown,
+    /// HIRED, not started, not over, not stale.
+    AwaitingStart,
+    Working,
+    /// Started, not over, but without a sign of life for too long.
+    Lapsed,
+    Over,
+}
+
+impl Life {
+    /// The first day of work, where there is one.
+    pub fn started_on(&self) -> Option<Date> {
+        self.facts.iter().filter_map(|f| if let Fact::Started(d) = f { Some(*d) } else { None }).min()
+    }
+
+    /// The day it was over, where it is.
+    pub fn ended_on(&self) -> Option<Date> {
+        self.facts.iter().filter_map(|f| if let Fact::Over(d) = f { Some(*d) } else { None }).min()
+    }
+
+    /// What the hire is on `day`; a sign of life holds for `stale_months`
+    /// calendar months, clipped to the month's end.
+    pub fn standing(&self, day: Date, stale_months: u32) -> Standing {
+        let fresh_from = months_before(day, stale_months);
+        if self.ended_on().is_some_and(|d| d <= day) {
+            return Standing::Over;
+        }
+        if self.started_on().is_some_and(|d| d <= day) {
+            let sign = self.facts.iter().filter_map(|f| f.sign_of_life()).filter(|d| *d <= day).max();
+            return if sign.is_some_and(|d| d >= fresh_from) { Standing::Working } else { Standing::Lapsed };
+        }
+        let hired = self.facts.iter().filter_map(|f| if let Fact::Hired(d) = f { Some(*d) } else { None }).filter(|d| *d <= day).max();
+        match hired {
+            Some(d) if d >= fresh_from => Standing::AwaitingStart,
+            Some(_) => Standing::Lapsed,
+            None => Standing::Unknown,
+        }
+    }
+
+    /// Confirmed by a person, or by a second distinct month of ACTIVE, by `day`.
+    pub fn confirmed(&self, day: Date) -> bool {
+        let mut months: Vec<(Date, Date)> = Vec::new();
+        for fact in &self.facts {
+            match fact {
+                Fact::Confirmed(d) if *d <= day => return true,
+                Fact::Active { month, counts_on } if *counts_on <= day && !months.iter().any(|(m, _)| m == month) => months.push((*month, *counts_on)),
+                _ => {}
+            }
+        }
+        months.len() >= 2
+    }
+
+    /// The distinct months worked by `day`, in order.
+    pub fn months_worked(&self, day: Date) -> Vec<Date> {
+        let mut months: Vec<Date> = self
+            .facts
+            .iter()
+            .filter_map(|f| if let Fact::Active { month, counts_on } = f { (*counts_on <= day).then_some(*month) } else { None })
+            .collect();
+        months.sort();
+        months.dedup();
+        months
+    }
+}
+
+impl Fact {
+    fn sign_of_life(self) -> Option<Date> {
+        match self {
+            Fact::Started(d) | Fact::Listed(d) | Fact::Confirmed(d) => Some(d),
+            Fact::Active { counts_on, .. } => Some(counts_on),
+            Fact::Hired(_) | Fact::Over(_) => None,
+        }
+    }
+}
+
+/// What one report of a platform says, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusReport {
+    pub status: HireStatus,
+    /// The platform's own word.
+    pub raw_status: Option<String>,
+    pub at: super::time::Moment,
+    /// First day of the month an ACTIVE speaks of.
+    pub month: Option<Date>,
+    pub monthly_wage: Option<Money>,
+    pub work_region: Option<Region>,
+    pub reason: Option<EndReason>,
+}
+
+impl StatusReport {
+    /// The month an ACTIVE counts for: the one named, else that of `at`.
+    pub fn month_of_work(&self) -> Date {
+        self.month.unwrap_or_else(|| self.at.day().first_of_month())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    fn region(code: &str) -> Region {
+        Region::parse(code).unwrap()
+    }
+
+    #[test]
+    fn flow_is_told_from_home_and_the_place_of_work() {
+        let home = region("522624");
+        let check = |in_place, reported: Option<&str>, posting: Option<&str>| Flow::of(home, in_place, reported.map(region), posting.map(region));
+        assert_eq!(check(false, Some("330212"), None).0, Flow::OutOfProvince);
+        assert_eq!(check(false, Some("520102"), None), (Flow::InProvince, Some(region("520102")), false));
+        assert_eq!(check(false, Some("520000"), None), (Flow::InProvince, Some(region("520000")), true));
+        assert_eq!(check(false, None, Some("522624")).0, Flow::InCounty);
+        assert_eq!(check(true, None, Some("110105")).0, Flow::InPlace);
+        assert_eq!(check(true, Some("110105"), None).0, Flow::OutOfProvince);
+    }
+
+    #[test]
+    fn a_hire_without_a_sign_of_life_for_three_months_has_lapsed() {
+        let life = Life { facts: vec![Fact::Started(date(2020, 2, 29))] };
+        assert_eq!(life.standing(date(2020, 2, 28), 3), Standing::Unknown);
+        assert_eq!(life.standing(date(2020, 5, 31), 3), Standing::Working);
+        assert_eq!(life.standing(date(2020, 6, 1), 3), Standing::Lapsed);
+    }
+
+    #[test]
+    fn two_distinct_months_confirm_and_one_does_not() {
+        let active = |m, d| Fact::Active { month: date(2020, m, 1), counts_on: date(2020, m, d) };
+        let mut life = Life { facts: vec![active(6, 30), active(6, 30)] };
+        assert!(!life.confirmed(date(2020, 12, 31)));
+        life.facts.push(active(7, 31));
+        assert!(!life.confirmed(date(2020, 7, 30)));
+        assert!(life.confirmed(date(2020, 7, 31)));
+    }
+
+    #[test]
+    fn an_end_closes_the_hire_on_its_day() {
+        let life = Life { facts: vec![Fact::Hired(date(2020, 6, 1)), Fact::Started(date(2020, 6, 5)), Fact::Over(date(2020, 7, 1))] };
+        assert_eq!(life.standing(date(2020, 6, 4), 3), Standing::AwaitingStart);
+        assert_eq!(life.standing(date(2020, 6, 30), 3), Standing::Working);
+        assert_eq!(life.standing(date(2020, 7, 1), 3), Standing::Over);
+    }
+}
