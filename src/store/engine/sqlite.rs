@@ -1,0 +1,165 @@
+//! SQLite, bundled: WAL, `synchronous=FULL`. Other processes may write beside
+//! this one, so each write begins IMMEDIATE and waits for the lock.
+
+use super::{Connection, Engine, Row, Sql, StoreError, Val, expand};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{ErrorCode, OpenFlags};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const FRAGMENTS: &[(&str, &str)] = &[
+    ("{blob}", "BLOB"),
+    ("{serial}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
+    ("{for_update}", ""),
+    ("{skip_locked}", ""),
+];
+
+/// The file behind `sqlite://PATH`.
+pub struct Sqlite {
+    path: PathBuf,
+}
+
+impl Sqlite {
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Engine for Sqlite {
+    fn connect(&self) -> Result<Box<dyn Connection>, StoreError> {
+        if let Some(folder) = self.path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|e| StoreError::Unavailable(format!("{}: {e}", folder.display())))?;
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(unavailable)?;
+        conn.busy_timeout(Duration::from_secs(10)).map_err(unavailable)?;
+        conn.execute_batch(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;
+             PRAGMA cache_size=-65536; PRAGMA mmap_size=268435456; PRAGMA secure_delete=ON;",
+        )
+        .map_err(unavailable)?;
+        conn.set_prepared_statement_cache_capacity(256);
+        Ok(Box::new(SqliteConnection { conn, texts: HashMap::new() }))
+    }
+
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+}
+
+struct SqliteConnection {
+    conn: rusqlite::Connection,
+    /// Each text rewritten once, by its address: `$1` is a named parameter to
+    /// SQLite, `?1` a numbered one.
+    texts: HashMap<(usize, usize), String>,
+}
+
+impl SqliteConnection {
+    fn text(&mut self, sql: &'static str) -> &str {
+        self.texts.entry((sql.as_ptr() as usize, sql.len())).or_insert_with(|| expand(sql, FRAGMENTS).replace('$', "?"))
+    }
+}
+
+impl rusqlite::ToSql for Val {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Val::Null => ValueRef::Null,
+            Val::Int(v) => ValueRef::Integer(*v),
+            Val::Real(v) => ValueRef::Real(*v),
+            Val::Text(v) => ValueRef::Text(v.as_bytes()),
+            Val::Blob(v) => ValueRef::Blob(v),
+        }))
+    }
+}
+
+impl Sql for SqliteConnection {
+    fn exec(&mut self, sql: &'static str, params: &[Val]) -> Result<u64, StoreError> {
+        let text = self.text(sql).to_owned();
+        let mut statement = self.conn.prepare_cached(&text).map_err(failed)?;
+        statement.execute(rusqlite::params_from_iter(params)).map(|n| n as u64).map_err(failed)
+    }
+
+    fn query(&mut self, sql: &'static str, params: &[Val]) -> Result<Vec<Row>, StoreError> {
+        let text = self.text(sql).to_owned();
+        let mut statement = self.conn.prepare_cached(&text).map_err(failed)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(rusqlite::params_from_iter(params)).map_err(failed)?;
+        let mut out = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let mut values = Vec::with_capacity(columns);
+            for column in 0..columns {
+                values.push(match row.get_ref(column).map_err(failed)? {
+                    ValueRef::Null => Val::Null,
+                    ValueRef::Integer(v) => Val::Int(v),
+                    ValueRef::Real(v) => Val::Real(v),
+                    ValueRef::Text(v) => Val::Text(String::from_utf8_lossy(v).into_owned()),
+                    ValueRef::Blob(v) => Val::Blob(v.to_vec()),
+                });
+            }
+            out.push(Row(values));
+        }
+        Ok(out)
+    }
+
+    fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        self.conn.execute_batch(&expand(sql, FRAGMENTS)).map_err(failed)
+    }
+}
+
+impl Connection for SqliteConnection {
+    fn begin(&mut self) -> Result<(), StoreError> {
+        self.conn.execute_batch("BEGIN IMMEDIATE").map_err(failed)
+    }
+
+    fn begin_read(&mut self) -> Result<(), StoreError> {
+        self.conn.execute_batch("BEGIN DEFERRED").map_err(failed)
+    }
+
+    fn lock_log(&mut self) -> Result<(), StoreError> {
+        Ok(()) // BEGIN IMMEDIATE already excludes every other writer.
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        self.conn.execute_batch("COMMIT").map_err(|e| match failed(e) {
+            StoreError::Busy => StoreError::Busy,
+            StoreError::Stopped => StoreError::Stopped,
+            other => StoreError::Unknown(other.to_string()),
+        })
+    }
+
+    fn rollback(&mut self) {
+        // Fails only where SQLite has already rolled back by itself.
+        let _ = self.conn.execute_batch("ROLLBACK");
+    }
+
+    fn alive(&self) -> bool {
+        true
+    }
+}
+
+fn unavailable(e: rusqlite::Error) -> StoreError {
+    StoreError::Unavailable(e.to_string())
+}
+
+fn failed(e: rusqlite::Error) -> StoreError {
+    let Some(code) = e.sqlite_error() else {
+        return StoreError::Statement(e.to_string());
+    };
+    // SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC: what was written may be lost
+    // although later calls succeed.
+    if matches!(code.extended_code, 1034 | 1290) {
+        return StoreError::Stopped;
+    }
+    match code.code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy,
+        ErrorCode::ConstraintViolation => StoreError::Constraint(e.to_string()),
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Corrupt(e.to_string()),
+        ErrorCode::SystemIoFailure | ErrorCode::DiskFull | ErrorCode::CannotOpen | ErrorCode::ReadOnly => unavailable(e),
+        _ => StoreError::Statement(e.to_string()),
+    }
+}

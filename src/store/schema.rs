@@ -1,0 +1,130 @@
+//! The tables, as a list of migrations that only grows. Times are milliseconds
+//! since 1970 in UTC, dates are days since 1970-01-01, flags 0 or 1, regions
+//! their code as a number, ids the 16 bytes of a UUID.
+
+use super::engine::{Connection, StoreError, params};
+
+/// Applied in order, each once, each in a transaction of its own.
+const MIGRATIONS: &[&str] = &[FOUNDATION];
+
+const FOUNDATION: &str = "
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE counters (name TEXT PRIMARY KEY, value BIGINT NOT NULL);
+INSERT INTO counters (name, value) VALUES ('worker_handle', 0);
+
+CREATE TABLE clients (
+  id {blob} PRIMARY KEY, role TEXT NOT NULL, name TEXT NOT NULL, region BIGINT NOT NULL, adapter TEXT NOT NULL,
+  secret_mac {blob} NOT NULL, created_at BIGINT NOT NULL, revoked_at BIGINT);
+
+CREATE TABLE postings (
+  id {blob} PRIMARY KEY, platform TEXT NOT NULL, source_id TEXT NOT NULL,
+  content TEXT NOT NULL, content_hash {blob} NOT NULL, group_key {blob} NOT NULL,
+  declared TEXT NOT NULL, status TEXT NOT NULL, closes_at BIGINT NOT NULL,
+  total_declared BIGINT NOT NULL, openings BIGINT NOT NULL, taken BIGINT NOT NULL DEFAULT 0,
+  revision BIGINT NOT NULL DEFAULT 1, sequence BIGINT NOT NULL DEFAULT 0, queue BIGINT NOT NULL DEFAULT 0,
+  wave BIGINT NOT NULL DEFAULT 0, short BIGINT NOT NULL DEFAULT 1,
+  created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL,
+  UNIQUE (platform, source_id), CHECK (taken >= 0 AND taken <= openings));
+CREATE INDEX postings_by_status ON postings (status, closes_at);
+CREATE TABLE waves (
+  posting {blob} NOT NULL, wave BIGINT NOT NULL, at BIGINT NOT NULL, wanted BIGINT NOT NULL, offered BIGINT NOT NULL,
+  PRIMARY KEY (posting, wave));
+
+CREATE TABLE workers (
+  id {blob} PRIMARY KEY, handle BIGINT NOT NULL UNIQUE, blind {blob} UNIQUE, blind_next {blob} UNIQUE,
+  id_sealed {blob}, name_sealed {blob}, phone_sealed {blob},
+  home BIGINT NOT NULL, birth BIGINT NOT NULL, tier TEXT NOT NULL, relocated BIGINT NOT NULL DEFAULT 0,
+  categories BIGINT NOT NULL DEFAULT 0, destinations TEXT NOT NULL DEFAULT '', in_place_only BIGINT NOT NULL DEFAULT 0,
+  min_monthly_pay BIGINT NOT NULL DEFAULT 0, require_stated_pay BIGINT NOT NULL DEFAULT 0, skills BIGINT NOT NULL DEFAULT 0,
+  seeking_since BIGINT NOT NULL, looking BIGINT NOT NULL DEFAULT 1, paused BIGINT NOT NULL DEFAULT 0,
+  consent_on BIGINT, cooling_until BIGINT NOT NULL DEFAULT 0, displaced_until BIGINT NOT NULL DEFAULT 0,
+  version BIGINT NOT NULL DEFAULT 1, registered_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, erased_at BIGINT);
+CREATE INDEX workers_by_home ON workers (home);
+CREATE TABLE tiers (
+  worker {blob} NOT NULL, since BIGINT NOT NULL, recorded_at BIGINT NOT NULL, tier TEXT NOT NULL,
+  PRIMARY KEY (worker, since, recorded_at));
+CREATE TABLE homes (
+  worker {blob} NOT NULL, since BIGINT NOT NULL, recorded_at BIGINT NOT NULL, region BIGINT NOT NULL,
+  PRIMARY KEY (worker, since, recorded_at));
+CREATE TABLE pseudonyms (
+  platform TEXT NOT NULL, worker {blob} NOT NULL, pseudonym {blob} NOT NULL UNIQUE, PRIMARY KEY (platform, worker));
+CREATE TABLE links (
+  hash {blob} PRIMARY KEY, worker {blob} NOT NULL, created_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, revoked_at BIGINT);
+CREATE INDEX links_by_worker ON links (worker);
+
+CREATE TABLE offers (
+  id {blob} PRIMARY KEY, posting {blob} NOT NULL, worker {blob} NOT NULL, platform TEXT NOT NULL,
+  state TEXT NOT NULL, wave BIGINT NOT NULL, reasons TEXT NOT NULL, group_key {blob} NOT NULL,
+  offered_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, seen_at BIGINT, answered_at BIGINT, updated_at BIGINT NOT NULL,
+  waiting BIGINT, promoted BIGINT NOT NULL DEFAULT 0, share_contact BIGINT NOT NULL DEFAULT 0,
+  reason TEXT, answered_by TEXT, method TEXT,
+  UNIQUE (posting, worker), UNIQUE (worker, group_key));
+CREATE INDEX offers_by_posting ON offers (posting, state);
+CREATE INDEX offers_unanswered ON offers (expires_at) WHERE state IN ('offered', 'seen');
+
+CREATE TABLE hires (
+  id {blob} PRIMARY KEY, platform TEXT NOT NULL, posting {blob} NOT NULL, worker {blob} NOT NULL, offer {blob},
+  source TEXT NOT NULL, status TEXT NOT NULL, hired_at BIGINT NOT NULL, started_on BIGINT, ended_on BIGINT, end_reason TEXT,
+  home BIGINT NOT NULL, work BIGINT, work_coarse BIGINT NOT NULL, flow TEXT NOT NULL, category TEXT NOT NULL,
+  tags TEXT NOT NULL, platform_worker_id TEXT, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL);
+CREATE INDEX hires_by_worker ON hires (worker);
+CREATE INDEX hires_by_pair ON hires (platform, posting, worker);
+CREATE TABLE hire_facts (
+  seq {serial}, hire {blob}, platform TEXT NOT NULL, posting {blob} NOT NULL, worker {blob} NOT NULL,
+  kind TEXT NOT NULL, at BIGINT NOT NULL, month BIGINT NOT NULL DEFAULT 0, raw_status TEXT, wage BIGINT, work BIGINT,
+  reason TEXT, method TEXT, by_whom TEXT, received_at BIGINT NOT NULL,
+  UNIQUE (platform, posting, worker, kind, at, month));
+CREATE INDEX hire_facts_by_hire ON hire_facts (hire);
+
+CREATE TABLE changes (seq {serial}, kind TEXT NOT NULL, id {blob} NOT NULL, version BIGINT NOT NULL, at BIGINT NOT NULL);
+CREATE TABLE events (
+  seq {serial}, id {blob} NOT NULL UNIQUE, platform TEXT NOT NULL, type TEXT NOT NULL, at BIGINT NOT NULL, posting {blob}, data TEXT NOT NULL);
+CREATE INDEX events_by_platform ON events (platform, seq);
+CREATE TABLE ledger (
+  seq {serial}, at BIGINT NOT NULL, kind TEXT NOT NULL, worker {blob} NOT NULL, hire {blob}, leaf TEXT NOT NULL, salt {blob} NOT NULL);
+
+CREATE TABLE endpoints (
+  id {blob} PRIMARY KEY, platform TEXT NOT NULL, url TEXT NOT NULL, types TEXT NOT NULL, secret_sealed {blob} NOT NULL,
+  previous_sealed {blob}, previous_until BIGINT, enabled BIGINT NOT NULL DEFAULT 1, failing_since BIGINT, created_at BIGINT NOT NULL);
+CREATE INDEX endpoints_by_platform ON endpoints (platform);
+CREATE TABLE deliveries (
+  endpoint {blob} NOT NULL, event {blob} NOT NULL, state TEXT NOT NULL, due_at BIGINT NOT NULL, tries BIGINT NOT NULL DEFAULT 0,
+  fence BIGINT NOT NULL DEFAULT 0, PRIMARY KEY (endpoint, event));
+CREATE INDEX deliveries_due ON deliveries (due_at) WHERE state = 'due';
+CREATE TABLE attempts (
+  seq {serial}, endpoint {blob} NOT NULL, event {blob} NOT NULL, at BIGINT NOT NULL, status BIGINT, error TEXT);
+CREATE INDEX attempts_by_endpoint ON attempts (endpoint, seq);
+
+CREATE TABLE work (
+  kind TEXT NOT NULL, key {blob} NOT NULL, due_at BIGINT NOT NULL, fence BIGINT NOT NULL DEFAULT 0, PRIMARY KEY (kind, key));
+CREATE INDEX work_due ON work (kind, due_at);
+
+CREATE TABLE idempotency (
+  client {blob} NOT NULL, key TEXT NOT NULL, body_mac {blob} NOT NULL, state TEXT NOT NULL, lease_until BIGINT NOT NULL,
+  progress TEXT NOT NULL DEFAULT '', status BIGINT, answer TEXT, created_at BIGINT NOT NULL, PRIMARY KEY (client, key));
+CREATE TABLE access_log (
+  seq {serial}, at BIGINT NOT NULL, client TEXT NOT NULL, action TEXT NOT NULL, worker {blob}, fields TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE alerts (
+  id {blob} PRIMARY KEY, kind TEXT NOT NULL, region BIGINT NOT NULL, at BIGINT NOT NULL, worker {blob}, posting {blob},
+  detail TEXT NOT NULL, resolved_at BIGINT, note TEXT);
+CREATE INDEX alerts_by_region ON alerts (region);
+";
+
+/// Brings the tables up to date; safe when several processes start at once.
+pub fn migrate(s: &mut dyn Connection) -> Result<(), StoreError> {
+    s.batch("CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY)")?;
+    for (number, text) in (1i64..).zip(MIGRATIONS) {
+        s.begin()?;
+        let step = s.lock_log().and_then(|()| {
+            if s.one("SELECT number FROM migrations WHERE number = $1", params![number])?.is_some() {
+                return Ok(());
+            }
+            s.batch(text)?;
+            s.exec("INSERT INTO migrations (number) VALUES ($1)", params![number])?;
+            s.commit()
+        });
+        s.rollback();
+        step?;
+    }
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! The group-commit writer and the readers: database threads behind async calls.
+//!
+//! Promises: a caller hears of success only after the commit that holds its work
+//! is on disk; concurrent callers share a transaction and one fsync; a job that
+//! fails takes none of its neighbours with it; what a group writes to the log
+//! (changes, events, ledger) comes last in it, behind one lock, so that the log's
+//! order is commit order.
+//! Does not: know any table. Jobs must be re-runnable: ids and times are made
+//! outside of them.
+
+use super::engine::{Connection, Engine, Row, Sql, StoreError, Val};
+use super::log::Log;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc as sync_mpsc};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Most jobs that share a commit.
+const GROUP_JOBS: usize = 256;
+/// No job joins a group that has run for this long.
+const GROUP_TIME: Duration = Duration::from_millis(5);
+/// How often a job that met a deadlock or a lock is run again.
+const BUSY_TRIES: usize = 8;
+
+/// A write transaction: the database, and the log rows that will be written last.
+pub struct Tx<'a> {
+    sql: &'a mut dyn Connection,
+    /// Changes, events and ledger entries of this group.
+    pub log: &'a mut Log,
+}
+
+impl Sql for Tx<'_> {
+    fn exec(&mut self, sql: &'static str, params: &[Val]) -> Result<u64, StoreError> {
+        self.sql.exec(sql, params)
+    }
+
+    fn query(&mut self, sql: &'static str, params: &[Val]) -> Result<Vec<Row>, StoreError> {
+        self.sql.query(sql, params)
+    }
+
+    fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        self.sql.batch(sql)
+    }
+}
+
+trait Job: Send {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError>;
+    fn reply(&mut self, outcome: Result<(), StoreError>);
+}
+
+struct Typed<T, F> {
+    work: F,
+    made: Option<T>,
+    reply: Option<oneshot::Sender<Result<T, StoreError>>>,
+}
+
+impl<T: Send, F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send> Job for Typed<T, F> {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        let made = catch_unwind(AssertUnwindSafe(|| (self.work)(tx)));
+        self.made = Some(made.unwrap_or_else(|_| Err(StoreError::Statement("a job panicked".to_owned())))?);
+        Ok(())
+    }
+
+    fn reply(&mut self, outcome: Result<(), StoreError>) {
+        let answer = outcome.and_then(|()| self.made.take().ok_or_else(|| StoreError::Statement("a job made nothing".to_owned())));
+        if let Some(reply) = self.reply.take() {
+            // The caller may have gone away; what was committed stands all the same.
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+/// Hands jobs to the one writing thread of this process.
+#[derive(Clone)]
+pub struct Writer {
+    queue: mpsc::Sender<Box<dyn Job>>,
+    commits: watch::Receiver<u64>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Writer {
+    /// Starts the writing thread on a connection of its own.
+    pub fn start(engine: Arc<dyn Engine>) -> Result<Self, StoreError> {
+        let (queue, jobs) = mpsc::channel(4096);
+        let (committed, commits) = watch::channel(0);
+        let stopped = Arc::new(AtomicBool::new(false));
+        let conn = engine.connect()?;
+        let thread = WriterThread { engine, conn, committed, stopped: stopped.clone() };
+        std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || thread.serve(jobs))
+            .map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        Ok(Self { queue, commits, stopped })
+    }
+
+    /// Runs `work` in a transaction that others may share, and answers after the
+    /// commit. `work` may run more than once; only its last run counts.
+    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        if self.stopped.load(Ordering::Acquire) {
+            return Err(StoreError::Stopped);
+        }
+        let (reply, answer) = oneshot::channel();
+        let job = Typed { work, made: None, reply: Some(reply) };
+        let gone = || StoreError::Unavailable("the writer has stopped".to_owned());
+        self.queue.send(Box::new(job)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Changes with every commit of this process.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.clone()
+    }
+}
+
+struct WriterThread {
+    engine: Arc<dyn Engine>,
+    conn: Box<dyn Connection>,
+    committed: watch::Sender<u64>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl WriterThread {
+    fn serve(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+        while let Some(first) = jobs.blocking_recv() {
+            let (mut group, outcome) = self.run_group(first, &mut jobs);
+            match outcome {
+                Ok(()) => group.iter_mut().for_each(|job| job.reply(Ok(()))),
+                Err(StoreError::Unknown(why)) => group.iter_mut().for_each(|job| job.reply(Err(StoreError::Unknown(why.clone())))),
+                Err(_) => {
+                    for mut job in group {
+                        let outcome = self.run_alone(job.as_mut());
+                        job.reply(outcome);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs the first job and whatever arrives meanwhile in one transaction.
+    fn run_group(&mut self, first: Box<dyn Job>, jobs: &mut mpsc::Receiver<Box<dyn Job>>) -> (Vec<Box<dyn Job>>, Result<(), StoreError>) {
+        let mut group = vec![first];
+        let outcome = self.attempt(|tx| {
+            let started = Instant::now();
+            let mut ran = 0;
+            loop {
+                while ran < group.len() {
+                    group[ran].run(tx)?;
+                    ran += 1;
+                }
+                if group.len() >= GROUP_JOBS || started.elapsed() > GROUP_TIME {
+                    return Ok(());
+                }
+                match jobs.try_recv() {
+                    Ok(job) => group.push(job),
+                    Err(_) => return Ok(()),
+                }
+            }
+        });
+        if outcome.is_ok() {
+            metrics::histogram!("doorstep_store_group_jobs").record(group.len() as f64);
+        }
+        (group, outcome)
+    }
+
+    fn run_alone(&mut self, job: &mut dyn Job) -> Result<(), StoreError> {
+        let mut outcome = Ok(());
+        for attempt in 0..BUSY_TRIES {
+            outcome = self.attempt(|tx| job.run(tx));
+            match outcome {
+                Err(StoreError::Busy) => std::thread::sleep(Duration::from_millis(5 << attempt)),
+                _ => break,
+            }
+        }
+        outcome
+    }
+
+    /// One transaction: `work`, then the log behind its lock, then the commit.
+    fn attempt(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        if self.stopped.load(Ordering::Acquire) {
+            return Err(StoreError::Stopped);
+        }
+        if !self.conn.alive() {
+            self.conn = self.engine.connect()?;
+        }
+        let mut log = Log::default();
+        let conn = self.conn.as_mut();
+        let outcome = conn.begin().and_then(|()| {
+            work(&mut Tx { sql: conn, log: &mut log })?;
+            if !log.is_empty() {
+                conn.lock_log()?;
+                log.write(conn)?;
+            }
+            conn.commit()
+        });
+        match &outcome {
+            Ok(()) => self.committed.send_modify(|n| *n += 1),
+            Err(e) => {
+                if *e == StoreError::Stopped {
+                    tracing::error!("an fsync failed: this process writes no more");
+                    self.stopped.store(true, Ordering::Release);
+                }
+                self.conn.rollback();
+            }
+        }
+        outcome
+    }
+}
+
+type ReadJob = Box<dyn FnOnce(&mut dyn Connection) + Send>;
+
+/// A pool of threads that read, each in one consistent state.
+#[derive(Clone)]
+pub struct Readers {
+    queue: sync_mpsc::Sender<ReadJob>,
+}
+
+impl Readers {
+    pub fn start(engine: Arc<dyn Engine>, threads: usize) -> Result<Self, StoreError> {
+        let (queue, jobs) = sync_mpsc::channel::<ReadJob>();
+        let jobs = Arc::new(Mutex::new(jobs));
+        for n in 0..threads {
+            let (engine, jobs, mut conn) = (engine.clone(), jobs.clone(), engine.connect()?);
+            let serve = move || {
+                loop {
+                    // The lock is held while waiting, so that one thread waits on the
+                    // channel and the others on the lock.
+                    let job = jobs.lock().unwrap_or_else(|e| e.into_inner()).recv();
+                    let Ok(job) = job else { return };
+                    if !conn.alive()
+                        && let Ok(fresh) = engine.connect()
+                    {
+                        conn = fresh;
+                    }
+                    if catch_unwind(AssertUnwindSafe(|| job(conn.as_mut()))).is_err() {
+                        tracing::error!("a read panicked");
+                        conn.rollback();
+                    }
+                }
+            };
+            let named = std::thread::Builder::new().name(format!("store-reader-{n}"));
+            named.spawn(serve).map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        }
+        Ok(Self { queue })
+    }
+
+    /// Runs `work` in a transaction that sees one state.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Sql) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let gone = || StoreError::Unavailable("the readers have stopped".to_owned());
+        let job: ReadJob = Box::new(move |conn| {
+            let made = conn.begin_read().and_then(|()| {
+                let mut plain = Plain(conn);
+                work(&mut plain)
+            });
+            conn.rollback();
+            let _ = reply.send(made);
+        });
+        self.queue.send(job).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+/// A connection with its transactions out of reach.
+struct Plain<'a>(&'a mut dyn Connection);
+
+impl Sql for Plain<'_> {
+    fn exec(&mut self, sql: &'static str, params: &[Val]) -> Result<u64, StoreError> {
+        self.0.exec(sql, params)
+    }
+
+    fn query(&mut self, sql: &'static str, params: &[Val]) -> Result<Vec<Row>, StoreError> {
+        self.0.query(sql, params)
+    }
+
+    fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        self.0.batch(sql)
+    }
+}
