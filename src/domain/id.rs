@@ -9,13 +9,6 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
 
-/// Makes identifiers from the time and randomness it is given, so that one seed
-/// replays everything.
-pub trait IdSource {
-    /// 74 bits of randomness for the next id, in the low bits.
-    fn random(&mut self) -> u128;
-}
-
 /// The UUIDv7 of RFC 9562 §5.7 for this millisecond and this randomness.
 pub fn v7(unix_ms: i64, random: u128) -> Uuid {
     let bytes = random.to_be_bytes();

@@ -101,7 +101,7 @@ CREATE INDEX work_due ON work (kind, due_at);
 
 CREATE TABLE idempotency (
   client {blob} NOT NULL, key TEXT NOT NULL, body_mac {blob} NOT NULL, state TEXT NOT NULL, lease_until BIGINT NOT NULL,
-  progress TEXT NOT NULL DEFAULT '', status BIGINT, answer TEXT, created_at BIGINT NOT NULL, PRIMARY KEY (client, key));
+  progress TEXT NOT NULL DEFAULT '', status BIGINT, answer_sealed {blob}, created_at BIGINT NOT NULL, PRIMARY KEY (client, key));
 CREATE TABLE access_log (
   seq {serial}, at BIGINT NOT NULL, client TEXT NOT NULL, action TEXT NOT NULL, worker {blob}, fields TEXT NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE alerts (
@@ -112,7 +112,13 @@ CREATE INDEX alerts_by_region ON alerts (region);
 
 /// Brings the tables up to date; safe when several processes start at once.
 pub fn migrate(s: &mut dyn Connection) -> Result<(), StoreError> {
-    s.batch("CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY)")?;
+    s.begin()?;
+    let ready = s.lock_log().and_then(|()| {
+        s.batch("CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY)")?;
+        s.commit()
+    });
+    s.rollback();
+    ready?;
     for (number, text) in (1i64..).zip(MIGRATIONS) {
         s.begin()?;
         let step = s.lock_log().and_then(|()| {

@@ -9,6 +9,7 @@
 //! outside of them.
 
 use super::engine::{Connection, Engine, Row, Sql, StoreError, Val};
+use super::ids::Ids;
 use super::log::Log;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,8 @@ const BUSY_TRIES: usize = 8;
 /// A write transaction: the database, and the log rows that will be written last.
 pub struct Tx<'a> {
     sql: &'a mut dyn Connection,
+    /// Makes ids and salts; a job that runs again makes new ones.
+    pub ids: &'a Ids,
     /// Changes, events and ledger entries of this group.
     pub log: &'a mut Log,
 }
@@ -81,12 +84,12 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the writing thread on a connection of its own.
-    pub fn start(engine: Arc<dyn Engine>) -> Result<Self, StoreError> {
+    pub fn start(engine: Arc<dyn Engine>, ids: Arc<Ids>) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel(4096);
         let (committed, commits) = watch::channel(0);
         let stopped = Arc::new(AtomicBool::new(false));
         let conn = engine.connect()?;
-        let thread = WriterThread { engine, conn, committed, stopped: stopped.clone() };
+        let thread = WriterThread { engine, conn, ids, committed, stopped: stopped.clone() };
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || thread.serve(jobs))
@@ -120,6 +123,7 @@ impl Writer {
 struct WriterThread {
     engine: Arc<dyn Engine>,
     conn: Box<dyn Connection>,
+    ids: Arc<Ids>,
     committed: watch::Sender<u64>,
     stopped: Arc<AtomicBool>,
 }
@@ -190,7 +194,7 @@ impl WriterThread {
         let mut log = Log::default();
         let conn = self.conn.as_mut();
         let outcome = conn.begin().and_then(|()| {
-            work(&mut Tx { sql: conn, log: &mut log })?;
+            work(&mut Tx { sql: conn, ids: &self.ids, log: &mut log })?;
             if !log.is_empty() {
                 conn.lock_log()?;
                 log.write(conn)?;
