@@ -1,0 +1,3 @@
+//! Text to meaning.
+
+pub mod region;
