@@ -8,5 +8,6 @@
 //! 3 [`http`] [`deliver`] [`outbound`] · [`app`] and [`cli`] put them together.
 #![deny(unsafe_code)]
 
-pub mod adapter;
+pub mod config;
 pub mod domain;
+pub mod store;

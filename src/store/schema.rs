@@ -60,6 +60,7 @@ CREATE TABLE offers (
   reason TEXT, answered_by TEXT, method TEXT,
   UNIQUE (posting, worker), UNIQUE (worker, group_key));
 CREATE INDEX offers_by_posting ON offers (posting, state);
+CREATE INDEX offers_by_group ON offers (group_key);
 CREATE INDEX offers_unanswered ON offers (expires_at) WHERE state IN ('offered', 'seen');
 
 CREATE TABLE hires (

@@ -82,7 +82,7 @@ impl Vault {
 }
 
 fn mac(key: &Secret, purpose: &str, bytes: &[u8]) -> [u8; 32] {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new(key.expose_secret().into());
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.expose_secret()).expect("HMAC takes a key of any length");
     mac.update(purpose.as_bytes());
     mac.update(&[0]);
     mac.update(bytes);

@@ -1,0 +1,173 @@
+//! Who read whom, and what needs a person. Also the small pieces that lists share.
+
+use super::Store;
+use super::engine::{Row, Sql, StoreError, Val, params};
+use super::writer::Tx;
+use crate::domain::id::{AlertId, WorkerId};
+use crate::domain::region::Region;
+use crate::domain::time::Moment;
+use uuid::Uuid;
+
+/// A wish to see sealed fields.
+#[derive(Clone, Debug)]
+pub struct Reveal {
+    pub worker: WorkerId,
+    /// Of `id_number`, `name`, `phone`.
+    pub fields: Vec<String>,
+    pub reason: String,
+    pub client: String,
+    /// `reveal` or `contact`.
+    pub action: &'static str,
+    /// Most reveals of this client in a day.
+    pub quota: i64,
+}
+
+/// Why nothing was revealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevealRefused {
+    NotFound,
+    Quota,
+}
+
+/// A line of the access log.
+#[derive(Clone, Debug)]
+pub struct Access {
+    pub seq: i64,
+    pub at: Moment,
+    pub client: String,
+    pub action: String,
+    pub worker: Option<WorkerId>,
+    pub fields: String,
+    pub reason: String,
+}
+
+/// Something that needs a person.
+#[derive(Clone, Debug)]
+pub struct Alert {
+    pub id: AlertId,
+    pub kind: String,
+    pub region: Region,
+    pub at: Moment,
+    pub worker: Option<WorkerId>,
+    pub detail: String,
+    pub resolved_at: Option<Moment>,
+}
+
+/// The lower bound of a page by id: everything comes after the empty one.
+pub(super) fn after(id: Option<Uuid>) -> Val {
+    Val::Blob(id.map(|u| u.as_bytes().to_vec()).unwrap_or_default())
+}
+
+/// The number in a row of one count.
+pub(super) fn total(row: Option<Row>) -> Result<i64, StoreError> {
+    row.map_or(Ok(0), |r| r.int(0))
+}
+
+/// Writes to the access log.
+pub(super) fn record(
+    tx: &mut Tx<'_>,
+    client: &str,
+    action: &str,
+    worker: Option<WorkerId>,
+    fields: &str,
+    reason: &str,
+    now: Moment,
+) -> Result<(), StoreError> {
+    tx.exec(
+        "INSERT INTO access_log (at, client, action, worker, fields, reason) VALUES ($1, $2, $3, $4, $5, $6)",
+        params![now.ms(), client, action, worker.map(WorkerId::uuid), fields, reason],
+    )
+    .map(|_| ())
+}
+
+/// How often a client has revealed since a moment.
+pub(super) fn reveals_since(s: &mut dyn Sql, client: &str, since: Moment) -> Result<i64, StoreError> {
+    total(s.one("SELECT COUNT(*) FROM access_log WHERE client = $1 AND action = 'reveal' AND at > $2", params![client, since.ms()])?)
+}
+
+/// Raises an alert.
+pub(super) fn alert(
+    tx: &mut Tx<'_>,
+    kind: &str,
+    region: Region,
+    worker: Option<Uuid>,
+    posting: Option<Uuid>,
+    detail: &str,
+    now: Moment,
+) -> Result<(), StoreError> {
+    tx.exec(
+        "INSERT INTO alerts (id, kind, region, at, worker, posting, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        params![tx.ids.v7(now), kind, i64::from(region.code()), now.ms(), worker, posting, detail],
+    )
+    .map(|_| ())
+}
+
+impl Store {
+    /// Writes to the access log before an answer with personal data goes out.
+    pub async fn log_access(&self, client: String, action: &'static str, workers: Vec<WorkerId>, reason: String, now: Moment) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            for worker in &workers {
+                record(tx, &client, action, Some(*worker), "masked", &reason, now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// One page of the access log, newest last.
+    pub async fn access_log(&self, after: i64, limit: i64) -> Result<(Vec<Access>, i64), StoreError> {
+        self.read(move |s| {
+            let count = total(s.one("SELECT COUNT(*) FROM access_log", &[])?)?;
+            let sql = "SELECT seq, at, client, action, worker, fields, reason FROM access_log WHERE seq > $1 ORDER BY seq LIMIT $2";
+            let read = |r: &Row| {
+                Ok(Access {
+                    seq: r.int(0)?,
+                    at: Moment::from_ms(r.int(1)?),
+                    client: r.text(2)?.to_owned(),
+                    action: r.text(3)?.to_owned(),
+                    worker: r.opt_uuid(4)?.map(WorkerId::new),
+                    fields: r.text(5)?.to_owned(),
+                    reason: r.text(6)?.to_owned(),
+                })
+            };
+            Ok((s.query(sql, params![after, limit])?.iter().map(read).collect::<Result<_, _>>()?, count))
+        })
+        .await
+    }
+
+    /// The alerts of a subtree, newest first.
+    pub async fn alerts(&self, region: Region, limit: usize) -> Result<Vec<Alert>, StoreError> {
+        self.read(move |s| {
+            let sql = "SELECT id, kind, region, at, worker, detail, resolved_at FROM alerts ORDER BY id DESC";
+            let read = |r: &Row| {
+                Ok(Alert {
+                    id: AlertId::new(r.uuid(0)?),
+                    kind: r.text(1)?.to_owned(),
+                    region: super::region(r.int(2)?)?,
+                    at: Moment::from_ms(r.int(3)?),
+                    worker: r.opt_uuid(4)?.map(WorkerId::new),
+                    detail: r.text(5)?.to_owned(),
+                    resolved_at: r.opt_int(6)?.map(Moment::from_ms),
+                })
+            };
+            let all: Vec<Alert> = s.query(sql, &[])?.iter().map(read).collect::<Result<_, StoreError>>()?;
+            Ok(all.into_iter().filter(|a| a.region.is_within(region)).take(limit).collect())
+        })
+        .await
+    }
+
+    /// Resolves an alert of a subtree with a note; false where there is none.
+    pub async fn resolve_alert(&self, id: AlertId, region: Region, note: String, now: Moment) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let row = tx.one("SELECT region FROM alerts WHERE id = $1", params![id.uuid()])?;
+            match row {
+                Some(row) if super::region(row.int(0)?)?.is_within(region) => {
+                    tx.exec("UPDATE alerts SET resolved_at = COALESCE(resolved_at, $2), note = $3 WHERE id = $1", params![id.uuid(), now.ms(), note.as_str()])?;
+                    Ok(true)
+                }
+                _ => Ok(false),
+            }
+        })
+        .await
+    }
+}

@@ -1,0 +1,313 @@
+//! Postings: upsert by (platform, source id), reading, closing.
+
+use super::engine::{Row, Sql, StoreError, params};
+use super::log::ChangeKind;
+use super::once::{self, Once};
+use super::seats;
+use super::work::{self, Kind};
+use super::writer::Tx;
+use super::{Store, access};
+use crate::domain::id::PostingId;
+use crate::domain::posting::{Content, Declared, Status};
+use crate::domain::time::Moment;
+use serde::Serialize;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A posting as the store has it.
+#[derive(Clone, Debug)]
+pub struct Posting {
+    pub id: PostingId,
+    pub platform: String,
+    pub content: Content,
+    pub status: Status,
+    pub seats: Seats,
+    pub revision: i64,
+}
+
+/// Openings, and how many of them are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Seats {
+    /// max(declared, taken): a platform that cuts its headcount never takes a
+    /// seat back.
+    pub openings: u32,
+    /// What the platform last said.
+    pub declared: u32,
+    pub taken: u32,
+}
+
+/// A posting ready to be stored: read, hashed, serialized.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub content: Content,
+    /// `content` as JSON.
+    pub json: String,
+    /// Of what the platform sent and the rules that read it.
+    pub hash: Vec<u8>,
+    /// Equal for postings that are the same work: organization, title, region, pay.
+    pub group: Vec<u8>,
+    /// The end of `valid_through`.
+    pub closes_at: Moment,
+}
+
+/// What became of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upserted {
+    Created,
+    Updated,
+    Unchanged,
+}
+
+/// What became of a slice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub created: u64,
+    pub updated: u64,
+    pub unchanged: u64,
+    pub closed: u64,
+}
+
+/// The column list that [`posting`] reads.
+macro_rules! columns {
+    ($tail:literal) => {
+        concat!("SELECT p.id, p.platform, p.content, p.status, p.openings, p.total_declared, p.taken, p.revision FROM postings p ", $tail)
+    };
+}
+
+fn posting(row: &Row) -> Result<Posting, StoreError> {
+    let corrupt = |what: &str| StoreError::Corrupt(format!("a posting's {what}"));
+    Ok(Posting {
+        id: PostingId::new(row.uuid(0)?),
+        platform: row.text(1)?.to_owned(),
+        content: serde_json::from_str(row.text(2)?).map_err(|_| corrupt("content"))?,
+        status: Status::parse(row.text(3)?).ok_or_else(|| corrupt("status"))?,
+        seats: Seats { openings: row.count(4)?, declared: row.count(5)?, taken: row.count(6)? },
+        revision: row.int(7)?,
+    })
+}
+
+/// A posting by id.
+pub(super) fn by_id(s: &mut dyn Sql, id: PostingId) -> Result<Option<Posting>, StoreError> {
+    s.one(columns!("WHERE p.id = $1"), params![id.uuid()])?.as_ref().map(posting).transpose()
+}
+
+/// The id of a platform's posting by the platform's own id.
+pub(super) fn id_of(s: &mut dyn Sql, platform: &str, source_id: &str) -> Result<Option<PostingId>, StoreError> {
+    let row = s.one("SELECT id FROM postings WHERE platform = $1 AND source_id = $2", params![platform, source_id])?;
+    row.map(|r| r.uuid(0).map(PostingId::new)).transpose()
+}
+
+fn declared_code(declared: Declared) -> &'static str {
+    match declared {
+        Declared::Open => "open",
+        Declared::Paused => "paused",
+        Declared::Closed => "closed",
+    }
+}
+
+/// What a record would become, without doing it.
+fn classify(s: &mut dyn Sql, platform: &str, p: &Prepared, now: Moment) -> Result<(Upserted, Option<(PostingId, Status)>), StoreError> {
+    let sql = "SELECT id, content_hash, status FROM postings WHERE platform = $1 AND source_id = $2 {for_update}";
+    let Some(row) = s.one(sql, params![platform, p.content.source_id.as_str()])? else { return Ok((Upserted::Created, None)) };
+    let status = Status::parse(row.text(2)?).ok_or_else(|| StoreError::Corrupt("a posting's status".to_owned()))?;
+    let returns = match status {
+        Status::Closed => p.content.status != Declared::Closed,
+        Status::Expired => p.closes_at > now,
+        _ => false,
+    };
+    let same = row.blob(1)? == p.hash && !returns;
+    let known = Some((PostingId::new(row.uuid(0)?), status));
+    Ok((if same { Upserted::Unchanged } else { Upserted::Updated }, known))
+}
+
+fn upsert(tx: &mut Tx<'_>, platform: &str, p: &Prepared, now: Moment, promoted_within: Duration, tally: &mut Tally) -> Result<(), StoreError> {
+    let id = PostingId::new(tx.ids.v7(now));
+    let c = &p.content;
+    let expired = p.closes_at <= now;
+    let fresh = Status::of(c.status, expired, 0, c.total_job_openings);
+    let inserted = tx.exec(
+        "INSERT INTO postings (id, platform, source_id, content, content_hash, group_key, declared, status, closes_at,
+           total_declared, openings, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $11) ON CONFLICT (platform, source_id) DO NOTHING",
+        params![
+            id.uuid(),
+            platform,
+            c.source_id.as_str(),
+            p.json.as_str(),
+            p.hash.as_slice(),
+            p.group.as_slice(),
+            declared_code(c.status),
+            fresh.code(),
+            p.closes_at.ms(),
+            c.total_job_openings,
+            now.ms()
+        ],
+    )?;
+    if inserted == 1 {
+        tally.created += 1;
+        tx.log.change(ChangeKind::Posting, id.uuid(), 1, now);
+        if fresh == Status::Open {
+            work::enqueue(tx, Kind::Route, id.uuid(), now)?;
+        }
+        return Ok(());
+    }
+    let (upserted, known) = classify(tx, platform, p, now)?;
+    let Some((id, before)) = known.filter(|_| upserted == Upserted::Updated) else {
+        tally.unchanged += 1;
+        return Ok(());
+    };
+    tally.updated += 1;
+    tx.exec(
+        "UPDATE postings SET content = $2, content_hash = $3, group_key = $4, declared = $5, closes_at = $6, total_declared = $7,
+           openings = CASE WHEN taken > $7 THEN taken ELSE $7 END, revision = revision + 1, updated_at = $8, short = 1 WHERE id = $1",
+        params![
+            id.uuid(),
+            p.json.as_str(),
+            p.hash.as_slice(),
+            p.group.as_slice(),
+            declared_code(c.status),
+            p.closes_at.ms(),
+            c.total_job_openings,
+            now.ms()
+        ],
+    )?;
+    tx.log.change(ChangeKind::Posting, id.uuid(), 0, now);
+    let after = seats::settle(tx, id, now, promoted_within)?;
+    if after == Status::Closed && before != Status::Closed {
+        tally.closed += 1;
+    }
+    if after == Status::Open {
+        work::enqueue(tx, Kind::Route, id.uuid(), now)?;
+    }
+    Ok(())
+}
+
+/// How a list of postings is narrowed.
+#[derive(Clone, Debug, Default)]
+pub struct PostingFilter {
+    pub status: Option<Status>,
+    pub source_id: Option<String>,
+    /// Ids after this one.
+    pub after: Option<PostingId>,
+    pub limit: i64,
+}
+
+impl Store {
+    /// Stores one slice of a batch and how far the batch has come.
+    pub async fn upsert_postings(
+        &self,
+        platform: String,
+        slice: Arc<Vec<Prepared>>,
+        promoted_within: Duration,
+        progress: Option<(Once, Arc<dyn Fn(Tally) -> Value + Send + Sync>)>,
+        now: Moment,
+    ) -> Result<Tally, StoreError> {
+        self.write(move |tx| {
+            let mut tally = Tally::default();
+            for p in slice.iter() {
+                upsert(tx, &platform, p, now, promoted_within, &mut tally)?;
+            }
+            if let Some((key, state)) = &progress {
+                once::advance(tx, key, &state(tally), now)?;
+            }
+            Ok(tally)
+        })
+        .await
+    }
+
+    /// What a slice would become, changing nothing.
+    pub async fn classify_postings(&self, platform: String, slice: Arc<Vec<Prepared>>, now: Moment) -> Result<Tally, StoreError> {
+        // In the writer, since the classification locks the rows it reads.
+        self.write(move |tx| {
+            let mut tally = Tally::default();
+            for p in slice.iter() {
+                match classify(tx, &platform, p, now)?.0 {
+                    Upserted::Created => tally.created += 1,
+                    Upserted::Updated => tally.updated += 1,
+                    Upserted::Unchanged => tally.unchanged += 1,
+                }
+            }
+            Ok(tally)
+        })
+        .await
+    }
+
+    /// A posting by id, whoever's it is.
+    pub async fn posting(&self, id: PostingId) -> Result<Option<Posting>, StoreError> {
+        self.read(move |s| by_id(s, id)).await
+    }
+
+    /// Many postings by id; unknown ones are left out.
+    pub async fn postings_by_ids(&self, ids: Vec<PostingId>) -> Result<Vec<Posting>, StoreError> {
+        self.read(move |s| {
+            let mut out = Vec::with_capacity(ids.len());
+            for id in ids {
+                out.extend(by_id(s, id)?);
+            }
+            Ok(out)
+        })
+        .await
+    }
+
+    /// One page of a platform's postings, and how many there are in all.
+    pub async fn postings(&self, platform: String, filter: PostingFilter) -> Result<(Vec<Posting>, i64), StoreError> {
+        self.read(move |s| {
+            let status = filter.status.map(Status::code);
+            let total = s.one(
+                "SELECT COUNT(*) FROM postings p WHERE p.platform = $1 AND (CAST($2 AS TEXT) IS NULL OR p.status = $2)
+                 AND (CAST($3 AS TEXT) IS NULL OR p.source_id = $3)",
+                params![platform.as_str(), status, filter.source_id.as_deref()],
+            )?;
+            let rows = s.query(
+                columns!(
+                    "WHERE p.platform = $1 AND (CAST($2 AS TEXT) IS NULL OR p.status = $2)
+                     AND (CAST($3 AS TEXT) IS NULL OR p.source_id = $3) AND p.id > $4 ORDER BY p.id LIMIT $5"
+                ),
+                params![platform.as_str(), status, filter.source_id.as_deref(), access::after(filter.after.map(PostingId::uuid)), filter.limit],
+            )?;
+            Ok((rows.iter().map(posting).collect::<Result<_, _>>()?, access::total(total)?))
+        })
+        .await
+    }
+
+    /// Closes a platform's posting; false where the platform has none of this id.
+    pub async fn close_posting(&self, platform: String, id: PostingId, promoted_within: Duration, now: Moment) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let sql = "UPDATE postings SET declared = 'closed', updated_at = $3 WHERE id = $1 AND platform = $2";
+            if tx.exec(sql, params![id.uuid(), platform.as_str(), now.ms()])? == 0 {
+                return Ok(false);
+            }
+            tx.log.change(ChangeKind::Posting, id.uuid(), 0, now);
+            seats::settle(tx, id, now, promoted_within)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Expires postings whose last day is over; says how many.
+    pub async fn expire_postings(&self, promoted_within: Duration, now: Moment) -> Result<usize, StoreError> {
+        self.write(move |tx| {
+            let sql = "SELECT id FROM postings WHERE status IN ('open', 'paused', 'filled') AND closes_at <= $1 ORDER BY id LIMIT 500";
+            let due = tx.query(sql, params![now.ms()])?;
+            for row in &due {
+                seats::settle(tx, PostingId::new(row.uuid(0)?), now, promoted_within)?;
+            }
+            Ok(due.len())
+        })
+        .await
+    }
+
+    /// Postings by platform and status, for metrics and the demo.
+    pub async fn posting_counts(&self) -> Result<Vec<(String, Status, i64)>, StoreError> {
+        self.read(|s| {
+            let rows = s.query("SELECT platform, status, COUNT(*) FROM postings GROUP BY platform, status ORDER BY platform, status", &[])?;
+            let read = |r: &Row| {
+                let status = Status::parse(r.text(1)?).ok_or_else(|| StoreError::Corrupt("a posting's status".to_owned()))?;
+                Ok((r.text(0)?.to_owned(), status, r.int(2)?))
+            };
+            rows.iter().map(read).collect()
+        })
+        .await
+    }
+}

@@ -1,0 +1,126 @@
+//! What reports fold: every person's hires with their facts.
+
+use super::Store;
+use super::engine::{Row, StoreError, params};
+use super::workers;
+use crate::domain::category::Category;
+use crate::domain::hire::{Fact, Flow, HireStatus, Life, Tags};
+use crate::domain::id::{HireId, WorkerId};
+use crate::domain::region::Region;
+use crate::domain::time::{Moment, from_day_number};
+use crate::domain::worker::Tier;
+use jiff::civil::Date;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// One hire with its life, as a report counts it.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    pub id: HireId,
+    pub platform: String,
+    pub home: Region,
+    pub work: Option<Region>,
+    pub flow: Flow,
+    pub category: Category,
+    pub tags: Tags,
+    pub life: Life,
+}
+
+/// One person with all their hires.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub id: WorkerId,
+    /// In force on the report's day.
+    pub tier: Tier,
+    pub hires: Vec<Counted>,
+}
+
+/// The people a report folds, and the ledger's length they stand at.
+#[derive(Clone, Debug)]
+pub struct Fold {
+    pub people: Vec<Person>,
+    pub seq: i64,
+    /// When the newest ledger entry was written.
+    pub at: Option<Moment>,
+}
+
+fn fact(row: &Row) -> Result<Option<Fact>, StoreError> {
+    let day = Moment::from_ms(row.int(2)?).day();
+    let kind = row.text(1)?;
+    Ok(match kind {
+        "CONFIRMED" => Some(Fact::Confirmed(day)),
+        "LISTED" => Some(Fact::Listed(day)),
+        _ => match HireStatus::parse(kind) {
+            Some(HireStatus::Hired) => Some(Fact::Hired(day)),
+            Some(HireStatus::Onboarded) => Some(Fact::Started(day)),
+            Some(HireStatus::Active) => {
+                let month = from_day_number(row.int(3)?);
+                Some(Fact::Active { month, counts_on: month.last_of_month() })
+            }
+            Some(HireStatus::Ended | HireStatus::Withdrawn) => Some(Fact::Over(day)),
+            _ => None,
+        },
+    })
+}
+
+fn counted(row: &Row) -> Result<Counted, StoreError> {
+    let corrupt = |what: &str| StoreError::Corrupt(format!("a hire's {what}"));
+    Ok(Counted {
+        id: HireId::new(row.uuid(0)?),
+        platform: row.text(2)?.to_owned(),
+        home: super::region(row.int(3)?)?,
+        work: row.opt_int(4)?.map(super::region).transpose()?,
+        flow: Flow::parse(row.text(5)?).ok_or_else(|| corrupt("flow"))?,
+        category: Category::parse(row.text(6)?).ok_or_else(|| corrupt("category"))?,
+        tags: serde_json::from_str(row.text(7)?).map_err(|_| corrupt("tags"))?,
+        life: Life::default(),
+    })
+}
+
+impl Store {
+    /// Every person who has a hire, with all facts known now. Who was erased is
+    /// not counted while a period is open.
+    pub async fn fold(&self, day: Date) -> Result<Fold, StoreError> {
+        self.read(move |s| {
+            let mut facts: HashMap<Uuid, Vec<Fact>> = HashMap::new();
+            for row in s.query("SELECT hire, kind, at, month FROM hire_facts WHERE hire IS NOT NULL ORDER BY seq", &[])? {
+                if let Some(fact) = fact(&row)? {
+                    let of = facts.entry(row.uuid(0)?).or_default();
+                    if let (Fact::Active { .. }, at) = (fact, Moment::from_ms(row.int(2)?).day()) {
+                        // An ACTIVE without an ONBOARDED starts the hire on its day.
+                        of.push(Fact::Started(at));
+                    }
+                    of.push(fact);
+                }
+            }
+            let sql = "SELECT h.id, h.worker, h.platform, h.home, h.work, h.flow, h.category, h.tags FROM hires h
+                       JOIN workers w ON w.id = h.worker WHERE w.erased_at IS NULL ORDER BY h.worker, h.id";
+            let mut people: Vec<Person> = Vec::new();
+            for row in s.query(sql, &[])? {
+                let worker = WorkerId::new(row.uuid(1)?);
+                let mut hire = counted(&row)?;
+                hire.life.facts = facts.remove(&hire.id.uuid()).unwrap_or_default();
+                match people.last_mut() {
+                    Some(p) if p.id == worker => p.hires.push(hire),
+                    _ => {
+                        let tier = workers::tier_on(s, worker, day)?.unwrap_or(hire.tags.tier_at_hire);
+                        people.push(Person { id: worker, tier, hires: vec![hire] });
+                    }
+                }
+            }
+            let last = s.one("SELECT seq, at FROM ledger ORDER BY seq DESC LIMIT 1", params![])?;
+            let (seq, at) = last.map_or(Ok((0, None)), |r| Ok::<_, StoreError>((r.int(0)?, Some(Moment::from_ms(r.int(1)?)))))?;
+            Ok(Fold { people, seq, at })
+        })
+        .await
+    }
+
+    /// Hires by flow and tier, for the demo's table.
+    pub async fn hire_counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
+        self.read(|s| {
+            let rows = s.query("SELECT flow, status, COUNT(*) FROM hires GROUP BY flow, status ORDER BY flow, status", &[])?;
+            rows.iter().map(|r| Ok((r.text(0)?.to_owned(), r.text(1)?.to_owned(), r.int(2)?))).collect()
+        })
+        .await
+    }
+}
