@@ -1,0 +1,247 @@
+//! Turns open postings into offers for the workers they suit.
+//!
+//! Promises: a worker never holds two offers for one posting or its group; there
+//! are never more unanswered offers than the free openings times
+//! `routing.overbook`; the store's conditional statement decides, the index only
+//! proposes.
+//! Does not: decide who is eligible (`domain::eligibility`) or in which order
+//! (`domain::ranking`), or send anything.
+//! Start at: [`Router::route_due`].
+
+pub mod plain;
+
+use crate::config::Config;
+use crate::domain::eligibility::{Question, Step, Terms, first_failed};
+use crate::domain::id::{PostingId, WorkerId};
+use crate::domain::posting::Status;
+use crate::domain::ranking;
+use crate::domain::region::{Region, focus_set};
+use crate::domain::time::Moment;
+use crate::domain::worker::Seeker;
+use crate::store::offers::{Candidate, RoutingState, Wave, WaveTerms};
+use crate::store::postings::Posting;
+use crate::store::work::{Kind, Lease};
+use crate::store::{Store, StoreError};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// Finds workers for a posting. Readers may ask while the one writer applies.
+pub trait Index: Send + Sync {
+    /// Takes in the present state of workers.
+    fn apply(&self, seekers: Vec<Seeker>);
+    /// The best `k` eligible workers, best first, without the excluded.
+    fn best(&self, q: &Question, k: usize, exclude: &[u32], terms: Terms) -> Found;
+    /// For each step, how many workers pass it and all before.
+    fn funnel(&self, q: &Question, terms: Terms) -> [u64; Step::ALL.len()];
+    /// Counts an offer that is on its way to the store.
+    fn reserve(&self, handles: &[u32]);
+    /// Workers known.
+    fn len(&self) -> usize;
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What an index found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    pub seekers: Vec<Seeker>,
+    /// All who are eligible, found or not.
+    pub eligible: usize,
+}
+
+/// Why a worker did or did not get a posting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Explanation {
+    /// The first condition that failed.
+    Failed(&'static str),
+    /// Suits; so many come first.
+    Ranked(usize),
+}
+
+/// The title of the first of these sets that holds a home.
+pub fn focus_title(sets: &[String], home: Region) -> Option<&'static str> {
+    sets.iter().filter_map(|name| focus_set(name)).find(|set| set.contains(home)).map(|set| set.title_zh)
+}
+
+/// How long a taken posting stays with the node that took it.
+const LEASE: Duration = Duration::from_secs(30);
+/// Postings routed together, scarcest first.
+const WINDOW: i64 = 256;
+
+/// Routes postings of one store.
+pub struct Router {
+    store: Store,
+    index: Arc<dyn Index>,
+    /// The change up to which the index stands; below 0 before the first load.
+    position: AtomicI64,
+    catching_up: tokio::sync::Mutex<()>,
+    focus: Vec<String>,
+    terms: WaveTerms,
+}
+
+impl Router {
+    pub fn new(store: Store, config: &Config) -> Self {
+        let r = &config.routing;
+        Self {
+            store,
+            index: Arc::new(plain::PlainIndex::new(r.focus_sets.clone())),
+            position: AtomicI64::new(-1),
+            catching_up: tokio::sync::Mutex::default(),
+            focus: r.focus_sets.clone(),
+            terms: WaveTerms { overbook: r.overbook, wave_max: r.wave_max, cap: r.cap, answer_within: config.offer.answer_within },
+        }
+    }
+
+    fn terms(&self, now: Moment) -> Terms {
+        Terms { now: now.ms(), today: now.day(), cap: self.terms.cap }
+    }
+
+    /// Brings the index up to the store's last change.
+    pub async fn catch_up(&self) -> Result<(), StoreError> {
+        let _one = self.catching_up.lock().await;
+        if self.position.load(Ordering::Acquire) < 0 {
+            let (seekers, upto) = self.store.all_seekers().await?;
+            self.index.apply(seekers);
+            self.position.store(upto, Ordering::Release);
+        }
+        loop {
+            let from = self.position.load(Ordering::Acquire);
+            let changes = self.store.changes_after(from, 5000).await?;
+            let Some(last) = changes.last().map(|c| c.seq) else { return Ok(()) };
+            let ids: HashSet<_> = changes.iter().filter(|c| c.kind == "worker").map(|c| c.id).collect();
+            if !ids.is_empty() {
+                self.index.apply(self.store.seekers(ids.into_iter().collect()).await?);
+            }
+            self.position.store(last, Ordering::Release);
+        }
+    }
+
+    /// How many changes the index has not seen; none before the first load.
+    pub async fn behind(&self) -> Result<Option<i64>, StoreError> {
+        let position = self.position.load(Ordering::Acquire);
+        Ok(if position < 0 { None } else { Some(self.store.last_change().await? - position) })
+    }
+
+    /// Workers in the index.
+    pub fn known_workers(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Routes one window of due postings, scarcest first; says how many.
+    pub async fn route_due(&self, now: Moment) -> Result<usize, StoreError> {
+        let leases = self.store.take_work(Kind::Route, WINDOW, LEASE, now).await?;
+        if leases.is_empty() {
+            return Ok(0);
+        }
+        self.catch_up().await?;
+        let mut open = Vec::new();
+        for lease in &leases {
+            let id = PostingId::new(lease.key);
+            match self.store.routing_state(id, self.terms).await? {
+                Some((posting, state)) => open.push((*lease, posting, state)),
+                None => self.settle_without_offers(id, *lease, now).await?,
+            }
+        }
+        let waves = self.choose(open, now).await?;
+        let issued = waves.into_iter().map(|(lease, wave)| {
+            let store = self.store.clone();
+            async move {
+                let issued = store.issue_offers(wave, Some(lease), now).await?;
+                if issued.again {
+                    store.give_work_back(lease, now).await?;
+                }
+                metrics::counter!("doorstep_offers_total").increment(issued.offered.len() as u64);
+                metrics::counter!("doorstep_offers_refused_total").increment(u64::from(issued.refused));
+                Ok::<_, StoreError>(())
+            }
+        });
+        for outcome in futures_util::future::join_all(issued).await {
+            outcome?;
+        }
+        Ok(leases.len())
+    }
+
+    async fn settle_without_offers(&self, posting: PostingId, lease: Lease, now: Moment) -> Result<(), StoreError> {
+        let wave = Wave { posting, candidates: Vec::new(), exhausted: true, terms: self.terms };
+        self.store.issue_offers(wave, Some(lease), now).await.map(|_| ())
+    }
+
+    /// Chooses the candidates of a window: scarcest posting first, each choice
+    /// counted in the index before the next is made.
+    async fn choose(&self, open: Vec<(Lease, Posting, RoutingState)>, now: Moment) -> Result<Vec<(Lease, Wave)>, StoreError> {
+        let (index, focus, rules, terms) = (self.index.clone(), self.focus.clone(), self.terms, self.terms(now));
+        let choose = move || {
+            let mut asked: Vec<_> = open
+                .into_iter()
+                .map(|(lease, posting, state)| {
+                    let question = routable(&posting, &state);
+                    let eligible = question.as_ref().map_or(0, |q| index.best(q, 0, &state.excluded, terms).eligible);
+                    (lease, posting, state, question, eligible)
+                })
+                .collect();
+            // Eligible ÷ wanted, ascending, without dividing.
+            asked.sort_by(|a, b| {
+                let (left, right) = (a.4 as u64 * u64::from(b.2.wanted.max(1)), b.4 as u64 * u64::from(a.2.wanted.max(1)));
+                left.cmp(&right).then(a.1.id.cmp(&b.1.id))
+            });
+            let choose_one = |(lease, posting, state, question, _): (Lease, Posting, RoutingState, Option<Question>, usize)| {
+                let none = Wave { posting: posting.id, candidates: Vec::new(), exhausted: true, terms: rules };
+                let Some(q) = question else { return (lease, none) };
+                let wanted = state.wanted as usize;
+                // A tenth more than wanted, so that a lost race needs no second question.
+                let found = index.best(&q, wanted + wanted.div_ceil(10), &state.excluded, terms);
+                let handles: Vec<u32> = found.seekers.iter().take(wanted).map(|w| w.handle).collect();
+                index.reserve(&handles);
+                let reasons = |w: &Seeker| ranking::reasons(&q, w, focus_title(&focus, w.home), terms.now, terms.today);
+                let candidates = found.seekers.iter().map(|w| Candidate { handle: w.handle, reasons: reasons(w) }).collect();
+                (lease, Wave { candidates, exhausted: found.eligible <= found.seekers.len(), ..none })
+            };
+            asked.into_iter().map(choose_one).collect::<Vec<_>>()
+        };
+        tokio::task::spawn_blocking(choose).await.map_err(|e| StoreError::Statement(e.to_string()))
+    }
+
+    /// The funnel of a posting, and what has become of its offers.
+    pub async fn funnel(&self, id: PostingId, now: Moment) -> Result<Option<([u64; Step::ALL.len()], RoutingState)>, StoreError> {
+        self.catch_up().await?;
+        let Some((posting, state)) = self.store.routing_state(id, self.terms).await? else { return Ok(None) };
+        let (index, terms) = (self.index.clone(), self.terms(now));
+        let count = move || question(&posting).map_or([0; Step::ALL.len()], |q| index.funnel(&q, terms));
+        let passed = tokio::task::spawn_blocking(count).await.map_err(|e| StoreError::Statement(e.to_string()))?;
+        Ok(Some((passed, state)))
+    }
+
+    /// Why this worker did or did not get this posting.
+    pub async fn explain(&self, posting: PostingId, worker: WorkerId, now: Moment) -> Result<Option<Explanation>, StoreError> {
+        self.catch_up().await?;
+        let (Some((posting, state)), Some(seeker)) = (self.store.routing_state(posting, self.terms).await?, self.store.seeker(worker).await?) else {
+            return Ok(None);
+        };
+        let terms = self.terms(now);
+        let Some(q) = question(&posting) else { return Ok(Some(Explanation::Failed("posting_without_place"))) };
+        if state.excluded.contains(&seeker.handle) {
+            return Ok(Some(Explanation::Failed("offered_before")));
+        }
+        if let Some(step) = first_failed(&q, &seeker, terms) {
+            return Ok(Some(Explanation::Failed(step.code())));
+        }
+        let found = self.index.best(&q, self.index.len(), &state.excluded, terms);
+        let before = found.seekers.iter().position(|w| w.handle == seeker.handle).unwrap_or(found.seekers.len());
+        Ok(Some(Explanation::Ranked(before)))
+    }
+}
+
+fn question(posting: &Posting) -> Option<Question> {
+    let bytes = posting.id.uuid().into_bytes();
+    let seed = u64::from_be_bytes([bytes[8], bytes[9], bytes[10], bytes[11], bytes[12], bytes[13], bytes[14], bytes[15]]);
+    Question::of(&posting.content, ranking::mix(seed))
+}
+
+/// The question of a posting that is open, wants offers and may be routed.
+fn routable(posting: &Posting, state: &RoutingState) -> Option<Question> {
+    let held = posting.content.warnings.iter().any(|w| w == "fraud_words");
+    (posting.status == Status::Open && state.wanted > 0 && !held).then(|| question(posting)).flatten()
+}
