@@ -149,7 +149,7 @@ fn by_description(text: &str) -> Option<Category> {
 
 /// Where a title's segments part.
 fn parts(c: char) -> bool {
-    (c.is_ascii_punctuation() && !matches!(c, '&' | '.' | '#' | '\''))
+    (c.is_ascii_punctuation() && !matches!(c, '.' | '#' | '\''))
         || c == ' '
         || matches!(
             c,
@@ -188,6 +188,12 @@ impl Words {
             let Some(after) = rest.strip_prefix(word.as_str()) else {
                 return false;
             };
+            // 土木工程 is not 木工.
+            if word.ends_with('工')
+                && after.starts_with(['程', '艺', '具', '业', '信', '控', '商', '序'])
+            {
+                return false;
+            }
             if !word.starts_with(|c: char| c.is_ascii_alphanumeric())
                 || word.chars().any(|c| !c.is_ascii())
             {

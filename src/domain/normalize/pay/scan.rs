@@ -303,8 +303,8 @@ fn plain(text: &str) -> Vec<char> {
             '，' => ',',
             '；' => ';',
             '￥' => '¥',
-            '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
             '～' | '〜' | '–' | '—' | '―' | '－' | '−' => '-',
+            '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
             c => c,
         };
         let c = if c == '~' {
