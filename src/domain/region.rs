@@ -11,7 +11,7 @@ mod focus;
 mod retired;
 
 pub use focus::{FocusSet, focus_set, focus_sets};
-pub(crate) use retired::{RETIRED, Retired};
+pub(crate) use retired::RETIRED;
 pub use retired::{RegionFault, resolve_code};
 
 use serde::{Deserialize, Serialize};

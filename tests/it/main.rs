@@ -1,1 +1,3 @@
+//! Checks of the whole, from outside.
 
+mod normalize;

@@ -244,7 +244,16 @@ fn anywhere(text: &str) -> Result<Region, Nothing> {
 
 /// Reads one name at the beginning of `rest`: within `scope`, or its repetition.
 fn step(rest: &str, scope: Option<Region>) -> Option<(Region, &str)> {
-    let hit = NAMES.longest(rest, scope)?;
+    let mut hit = NAMES.longest(rest, scope)?;
+    // 青岛市北区 is 市北区 of 青岛.
+    let stem = hit.len - '市'.len_utf8().min(hit.len);
+    if rest[..hit.len].ends_with('市')
+        && let Some(district) = NAMES.longest(&rest[stem..], Some(hit.region))
+        && district.full
+        && district.region.parent() == Some(hit.region)
+    {
+        hit.len = stem;
+    }
     let after = &rest[hit.len..];
     if !hit.full {
         let alone = after.is_empty() || after.starts_with(|c: char| c.is_ascii_digit());

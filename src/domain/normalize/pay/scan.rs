@@ -41,6 +41,8 @@ pub struct Scanned {
     pub months_per_year: Option<u8>,
     /// 面议 and the like.
     pub negotiable: bool,
+    /// The number just read was no money, nor is what the range began with.
+    drop_range: bool,
 }
 
 /// Currencies by the words for them; the longest first where one begins another.
@@ -228,21 +230,11 @@ const UNITS: [(&str, Unit); 62] = [
     ("order", Unit::Piece),
 ];
 
-/// After a number these say that it is no money.
-const NOT_MONEY: [&str; 12] = [
-    "岁",
-    "周岁",
-    "人",
-    "名",
-    "个人",
-    "小时",
-    "天",
-    "%",
-    "％",
-    "险",
-    "年经验",
-    "点",
-];
+/// After a number these say that it is no money, unless 元 or a range goes before.
+const NOT_MONEY: [&str; 7] = ["人", "名", "个人", "小时", "天", "险", "点"];
+
+/// After a number these say so wherever it stands.
+const NEVER_MONEY: [&str; 4] = ["岁", "周岁", "%", "年经验"];
 
 const NEGOTIABLE: [&str; 9] = [
     "面议",
@@ -268,6 +260,11 @@ pub fn scan(text: &str) -> Scanned {
     let mut rest = text.as_str();
     while let Some(c) = rest.chars().next() {
         if let Some((token, after)) = number(rest, &clause, &mut scanned) {
+            if std::mem::take(&mut scanned.drop_range)
+                && matches!(clause[..], [.., Token::Number { .. }, Token::Dash])
+            {
+                clause.truncate(clause.len() - 2);
+            }
             clause.extend(token);
             rest = after;
             continue;
@@ -306,8 +303,8 @@ fn plain(text: &str) -> Vec<char> {
             '，' => ',',
             '；' => ';',
             '￥' => '¥',
-            '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
             '～' | '〜' | '–' | '—' | '―' | '－' | '−' => '-',
+            '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
             c => c,
         };
         let c = if c == '~' {
@@ -413,6 +410,11 @@ fn number<'a>(
         && let Some((_, tail)) = digits(tail)
     {
         return Some((None, tail));
+    }
+    // 18-45岁 takes its lower end along.
+    if NEVER_MONEY.iter().any(|w| after.starts_with(w)) {
+        scanned.drop_range = true;
+        return Some((Some(Token::Word), after));
     }
     let priced = matches!(clause.last(), Some(Token::Yuan | Token::Dash));
     if !priced && NOT_MONEY.iter().any(|w| after.starts_with(w)) {
