@@ -1,0 +1,4 @@
+//! Text to meaning.
+
+pub mod pay;
+pub mod region;
