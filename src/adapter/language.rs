@@ -71,16 +71,21 @@ pub(super) fn is_empty(value: &Value) -> bool {
     match value.kind() {
         ValueKind::Undefined | ValueKind::None => true,
         ValueKind::String => value.as_str().is_some_and(|text| text.trim().is_empty()),
-        ValueKind::Seq | ValueKind::Map => value.len() == Some(0),
+        ValueKind::Seq | ValueKind::Iterable | ValueKind::Map => value.len() == Some(0),
         _ => false,
     }
+}
+
+/// A list, or what stands for one: `a + b` is not put together before it is read.
+fn is_list(value: &Value) -> bool {
+    matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable)
 }
 
 fn lookup(tables: &BTreeMap<String, Lookup>, table: &str, key: &Value) -> Result<Value, Error> {
     let Some(found) = tables.get(table) else {
         return Err(NativeFault::unreadable("a table that adapter.toml does not have").into());
     };
-    if key.kind() == ValueKind::Seq {
+    if is_list(key) {
         let mut all = Vec::new();
         for part in key.try_iter()? {
             let value = one(found, table, &part)?;
@@ -137,7 +142,7 @@ fn opt(state: &State, a: &Value, b: Option<&Value>) -> Result<Value, Error> {
                 at.get_attr(&token.replace("~1", "/").replace("~0", "~"))?
             }
             ValueKind::Map => at.get_attr(token)?,
-            ValueKind::Seq => token
+            ValueKind::Seq | ValueKind::Iterable => token
                 .parse()
                 .ok()
                 .and_then(|index| at.get_item_by_index(index).ok())
@@ -182,7 +187,7 @@ fn join(separator: &str, values: Rest<Value>) -> Result<Value, Error> {
         }
     };
     for value in values.iter() {
-        if value.kind() == ValueKind::Seq {
+        if is_list(value) {
             value.try_iter()?.for_each(|part| push(&part));
         } else {
             push(value);
@@ -198,7 +203,7 @@ fn join(separator: &str, values: Rest<Value>) -> Result<Value, Error> {
 /// The parts between any of the characters; an empty list for nothing. A list
 /// stays as it is.
 fn split(value: &Value, separators: &str) -> Value {
-    if value.kind() == ValueKind::Seq {
+    if is_list(value) {
         return value.clone();
     }
     let Some(text) = value.as_str() else {
@@ -245,10 +250,9 @@ fn day(value: &Value, format: Option<&str>) -> Result<Value, Error> {
     if is_empty(value) {
         return Ok(Value::from(()));
     }
-    let found = match (value.as_str(), value.as_i64()) {
-        (Some(text), _) => date::read(text, format),
-        (None, Some(seconds)) => date::of_epoch(seconds),
-        (None, None) => None,
+    let found = match value.kind() {
+        ValueKind::Number => value.as_i64().and_then(date::of_epoch),
+        _ => value.as_str().and_then(|text| date::read(text, format)),
     };
     match found {
         Some(date) => Ok(Value::from(date.to_string())),

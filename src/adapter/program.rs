@@ -277,10 +277,9 @@ impl Code {
             if word == "lookup" && rest.starts_with('(') {
                 let open = blanked.len() - rest.len() + 1;
                 let argument = source[open..].trim_start();
-                if let Some(quote) = argument.chars().next().filter(|c| *c == '"' || *c == '\'') {
-                    if let Some(name) = argument[1..].split(quote).next() {
-                        tables.push((at, name.to_owned()));
-                    }
+                let quote = argument.chars().next().filter(|c| matches!(c, '"' | '\''));
+                if let Some(name) = quote.and_then(|quote| argument[1..].split(quote).next()) {
+                    tables.push((at, name.to_owned()));
                 }
             }
         }

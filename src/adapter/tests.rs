@@ -66,6 +66,18 @@ fn every_function_takes_what_is_not_there() {
 }
 
 #[test]
+fn a_list_made_of_lists_is_a_list() {
+    let mapping = r#"{% set _all = item.a + item.b %}{% set title = join(",", _all) %}
+        {% set job_benefits = lookup("t", _all) %}{% set url = opt(_all, "/1") %}{% set description = first([] + [], "none") %}"#;
+    let adapter = adapter(
+        "format = \"json\"\n[lookup.t]\nx = \"X\"\ny = \"X\"",
+        mapping,
+    );
+    let expected = r#"{"description":"none","job_benefits":["X"],"title":"x,y","url":"y"}"#;
+    check(&adapter, br#"{"a":["x"],"b":["y"]}"#, &[expected]);
+}
+
+#[test]
 fn a_fault_names_the_line_and_the_field_and_shows_only_the_mapping() {
     let mapping = "{% set source_id = item.id %}\n{% set title = item.person.name %}\n{% set status = lookup(\"s\", item.s) %}\n\
         {% set date_posted = item.d | date %}\n{% set _n = item.n | int %}\n{% set url = item.id + 1 %}";

@@ -113,11 +113,8 @@ pub(super) fn entity(name: &str) -> Option<char> {
         "gt" => '>',
         "quot" => '"',
         "apos" => '\'',
-        "nbsp" | "ensp" | "emsp" | "thinsp" => ' ',
-        "yen" => '¥',
+        "ensp" | "emsp" | "thinsp" => ' ',
         "euro" => '€',
-        "pound" => '£',
-        "middot" => '·',
         "bull" => '•',
         "hellip" => '…',
         "ndash" => '–',
@@ -126,11 +123,20 @@ pub(super) fn entity(name: &str) -> Option<char> {
         "rsquo" => '’',
         "ldquo" => '“',
         "rdquo" => '”',
-        "times" => '×',
-        "deg" => '°',
-        _ => return None,
+        _ => {
+            let at = LATIN_1.split(' ').position(|known| known == name)?;
+            return char::from_u32(0xa0 + u32::try_from(at).ok()?);
+        }
     })
 }
+
+/// HTML's names of U+00A0 to U+00FF, in their order.
+const LATIN_1: &str = "nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr \
+    deg plusmn sup2 sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest \
+    Agrave Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml \
+    ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN szlig \
+    agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute icirc iuml \
+    eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml";
 
 /// The one number in a text (`20人`, `1,200 元`, `３`); none where there is no
 /// number or more than one.
@@ -188,6 +194,7 @@ mod tests {
         check("&lt;p&gt;double&lt;/p&gt;", "double");
         check("3 < 5 && a<b> c", "3 < 5 && a c");
         check("R&D; AT&T", "R&D; AT&T");
+        check("cami&oacute;n &yuml;&copy;&divide;", "camión ÿ©÷");
         check("clean", "clean");
         assert_eq!(clean("clean text"), None);
     }
