@@ -173,9 +173,10 @@ fn first(values: Rest<Value>) -> Value {
 }
 
 /// What is not empty of the values, and of lists among them, with `separator` between.
-fn join(separator: &str, values: Rest<Value>) -> Result<Value, Error> {
+fn join(state: &State, separator: &str, values: Rest<Value>) -> Result<Value, Error> {
     let mut out = String::new();
     let mut push = |value: &Value| {
+        charge(state, value)?;
         if !is_empty(value) {
             if !out.is_empty() {
                 out.push_str(separator);
@@ -185,12 +186,13 @@ fn join(separator: &str, values: Rest<Value>) -> Result<Value, Error> {
                 None => out.push_str(&value.to_string()),
             }
         }
+        Ok::<(), Error>(())
     };
     for value in values.iter() {
         if is_list(value) {
-            value.try_iter()?.for_each(|part| push(&part));
+            value.try_iter()?.try_for_each(|part| push(&part))?;
         } else {
-            push(value);
+            push(value)?;
         }
     }
     Ok(if out.is_empty() {
@@ -202,21 +204,31 @@ fn join(separator: &str, values: Rest<Value>) -> Result<Value, Error> {
 
 /// The parts between any of the characters; an empty list for nothing. A list
 /// stays as it is.
-fn split(value: &Value, separators: &str) -> Value {
+fn split(state: &State, value: &Value, separators: &str) -> Result<Value, Error> {
+    charge(state, value)?;
     if is_list(value) {
-        return value.clone();
+        return Ok(value.clone());
     }
     let Some(text) = value.as_str() else {
-        return Value::from(Vec::<Value>::new());
+        return Ok(Value::from(Vec::<Value>::new()));
     };
-    text.split(|c| separators.contains(c))
-        .map(str::trim)
+    let parts = text.split(|c| separators.contains(c)).map(str::trim);
+    Ok(parts
         .filter(|part| !part.is_empty())
         .map(Value::from)
-        .collect()
+        .collect())
 }
 
-fn clean(value: &Value) -> Result<Value, Error> {
+/// Takes fuel for reading a text, as minijinja does for what it makes itself.
+fn charge(state: &State, value: &Value) -> Result<(), Error> {
+    match value.as_str() {
+        Some(text) if text.len() >= 64 => state.consume_fuel(text.len() as u64 / 64),
+        _ => Ok(()),
+    }
+}
+
+fn clean(state: &State, value: &Value) -> Result<Value, Error> {
+    charge(state, value)?;
     match value.kind() {
         _ if is_empty(value) => Ok(Value::from(())),
         ValueKind::Number | ValueKind::Bool => Ok(Value::from(value.to_string())),
@@ -231,7 +243,8 @@ fn clean(value: &Value) -> Result<Value, Error> {
     }
 }
 
-fn number(value: &Value) -> Result<Value, Error> {
+fn number(state: &State, value: &Value) -> Result<Value, Error> {
+    charge(state, value)?;
     match value.kind() {
         _ if is_empty(value) => Ok(Value::from(())),
         ValueKind::Number => Ok(value.clone()),

@@ -172,10 +172,12 @@ fn a_mapping_that_never_ends_is_stopped() {
         "{% set _x = namespace(v='xxxxxxxxxxxxxxxx') %}{% for _a in range(60) %}{% set _x.v = _x.v ~ _x.v %}{% endfor %}",
         "{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}",
         "{% set title = 'x' * 100000000000 %}",
+        "{% for _a in range(9000) %}{% set _b = text(join('<', item.long, 'b')) %}{% endfor %}",
     ] {
         let adapter = adapter(JSON, bomb);
         let begin = Instant::now();
-        let record = adapter.read(b"{}").unwrap().next().unwrap();
+        let body = format!("{{\"long\":\"{}\"}}", "long ".repeat(100_000));
+        let record = adapter.read(body.as_bytes()).unwrap().next().unwrap();
         assert!(matches!(record.outcome, Outcome::Rejected(..)), "{bomb}");
         assert!(begin.elapsed() < Duration::from_secs(2), "{bomb}");
     }

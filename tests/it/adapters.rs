@@ -218,6 +218,38 @@ fn the_public_schema_org_sample_comes_in_whole() {
 }
 
 #[test]
+fn the_public_samples_of_other_formats_come_in_whole() {
+    let all = builtin();
+    for (adapter, file, count) in [
+        ("indeed", "indeed.xml", 14),
+        ("greenhouse", "greenhouse.json", 2),
+        ("lever", "lever.json", 2),
+        ("ashby", "ashby.json", 2),
+        ("smartrecruiters", "smartrecruiters.json", 1),
+        ("workable", "workable.json", 2),
+        ("personio", "personio.xml", 2),
+    ] {
+        let Some(body) = public_sample(file) else {
+            return;
+        };
+        let report = all
+            .get(adapter)
+            .unwrap()
+            .try_body(file, &body, TODAY)
+            .unwrap();
+        assert!(report.rejects.is_empty(), "{adapter}: {:?}", report.rejects);
+        assert_eq!(report.postings.len(), count, "{adapter}");
+        for posting in &report.postings {
+            assert!(
+                posting["url"].is_string() || adapter == "personio",
+                "{adapter}: {posting}"
+            );
+            assert_ne!(posting["job_location"]["text"], "unstated", "{adapter}");
+        }
+    }
+}
+
+#[test]
 fn what_a_mapping_yields_can_be_normalized_on_any_thread() {
     let all = builtin();
     std::thread::scope(|scope| {
