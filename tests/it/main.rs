@@ -1,3 +1,4 @@
-//! Checks of the whole, from outside.
+//! One test binary: what the outside sees.
 
+mod adapters;
 mod normalize;

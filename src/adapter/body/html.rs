@@ -1,0 +1,77 @@
+//! Pages with JSON-LD in them: every `<script type="application/ld+json">` is a
+//! JSON document of its own.
+
+use super::{BodyError, Piece, json};
+
+/// The records of all scripts, in the page's order. A script that cannot be read is
+/// one reject; a page without any is an error.
+pub fn cut(text: &str, pointers: &[String]) -> Result<Vec<Piece>, BodyError> {
+    let mut pieces = Vec::new();
+    let mut scripts = 0;
+    let mut rest = text;
+    while let Some(open) = find(rest, "<script") {
+        let Some(end) = rest[open..].find('>') else {
+            break;
+        };
+        let (tag, after) = (&rest[open..open + end], &rest[open + end + 1..]);
+        let close = find(after, "</script").unwrap_or(after.len());
+        rest = &after[close..];
+        if find(tag, "application/ld+json").is_none() {
+            continue;
+        }
+        scripts += 1;
+        let script = unwrapped(&after[..close]);
+        let offset = json::range(text, script).start;
+        match json::cut(script, pointers) {
+            Ok(found) => {
+                pieces.extend(
+                    found
+                        .into_iter()
+                        .map(|piece| piece.map(|r| r.start + offset..r.end + offset)),
+                );
+            }
+            Err(BodyError::TooDeep) => return Err(BodyError::TooDeep),
+            Err(_) => pieces.push(Err("this script of the page is not JSON")),
+        }
+    }
+    if scripts == 0 {
+        return Err(BodyError::NoRecords {
+            pointer: String::new(),
+        });
+    }
+    Ok(pieces)
+}
+
+/// The script without the comment or CDATA marks that old pages put around it.
+fn unwrapped(script: &str) -> &str {
+    let mut inner = script.trim();
+    for (open, close) in [
+        ("<!--", "-->"),
+        ("//<![CDATA[", "//]]>"),
+        ("<![CDATA[", "]]>"),
+    ] {
+        if let Some(rest) = inner.strip_prefix(open) {
+            inner = rest.trim_end().trim_end_matches(close).trim();
+        }
+    }
+    inner
+}
+
+/// Where `what` (lower case) begins, in either case of ASCII.
+fn find(text: &str, what: &str) -> Option<usize> {
+    let first = what.as_bytes().first()?;
+    let mut from = 0;
+    loop {
+        let at = from
+            + text.as_bytes()[from..]
+                .iter()
+                .position(|byte| byte.eq_ignore_ascii_case(first))?;
+        if text.as_bytes()[at..]
+            .get(..what.len())?
+            .eq_ignore_ascii_case(what.as_bytes())
+        {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+}

@@ -1,0 +1,121 @@
+//! CSV bodies: the first row names the columns.
+
+use super::{BodyError, MAX_FIELDS, MAX_RECORD};
+use crate::domain::posting::Fault;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::io::{self, Cursor};
+
+/// The rows after the header.
+pub struct Rows<'a> {
+    reader: csv::Reader<Text<'a>>,
+    columns: Columns,
+    row: csv::StringRecord,
+}
+
+struct Text<'a>(Cursor<Cow<'a, str>>);
+
+impl io::Read for Text<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let at = usize::try_from(self.0.position()).unwrap_or(usize::MAX);
+        let rest = self.0.get_ref().as_bytes().get(at..).unwrap_or_default();
+        let len = rest.len().min(into.len());
+        into[..len].copy_from_slice(&rest[..len]);
+        self.0.set_position((at + len) as u64);
+        Ok(len)
+    }
+}
+
+impl<'a> Rows<'a> {
+    pub fn open(text: Cow<'a, str>, delimiter: u8) -> Result<Self, BodyError> {
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(Text(Cursor::new(text)));
+        let mut row = csv::StringRecord::new();
+        let found = reader.read_record(&mut row).map_err(|_| BodyError::Csv {
+            detail: "the header cannot be read".to_owned(),
+        })?;
+        if !found {
+            return Err(BodyError::NoRecords {
+                pointer: String::new(),
+            });
+        }
+        let columns = Columns::new(row.iter()).map_err(|detail| BodyError::Csv { detail })?;
+        Ok(Self {
+            reader,
+            columns,
+            row,
+        })
+    }
+
+    /// The next row that is not blank.
+    pub fn next(&mut self) -> Option<Result<Map<String, Value>, Fault>> {
+        loop {
+            let unreadable = |detail: String| Some(Err(Fault::new("", "unreadable", detail)));
+            match self.reader.read_record(&mut self.row) {
+                Ok(false) => return None,
+                Ok(true) => {}
+                Err(_) => return unreadable("this row cannot be read".to_owned()),
+            }
+            if self.row.iter().all(|cell| cell.trim().is_empty()) {
+                continue;
+            }
+            let line = self.row.position().map_or(0, csv::Position::line);
+            if self.row.len() != self.columns.0.len() {
+                let (cells, columns) = (self.row.len(), self.columns.0.len());
+                return unreadable(format!(
+                    "line {line} has {cells} cells, the header has {columns}"
+                ));
+            }
+            if self.row.as_slice().len() > MAX_RECORD {
+                return Some(Err(Fault::new("", "too_long", "one record may have 1 MiB")));
+            }
+            return Some(Ok(self
+                .columns
+                .row(self.row.iter().map(|cell| Value::from(cell.trim())))));
+        }
+    }
+}
+
+/// The names of a table's columns.
+pub struct Columns(Vec<String>);
+
+impl Columns {
+    /// Names must differ; a column without one is left out of the records.
+    pub fn new<'c>(cells: impl Iterator<Item = &'c str>) -> Result<Self, String> {
+        let names: Vec<String> = cells.map(|cell| cell.trim().to_owned()).collect();
+        if names.len() > MAX_FIELDS {
+            return Err("more than 1,000 columns".to_owned());
+        }
+        for (at, name) in names.iter().enumerate() {
+            // By number: a file without a header has a record in the first row.
+            if let Some(earlier) = names[..at]
+                .iter()
+                .position(|other| other == name && !name.is_empty())
+            {
+                return Err(format!(
+                    "columns {} and {} have the same name",
+                    earlier + 1,
+                    at + 1
+                ));
+            }
+        }
+        Ok(Self(names))
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// A row's cells by the name of their column; missing ones are absent.
+    pub fn row(&self, cells: impl Iterator<Item = Value>) -> Map<String, Value> {
+        self.0
+            .iter()
+            .zip(cells)
+            .filter(|(name, _)| !name.is_empty())
+            .map(|(name, cell)| (name.clone(), cell))
+            .collect()
+    }
+}
