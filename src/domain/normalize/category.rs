@@ -194,9 +194,7 @@ impl Words {
             {
                 return false;
             }
-            if !word.starts_with(|c: char| c.is_ascii_alphanumeric())
-                || word.chars().any(|c| !c.is_ascii())
-            {
+            if !word.starts_with(|c: char| c.is_ascii_alphanumeric()) || !word.is_ascii() {
                 return true;
             }
             let after = after.strip_prefix('s').unwrap_or(after);

@@ -72,17 +72,10 @@ impl<'a> Fields<'a> {
         let value = self.get(name)?;
         let number = match value {
             Value::Number(n) => n.as_i64().or_else(|| {
-                let float = n.as_f64()?;
-                // 2e30 is a whole number too far away, 2.5 none.
-                (float.fract() == 0.0).then(|| {
-                    if float < 0.0 {
-                        i64::MIN
-                    } else if float < 1e15 {
-                        float as i64
-                    } else {
-                        i64::MAX
-                    }
-                })
+                let float = n.as_f64().filter(|f| f.fract() == 0.0)?;
+                // 3.0 is a whole number; beyond what an i64 holds the cast stops
+                // at its ends.
+                Some(float as i64)
             }),
             Value::String(text) if text.trim().is_empty() => return None,
             Value::String(text) => whole(text.trim()),

@@ -12,6 +12,7 @@ pub mod pay;
 mod posting;
 pub mod region;
 pub mod requirements;
+mod words;
 
 pub use category::{occupation, read as category};
 pub use pay::read as pay;

@@ -258,7 +258,7 @@ pub(super) fn usual_unit(min: Option<Money>, max: Option<Money>) -> Unit {
 /// A scanned amount as money, rounded to the fen.
 fn money(amount: Option<i64>) -> Result<Option<Money>, NoOffer> {
     const TO_MINOR: i64 = scan::SCALE / 100;
-    match amount.map(|a| Money::from_minor((a + TO_MINOR / 2) / TO_MINOR)) {
+    match amount.map(|a| Money::from_minor(a.saturating_add(TO_MINOR / 2) / TO_MINOR)) {
         Some(m) if m > Money::MAX => Err(NoOffer::Unreadable),
         m => Ok(m),
     }

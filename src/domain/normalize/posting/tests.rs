@@ -349,3 +349,56 @@ fn words_become_codes() {
         OrganizationKind::Other
     );
 }
+
+/// Any JSON, with the record's own names among its keys.
+fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    let name = "title|source_id|job_location|text|region|base_salary|min|max|unit|requirements|skills|url\
+                |age_min|date_posted|valid_through|target_regions|arrangement|warnings|job_benefits|[a-z]{0,3}";
+    let word = "[0-9万千百元/天月小时\\-~.·薪起以上下K ]{0,12}|[上海浦东新区广西青秀市县路、/· ]{0,12}|\\PC{0,20}";
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        word.prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 40, 8, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map(name, inner, 0..10).prop_map(|map| map
+                .into_iter()
+                .map(|(k, v)| (k.replace('\n', ""), v))
+                .collect()),
+        ]
+    })
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_record_makes_it_panic_and_what_is_read_reads_again(record in any_json()) {
+        for fault in read(&record, today()).err().into_iter().flatten() {
+            assert!(fault.pointer.is_empty() || fault.pointer.starts_with('/'));
+        }
+        let mut sound = with(json!({}));
+        if let Value::Object(changes) = record {
+            for (key, value) in changes {
+                sound[key] = value;
+            }
+        }
+        if let Ok(content) = read(&sound, today()) {
+            let again = read(&serde_json::to_value(&content).unwrap(), today()).unwrap();
+            assert_eq!(again, content);
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_readers_panic(text in "[0-9万千百十两三元块/天月小时\\-~.·薪起以上下Kk ,岁每一]{0,24}|[上海浦东新区广西青秀市县州路、/· 旗吉林北京]{0,20}|\\PC{0,40}") {
+        super::super::row(&text, &text, &text, &text);
+        dates::read(&text);
+        requirements::read(&text);
+        requirements::restricts_sex(&text);
+        requirements::speaks_of_fraud(&text);
+        crate::domain::region::resolve(&text).ok();
+    }
+}
