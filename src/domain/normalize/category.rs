@@ -19,7 +19,7 @@ pub enum Confidence {
     None,
     /// The description says it, the title does not.
     Description,
-    /// The title names a place or a trade that roles of several kinds share.
+    /// The title names a trade or a place that roles of several kinds share.
     Hint,
     /// The title names the role.
     Role,
@@ -36,6 +36,7 @@ struct File {
 struct Entry {
     code: String,
     roles: Vec<String>,
+    trades: Vec<String>,
     hints: Vec<String>,
 }
 
@@ -44,6 +45,7 @@ enum Sense {
     Mask,
     Decoy,
     Role(Category),
+    Trade(Category),
     Hint(Category),
 }
 
@@ -67,6 +69,10 @@ static WORDS: LazyLock<Words> = LazyLock::new(|| {
             .roles
             .into_iter()
             .for_each(|w| add(w, Sense::Role(category)));
+        entry
+            .trades
+            .into_iter()
+            .for_each(|w| add(w, Sense::Trade(category)));
         entry
             .hints
             .into_iter()
@@ -92,40 +98,59 @@ pub fn read(title: &str, text: &str) -> (Category, Confidence) {
 }
 
 fn by_title(title: &str) -> Option<(Category, Confidence)> {
-    let mut hint = None;
-    // The role that ends last in this segment, with its end and its length.
-    let mut role: Option<(usize, usize, Category)> = None;
-    let mut decided = None;
+    let (mut roles, mut trades, mut hint) = (Heads::default(), Heads::default(), None);
     let mut at = 0;
     while let Some(c) = title[at..].chars().next() {
         if parts(c) {
-            decided = decided.or(role.take().map(|(_, _, category)| category));
+            roles.end_segment();
+            trades.end_segment();
             at += c.len_utf8();
             continue;
         }
         let mut masked = None;
         for (word, sense) in WORDS.at(title, at) {
-            let end = at + word.len();
             match sense {
                 Sense::Mask => {
                     masked = Some(word.len());
                     break;
                 }
                 Sense::Decoy => return Some((Category::Other, Confidence::Role)),
-                Sense::Role(category) => {
-                    if role.is_none_or(|(last, len, _)| (end, word.len()) > (last, len)) {
-                        role = Some((end, word.len(), *category));
-                    }
-                }
+                Sense::Role(category) => roles.see(at, word.len(), *category),
+                Sense::Trade(category) => trades.see(at, word.len(), *category),
                 Sense::Hint(category) => hint = hint.or(Some(*category)),
             }
         }
         at += masked.unwrap_or(c.len_utf8());
     }
-    let decided = decided.or(role.map(|(_, _, category)| category));
-    decided
-        .map(|c| (c, Confidence::Role))
-        .or(hint.map(|c| (c, Confidence::Hint)))
+    roles.end_segment();
+    trades.end_segment();
+    let role = roles.decided.map(|c| (c, Confidence::Role));
+    role.or(trades.decided.or(hint).map(|c| (c, Confidence::Hint)))
+}
+
+/// The words of one kind in a title: the first segment that has any decides, and
+/// in it the one that ends last.
+#[derive(Default)]
+struct Heads {
+    decided: Option<Category>,
+    /// The end and length of the last word of this segment.
+    last: Option<(usize, usize, Category)>,
+}
+
+impl Heads {
+    fn see(&mut self, at: usize, len: usize, category: Category) {
+        if self
+            .last
+            .is_none_or(|(end, longest, _)| (at + len, len) > (end, longest))
+        {
+            self.last = Some((at + len, len, category));
+        }
+    }
+
+    fn end_segment(&mut self) {
+        let last = self.last.take().map(|(_, _, category)| category);
+        self.decided = self.decided.or(last);
+    }
 }
 
 /// The trade whose roles a description names most often, twice at least; a
@@ -136,7 +161,7 @@ fn by_description(text: &str) -> Option<Category> {
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
         let hit = WORDS.at(&text, at).next();
-        if let Some((_, Sense::Role(category))) = hit {
+        if let Some((_, Sense::Role(category) | Sense::Trade(category))) = hit {
             counts[*category as usize] += 1;
         }
         at += hit.map_or(c.len_utf8(), |(word, _)| word.len());
@@ -194,9 +219,7 @@ impl Words {
             {
                 return false;
             }
-            if !word.starts_with(|c: char| c.is_ascii_alphanumeric())
-                || word.chars().any(|c| !c.is_ascii())
-            {
+            if !word.starts_with(|c: char| c.is_ascii_alphanumeric()) || !word.is_ascii() {
                 return true;
             }
             let after = after.strip_prefix('s').unwrap_or(after);

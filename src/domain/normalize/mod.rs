@@ -1,8 +1,26 @@
-//! Text to meaning: places, wages, trades.
+//! What platforms write to what it means: places, wages, trades, dates,
+//! requirements.
+//!
+//! Promises: pure; every figure is the text's own or absent with a warning, never
+//! guessed; one bad record says all that is wrong with it.
+//! Start at: [`posting`], [`row`].
 
 pub mod category;
+pub mod dates;
+mod fields;
 pub mod pay;
+mod posting;
 pub mod region;
+pub mod requirements;
+mod words;
+
+pub use category::{occupation, read as category};
+pub use pay::read as pay;
+pub use posting::read as posting;
+pub use region::read as region;
+
+/// The state of the rules and word tables here, noted in frozen tags.
+pub const RULE_VERSION: &str = "2020-11.1";
 
 /// Text as the word tables are written: full-width forms plain, capitals small,
 /// marks without width gone, `AI 训练师` closed up.

@@ -193,20 +193,18 @@ fn path_whole(text: &str) -> Option<Region> {
 fn path(text: &str, scope: Option<Region>) -> Result<Region, Nothing> {
     let mut at: Option<Region> = None;
     let mut ambiguous = false;
-    for (nth, segment) in text.split(parts_path).filter(|s| !s.is_empty()).enumerate() {
+    for segment in text.split(parts_path).filter(|s| !s.is_empty()) {
         let mut rest = segment.strip_prefix("中国").unwrap_or(segment);
-        let before = at;
         while !rest.is_empty() {
             // The page's own place first; then the text for itself.
-            let next = step(rest, at.or(scope))
-                .or_else(|| if at.is_none() { step(rest, None) } else { None });
+            let next = match at {
+                Some(at) => step(rest, Some(at)),
+                None => step(rest, scope).or_else(|| step(rest, None)),
+            };
             let Some((region, after)) = next else {
                 ambiguous |= at.is_none() && NAMES.is_ambiguous(rest);
                 break;
             };
-            if at.is_some() && before == at && nth > 0 && !after.is_empty() && after == rest {
-                break;
-            }
             at = Some(region);
             rest = after;
         }

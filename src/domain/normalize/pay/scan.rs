@@ -367,26 +367,28 @@ fn number<'a>(
     clause: &[Token],
     scanned: &mut Scanned,
 ) -> Option<(Option<Token>, &'a str)> {
-    let (mut amount, mut suffix, mut after) = match digits(rest) {
+    let read = digits(rest);
+    let (mut amount, suffix, mut after) = match read {
         Some((amount, after)) => {
-            let (suffix, after) = suffix(after);
-            (amount.checked_mul(suffix)?, suffix, after)
+            let (suffix, after) = self::suffix(after);
+            (amount.saturating_mul(suffix), suffix, after)
         }
         None => {
             let (amount, after) = numeral(rest)?;
-            (amount, if amount >= 1000 * SCALE { 2 } else { 1 }, after)
+            (amount, if amount >= 1000 * SCALE { 1000 } else { 1 }, after)
         }
     };
     // 1万2, 3千5, 1万2千.
-    if suffix >= 1000
+    if read.is_some()
+        && suffix >= 1000
         && let Some((more, tail)) = digits(after)
     {
         let (small, tail) = self::suffix(tail);
         if small > 1 && small < suffix {
-            amount += more * small;
+            amount = amount.saturating_add(more.saturating_mul(small));
             after = tail;
         } else if small == 1 && more < 10 * SCALE && after.len() - tail.len() == 1 {
-            amount += more * (suffix / 10);
+            amount = amount.saturating_add(more * (suffix / 10));
             after = tail;
         }
     }
@@ -420,9 +422,6 @@ fn number<'a>(
     if !priced && NOT_MONEY.iter().any(|w| after.starts_with(w)) {
         return Some((Some(Token::Word), after));
     }
-    if suffix == 2 {
-        suffix = 1000;
-    }
     Some((
         Some(Token::Number {
             amount,
@@ -439,10 +438,8 @@ fn digits(text: &str) -> Option<(i64, &str)> {
     while i < bytes.len() {
         match bytes[i] {
             b @ b'0'..=b'9' => {
-                value = value
-                    .checked_mul(10)?
-                    .checked_add(i64::from(b - b'0'))
-                    .filter(|v| *v < 1 << 40)?
+                // Far above any pay, and far below an overflow.
+                value = (value * 10 + i64::from(b - b'0')).min(1 << 40);
             }
             b',' if thousands(&bytes[..i], &bytes[i + 1..]) => {}
             _ => break,
