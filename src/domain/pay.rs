@@ -9,7 +9,7 @@ pub struct Money(i64);
 
 impl Money {
     /// The largest amount that is taken for pay, in minor units: 100 million yuan.
-    pub const MAX: Money = Money(100_000_000_00);
+    pub const MAX: Money = Money(10_000_000_000);
 
     /// An amount of minor units.
     pub const fn from_minor(minor: i64) -> Self {

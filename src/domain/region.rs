@@ -11,7 +11,7 @@ mod focus;
 mod retired;
 
 pub use focus::{FocusSet, focus_set, focus_sets};
-pub(crate) use retired::{RETIRED, Retired};
+pub(crate) use retired::RETIRED;
 pub use retired::{RegionFault, resolve_code};
 
 use serde::{Deserialize, Serialize};
@@ -217,10 +217,10 @@ impl Region {
     /// Macao and Taiwan.
     pub fn zone(self) -> Option<Zone> {
         match self.province()?.code() / 10_000 {
-            11 | 12 | 13 | 31 | 32 | 33 | 35 | 37 | 44 | 46 => Some(Zone::East),
-            14 | 34 | 36 | 41 | 42 | 43 => Some(Zone::Central),
-            15 | 45 | 50 | 51 | 52 | 53 | 54 | 61 | 62 | 63 | 64 | 65 => Some(Zone::West),
-            21 | 22 | 23 => Some(Zone::Northeast),
+            11..=13 | 31..=33 | 35 | 37 | 44 | 46 => Some(Zone::East),
+            14 | 34 | 36 | 41..=43 => Some(Zone::Central),
+            15 | 45 | 50..=54 | 61..=65 => Some(Zone::West),
+            21..=23 => Some(Zone::Northeast),
             _ => None,
         }
     }

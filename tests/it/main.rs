@@ -1,3 +1,4 @@
-//! One test binary for everything that is tested from outside.
+//! Checks of the whole, from outside.
 
 mod adapters;
+mod normalize;

@@ -15,6 +15,8 @@ use scan::{Token, scan};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayReading {
     pub pay: Pay,
+    /// Whether the unit stands in the text, not only in the size of the numbers.
+    pub unit_stated: bool,
     /// `pay_unreadable`, `foreign_currency`.
     pub warnings: Vec<&'static str>,
 }
@@ -23,6 +25,7 @@ pub struct PayReading {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Offer {
     unit: Option<Unit>,
+    unit_stated: bool,
     min: Option<Money>,
     max: Option<Money>,
 }
@@ -36,6 +39,7 @@ pub fn read(text: &str) -> PayReading {
     let stored = (!text.is_empty()).then(|| text.to_owned());
     let unstated = |warnings| PayReading {
         pay: Pay::unstated(stored.clone()),
+        unit_stated: false,
         warnings,
     };
     if text.is_empty() {
@@ -60,6 +64,7 @@ pub fn read(text: &str) -> PayReading {
                 o.max,
                 scanned.months_per_year,
             ),
+            unit_stated: o.unit_stated,
             warnings: vec![],
         },
         None if scanned.negotiable => unstated(vec![]),
@@ -192,10 +197,16 @@ fn offer(tokens: &[Token], currency: Option<&str>) -> Result<Offer, NoOffer> {
     if [min, max].iter().flatten().all(|m| m.minor() == 0) {
         return Err(NoOffer::Unreadable);
     }
+    let unit_stated = unit.is_some();
     if unit.is_none() && currency.is_none_or(|c| c == "CNY") {
         unit = Some(usual_unit(min, max));
     }
-    Ok(Offer { unit, min, max })
+    Ok(Offer {
+        unit,
+        unit_stated,
+        min,
+        max,
+    })
 }
 
 /// Takes `元 / 天` and the like; a time wins over a piece (元/人/天).
@@ -235,7 +246,7 @@ fn share_suffix(low: (i64, i64), high: (i64, i64)) -> Option<(i64, i64)> {
 }
 
 /// Numbers without a unit: a month from 1000, a day from 50, else an hour.
-fn usual_unit(min: Option<Money>, max: Option<Money>) -> Unit {
+pub(super) fn usual_unit(min: Option<Money>, max: Option<Money>) -> Unit {
     let amount = min.filter(|m| m.minor() > 0).or(max).unwrap_or_default();
     match amount {
         a if a >= Money::from_units(1000) => Unit::Month,
@@ -247,7 +258,7 @@ fn usual_unit(min: Option<Money>, max: Option<Money>) -> Unit {
 /// A scanned amount as money, rounded to the fen.
 fn money(amount: Option<i64>) -> Result<Option<Money>, NoOffer> {
     const TO_MINOR: i64 = scan::SCALE / 100;
-    match amount.map(|a| Money::from_minor((a + TO_MINOR / 2) / TO_MINOR)) {
+    match amount.map(|a| Money::from_minor(a.saturating_add(TO_MINOR / 2) / TO_MINOR)) {
         Some(m) if m > Money::MAX => Err(NoOffer::Unreadable),
         m => Ok(m),
     }

@@ -193,20 +193,18 @@ fn path_whole(text: &str) -> Option<Region> {
 fn path(text: &str, scope: Option<Region>) -> Result<Region, Nothing> {
     let mut at: Option<Region> = None;
     let mut ambiguous = false;
-    for (nth, segment) in text.split(parts_path).filter(|s| !s.is_empty()).enumerate() {
+    for segment in text.split(parts_path).filter(|s| !s.is_empty()) {
         let mut rest = segment.strip_prefix("中国").unwrap_or(segment);
-        let before = at;
         while !rest.is_empty() {
             // The page's own place first; then the text for itself.
-            let next = step(rest, at.or(scope))
-                .or_else(|| if at.is_none() { step(rest, None) } else { None });
+            let next = match at {
+                Some(at) => step(rest, Some(at)),
+                None => step(rest, scope).or_else(|| step(rest, None)),
+            };
             let Some((region, after)) = next else {
                 ambiguous |= at.is_none() && NAMES.is_ambiguous(rest);
                 break;
             };
-            if at.is_some() && before == at && nth > 0 && !after.is_empty() && after == rest {
-                break;
-            }
             at = Some(region);
             rest = after;
         }
@@ -244,7 +242,16 @@ fn anywhere(text: &str) -> Result<Region, Nothing> {
 
 /// Reads one name at the beginning of `rest`: within `scope`, or its repetition.
 fn step(rest: &str, scope: Option<Region>) -> Option<(Region, &str)> {
-    let hit = NAMES.longest(rest, scope)?;
+    let mut hit = NAMES.longest(rest, scope)?;
+    // 青岛市北区 is 市北区 of 青岛.
+    let stem = hit.len - '市'.len_utf8().min(hit.len);
+    if rest[..hit.len].ends_with('市')
+        && let Some(district) = NAMES.longest(&rest[stem..], Some(hit.region))
+        && district.full
+        && district.region.parent() == Some(hit.region)
+    {
+        hit.len = stem;
+    }
     let after = &rest[hit.len..];
     if !hit.full {
         let alone = after.is_empty() || after.starts_with(|c: char| c.is_ascii_digit());

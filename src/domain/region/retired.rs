@@ -18,7 +18,6 @@ pub enum RegionFault {
 pub(crate) struct Retired {
     pub code: u32,
     pub name: &'static str,
-    pub parent: u32,
     /// Codes it went over to, current or retired since.
     pub successors: Vec<u32>,
 }
@@ -28,13 +27,12 @@ pub(crate) struct Retired {
 pub(crate) static RETIRED: LazyLock<Vec<Retired>> = LazyLock::new(|| {
     table_lines(include_str!("../../../config/tables/divisions_retired.csv"))
         .filter_map(|fields| {
-            let [code, name, parent, _level, _from, _to, successors] = fields[..] else {
+            let [code, name, _parent, _level, _from, _to, successors] = fields[..] else {
                 return None;
             };
             Some(Retired {
                 code: six_digits(code)?,
                 name,
-                parent: six_digits(parent).unwrap_or(0),
                 // `130108[2001]`: a part that went over by a later change of
                 // boundaries is a successor like the others.
                 successors: successors

@@ -41,6 +41,8 @@ pub struct Scanned {
     pub months_per_year: Option<u8>,
     /// 面议 and the like.
     pub negotiable: bool,
+    /// The number just read was no money, nor is what the range began with.
+    drop_range: bool,
 }
 
 /// Currencies by the words for them; the longest first where one begins another.
@@ -228,21 +230,11 @@ const UNITS: [(&str, Unit); 62] = [
     ("order", Unit::Piece),
 ];
 
-/// After a number these say that it is no money.
-const NOT_MONEY: [&str; 12] = [
-    "岁",
-    "周岁",
-    "人",
-    "名",
-    "个人",
-    "小时",
-    "天",
-    "%",
-    "％",
-    "险",
-    "年经验",
-    "点",
-];
+/// After a number these say that it is no money, unless 元 or a range goes before.
+const NOT_MONEY: [&str; 7] = ["人", "名", "个人", "小时", "天", "险", "点"];
+
+/// After a number these say so wherever it stands.
+const NEVER_MONEY: [&str; 4] = ["岁", "周岁", "%", "年经验"];
 
 const NEGOTIABLE: [&str; 9] = [
     "面议",
@@ -268,6 +260,11 @@ pub fn scan(text: &str) -> Scanned {
     let mut rest = text.as_str();
     while let Some(c) = rest.chars().next() {
         if let Some((token, after)) = number(rest, &clause, &mut scanned) {
+            if std::mem::take(&mut scanned.drop_range)
+                && matches!(clause[..], [.., Token::Number { .. }, Token::Dash])
+            {
+                clause.truncate(clause.len() - 2);
+            }
             clause.extend(token);
             rest = after;
             continue;
@@ -306,8 +303,8 @@ fn plain(text: &str) -> Vec<char> {
             '，' => ',',
             '；' => ';',
             '￥' => '¥',
-            '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
             '～' | '〜' | '–' | '—' | '―' | '－' | '−' => '-',
+            '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
             c => c,
         };
         let c = if c == '~' {
@@ -370,26 +367,28 @@ fn number<'a>(
     clause: &[Token],
     scanned: &mut Scanned,
 ) -> Option<(Option<Token>, &'a str)> {
-    let (mut amount, mut suffix, mut after) = match digits(rest) {
+    let read = digits(rest);
+    let (mut amount, suffix, mut after) = match read {
         Some((amount, after)) => {
-            let (suffix, after) = suffix(after);
-            (amount.checked_mul(suffix)?, suffix, after)
+            let (suffix, after) = self::suffix(after);
+            (amount.saturating_mul(suffix), suffix, after)
         }
         None => {
             let (amount, after) = numeral(rest)?;
-            (amount, if amount >= 1000 * SCALE { 2 } else { 1 }, after)
+            (amount, if amount >= 1000 * SCALE { 1000 } else { 1 }, after)
         }
     };
     // 1万2, 3千5, 1万2千.
-    if suffix >= 1000
+    if read.is_some()
+        && suffix >= 1000
         && let Some((more, tail)) = digits(after)
     {
         let (small, tail) = self::suffix(tail);
         if small > 1 && small < suffix {
-            amount += more * small;
+            amount = amount.saturating_add(more.saturating_mul(small));
             after = tail;
         } else if small == 1 && more < 10 * SCALE && after.len() - tail.len() == 1 {
-            amount += more * (suffix / 10);
+            amount = amount.saturating_add(more * (suffix / 10));
             after = tail;
         }
     }
@@ -414,12 +413,14 @@ fn number<'a>(
     {
         return Some((None, tail));
     }
+    // 18-45岁 takes its lower end along.
+    if NEVER_MONEY.iter().any(|w| after.starts_with(w)) {
+        scanned.drop_range = true;
+        return Some((Some(Token::Word), after));
+    }
     let priced = matches!(clause.last(), Some(Token::Yuan | Token::Dash));
     if !priced && NOT_MONEY.iter().any(|w| after.starts_with(w)) {
         return Some((Some(Token::Word), after));
-    }
-    if suffix == 2 {
-        suffix = 1000;
     }
     Some((
         Some(Token::Number {
@@ -437,10 +438,8 @@ fn digits(text: &str) -> Option<(i64, &str)> {
     while i < bytes.len() {
         match bytes[i] {
             b @ b'0'..=b'9' => {
-                value = value
-                    .checked_mul(10)?
-                    .checked_add(i64::from(b - b'0'))
-                    .filter(|v| *v < 1 << 40)?
+                // Far above any pay, and far below an overflow.
+                value = (value * 10 + i64::from(b - b'0')).min(1 << 40);
             }
             b',' if thousands(&bytes[..i], &bytes[i + 1..]) => {}
             _ => break,

@@ -35,7 +35,7 @@ pub struct Hit {
 struct Named {
     region: Region,
     full: bool,
-    /// Names of today win over those of the past.
+    /// Names of today win over those of the past and those made for short forms.
     past: bool,
     /// Needs a place above it in the text: 城区, 光明新区 for 光明区.
     bound: bool,
@@ -223,7 +223,7 @@ impl Names {
                 Named {
                     region,
                     full: true,
-                    past,
+                    past: true,
                     bound: false,
                 },
             );
@@ -318,7 +318,11 @@ fn stem(name: &'static str) -> (&'static str, &'static [&'static str]) {
     }
     let (mut stem, stand_ins): (&str, &[&str]) = KINDS
         .iter()
-        .find_map(|(kind, stand_ins)| Some((name.strip_suffix(kind)?, *stand_ins)))
+        .find_map(|(kind, stand_ins)| {
+            // 碑林区 is no forest district.
+            let stem = name.strip_suffix(kind).filter(|s| s.chars().count() >= 2)?;
+            Some((stem, *stand_ins))
+        })
         .or_else(|| {
             Some((
                 name.strip_suffix('区')
@@ -365,6 +369,8 @@ mod tests {
             ("锡林郭勒盟", "锡林郭勒"),
             ("克孜勒苏柯尔克孜自治州", "克孜勒苏"),
             ("香港特别行政区", "香港"),
+            ("碑林区", "碑林"),
+            ("津市市", "津市"),
         ] {
             assert_eq!(stem(name).0, expected, "{name}");
         }
