@@ -51,7 +51,7 @@ impl Adapter {
         let program = match (folder.text("mapping.jinja"), manifest.passthrough) {
             (None, true) => None,
             (Some(Ok(source)), false) => {
-                match Program::compile(folder.origin(), source, &manifest.lookup) {
+                match Program::compile(&manifest.name, folder.origin(), source, &manifest.lookup) {
                     Ok(program) => Some(program),
                     Err(found) => {
                         problems.extend(found);

@@ -24,8 +24,8 @@ const IDENTITY: &str = "source_id";
 #[derive(Debug)]
 pub(super) struct Program {
     env: Environment<'static>,
-    /// `adapters/NAME`.
-    origin: String,
+    /// The adapter's. Faults go to the platform, so they name no path of the machine.
+    name: String,
     statements: Vec<Statement>,
 }
 
@@ -40,6 +40,7 @@ struct Statement {
 
 impl Program {
     pub fn compile(
+        name: &str,
         origin: &str,
         source: &str,
         lookup: &BTreeMap<String, Lookup>,
@@ -83,7 +84,7 @@ impl Program {
         }
         Ok(Self {
             env,
-            origin: origin.to_owned(),
+            name: name.to_owned(),
             statements: code.statements,
         })
     }
@@ -178,7 +179,7 @@ impl Program {
             ),
             (None, kind) => ("unreadable", kind.to_string()),
         };
-        let mut detail = format!("{}/{MAPPING}", self.origin);
+        let mut detail = format!("{}/{MAPPING}", self.name);
         if let Some(line) = error.line() {
             detail.push_str(&format!(":{line}"));
         }

@@ -99,11 +99,11 @@ fn a_fault_names_the_line_and_the_field_and_shows_only_the_mapping() {
     assert_eq!(
         details[..5],
         [
-            "/title missing adapters/trial/mapping.jinja:2: something that the record does not have in `item.person.name`",
-            "/status unknown_value adapters/trial/mapping.jinja:3: a value that [lookup.s] does not have and has no `otherwise` for, in `lookup(\"s\", item.s)`",
-            "/date_posted unreadable adapters/trial/mapping.jinja:4: a day that cannot be read in `item.d | date`",
-            " unreadable adapters/trial/mapping.jinja:5: invalid operation in `item.n | int`",
-            "/url unreadable adapters/trial/mapping.jinja:6: invalid operation in `item.id + 1`",
+            "/title missing trial/mapping.jinja:2: something that the record does not have in `item.person.name`",
+            "/status unknown_value trial/mapping.jinja:3: a value that [lookup.s] does not have and has no `otherwise` for, in `lookup(\"s\", item.s)`",
+            "/date_posted unreadable trial/mapping.jinja:4: a day that cannot be read in `item.d | date`",
+            " unreadable trial/mapping.jinja:5: invalid operation in `item.n | int`",
+            "/url unreadable trial/mapping.jinja:6: invalid operation in `item.id + 1`",
         ]
     );
 }
@@ -114,8 +114,7 @@ fn a_record_that_fails_is_named_by_its_source_id() {
         JSON,
         "{% set _p = item.id %}{% set source_id = 'X-' ~ _p %}{% set title = item.a.b %}",
     );
-    let detail =
-        "adapters/trial/mapping.jinja:1: something that the record does not have in `item.a.b`";
+    let detail = "trial/mapping.jinja:1: something that the record does not have in `item.a.b`";
     check(
         &adapter,
         br#"{"id":5}"#,

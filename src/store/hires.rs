@@ -134,7 +134,10 @@ fn resolve(tx: &mut Tx<'_>, platform: &str, subject: &Subject) -> Result<Option<
 }
 
 fn report(tx: &mut Tx<'_>, terms: &HireTerms, r: &Report, now: Moment) -> Result<Reported, StoreError> {
-    let Some(m) = resolve(tx, &terms.platform, &r.subject)? else { return Ok(Reported::Rejected("offer_unknown")) };
+    let Some(m) = resolve(tx, &terms.platform, &r.subject)? else {
+        let code = if matches!(r.subject, Subject::Hire(_)) { "no_hire" } else { "offer_unknown" };
+        return Ok(Reported::Rejected(code));
+    };
     seats::lock(tx, m.posting)?;
     let s = &r.report;
     let month = if s.status == HireStatus::Active { day_number(s.month_of_work()) } else { 0 };
@@ -253,7 +256,8 @@ fn make(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, s: &StatusReport, now: M
             access::alert(tx, "over_hired", home, Some(m.worker.uuid()), Some(m.posting.uuid()), &detail, now)?;
         }
     }
-    tx.exec("UPDATE offers SET state = 'hired', waiting = NULL, updated_at = $2 WHERE id = $1", params![o.id.uuid(), now.ms()])?;
+    let sql = "UPDATE offers SET state = 'hired', waiting = NULL, accepted_at = COALESCE(accepted_at, $2), updated_at = $2 WHERE id = $1";
+    tx.exec(sql, params![o.id.uuid(), now.ms()])?;
     tx.log.change(super::log::ChangeKind::Worker, m.worker.uuid(), 0, now);
     let pseudonym = offers::pseudonym(tx, &terms.platform, m.worker)?;
     let data = json!({"hire": HireId::new(id), "worker": pseudonym, "status": s.status, "tags": shared(&tags, &terms.share)});

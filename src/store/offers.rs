@@ -31,6 +31,8 @@ pub struct Offer {
     pub expires_at: Moment,
     pub promoted: bool,
     pub share_contact: bool,
+    /// When it first took a seat.
+    pub accepted_at: Option<Moment>,
     /// Place in the waitlist, from 1.
     pub position: Option<i64>,
     /// Who answered for the worker, and how.
@@ -113,7 +115,7 @@ macro_rules! columns {
             "SELECT o.id, o.posting, o.worker, o.platform, o.state, o.wave, o.reasons, o.offered_at, o.expires_at, o.promoted,
                o.share_contact, o.answered_by, o.method, p.content,
                CASE WHEN o.state = 'waitlisted' THEN
-                 (SELECT COUNT(*) FROM offers q WHERE q.posting = o.posting AND q.state = 'waitlisted' AND q.waiting <= o.waiting) END
+                 (SELECT COUNT(*) FROM offers q WHERE q.posting = o.posting AND q.state = 'waitlisted' AND q.waiting <= o.waiting) END, o.accepted_at
              FROM offers o JOIN postings p ON p.id = o.posting ",
             $tail
         )
@@ -139,6 +141,7 @@ fn offer(row: &Row) -> Result<Offer, StoreError> {
         expires_at: Moment::from_ms(row.int(8)?),
         promoted: row.flag(9)?,
         share_contact: row.flag(10)?,
+        accepted_at: row.opt_int(15)?.map(Moment::from_ms),
         position: row.opt_int(14)?,
         answered_by: row.opt_text(11)?.map(str::to_owned),
         method: row.opt_text(12)?.map(str::to_owned),
@@ -294,6 +297,7 @@ fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, R
     let seat = if holds_seat { Taken::Seat } else { seats::take(tx, o.posting, now)? };
     match seat {
         Taken::Seat => {
+            tx.exec("UPDATE offers SET accepted_at = $2 WHERE id = $1", params![o.id.uuid(), now.ms()])?;
             let pseudonym = pseudonym(tx, &o.platform, o.worker)?;
             seats::tell(tx, o.posting, "offer.accepted", json!({"offer": o.id, "worker": pseudonym}), now)?;
         }

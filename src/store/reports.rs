@@ -44,21 +44,22 @@ pub struct Fold {
     pub at: Option<Moment>,
 }
 
-fn fact(row: &Row) -> Result<Option<Fact>, StoreError> {
+/// The facts in a row of hire, kind, at, month. An ACTIVE without an ONBOARDED
+/// starts the hire on its day.
+fn facts(row: &Row) -> Result<Vec<Fact>, StoreError> {
     let day = Moment::from_ms(row.int(2)?).day();
-    let kind = row.text(1)?;
-    Ok(match kind {
-        "CONFIRMED" => Some(Fact::Confirmed(day)),
-        "LISTED" => Some(Fact::Listed(day)),
-        _ => match HireStatus::parse(kind) {
-            Some(HireStatus::Hired) => Some(Fact::Hired(day)),
-            Some(HireStatus::Onboarded) => Some(Fact::Started(day)),
+    Ok(match row.text(1)? {
+        "CONFIRMED" => vec![Fact::Confirmed(day)],
+        "LISTED" => vec![Fact::Listed(day)],
+        kind => match HireStatus::parse(kind) {
+            Some(HireStatus::Hired) => vec![Fact::Hired(day)],
+            Some(HireStatus::Onboarded) => vec![Fact::Started(day)],
             Some(HireStatus::Active) => {
                 let month = from_day_number(row.int(3)?);
-                Some(Fact::Active { month, counts_on: month.last_of_month() })
+                vec![Fact::Started(day), Fact::Active { month, counts_on: month.last_of_month() }]
             }
-            Some(HireStatus::Ended | HireStatus::Withdrawn) => Some(Fact::Over(day)),
-            _ => None,
+            Some(HireStatus::Ended | HireStatus::Withdrawn) => vec![Fact::Over(day)],
+            _ => Vec::new(),
         },
     })
 }
@@ -82,16 +83,9 @@ impl Store {
     /// not counted while a period is open.
     pub async fn fold(&self, day: Date) -> Result<Fold, StoreError> {
         self.read(move |s| {
-            let mut facts: HashMap<Uuid, Vec<Fact>> = HashMap::new();
+            let mut lives: HashMap<Uuid, Life> = HashMap::new();
             for row in s.query("SELECT hire, kind, at, month FROM hire_facts WHERE hire IS NOT NULL ORDER BY seq", &[])? {
-                if let Some(fact) = fact(&row)? {
-                    let of = facts.entry(row.uuid(0)?).or_default();
-                    if let (Fact::Active { .. }, at) = (fact, Moment::from_ms(row.int(2)?).day()) {
-                        // An ACTIVE without an ONBOARDED starts the hire on its day.
-                        of.push(Fact::Started(at));
-                    }
-                    of.push(fact);
-                }
+                lives.entry(row.uuid(0)?).or_default().facts.extend(facts(&row)?);
             }
             let sql = "SELECT h.id, h.worker, h.platform, h.home, h.work, h.flow, h.category, h.tags FROM hires h
                        JOIN workers w ON w.id = h.worker WHERE w.erased_at IS NULL ORDER BY h.worker, h.id";
@@ -99,7 +93,7 @@ impl Store {
             for row in s.query(sql, &[])? {
                 let worker = WorkerId::new(row.uuid(1)?);
                 let mut hire = counted(&row)?;
-                hire.life.facts = facts.remove(&hire.id.uuid()).unwrap_or_default();
+                hire.life = lives.remove(&hire.id.uuid()).unwrap_or_default();
                 match people.last_mut() {
                     Some(p) if p.id == worker => p.hires.push(hire),
                     _ => {
@@ -115,7 +109,26 @@ impl Store {
         .await
     }
 
-    /// Hires by flow and tier, for the demo's table.
+    /// The lives of one worker's hires.
+    pub async fn lives(&self, worker: WorkerId) -> Result<Vec<(HireId, Life)>, StoreError> {
+        self.read(move |s| {
+            let sql = "SELECT hire, kind, at, month FROM hire_facts WHERE worker = $1 AND hire IS NOT NULL ORDER BY hire, seq";
+            let mut lives: Vec<(HireId, Life)> = Vec::new();
+            for row in s.query(sql, params![worker.uuid()])? {
+                let id = HireId::new(row.uuid(0)?);
+                if lives.last().is_none_or(|(last, _)| *last != id) {
+                    lives.push((id, Life::default()));
+                }
+                if let Some((_, life)) = lives.last_mut() {
+                    life.facts.extend(facts(&row)?);
+                }
+            }
+            Ok(lives)
+        })
+        .await
+    }
+
+    /// Hires by flow and status, for the demo's table.
     pub async fn hire_counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
         self.read(|s| {
             let rows = s.query("SELECT flow, status, COUNT(*) FROM hires GROUP BY flow, status ORDER BY flow, status", &[])?;

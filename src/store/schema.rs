@@ -55,7 +55,7 @@ CREATE INDEX links_by_worker ON links (worker);
 CREATE TABLE offers (
   id {blob} PRIMARY KEY, posting {blob} NOT NULL, worker {blob} NOT NULL, platform TEXT NOT NULL,
   state TEXT NOT NULL, wave BIGINT NOT NULL, reasons TEXT NOT NULL, group_key {blob} NOT NULL,
-  offered_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, seen_at BIGINT, answered_at BIGINT, updated_at BIGINT NOT NULL,
+  offered_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, seen_at BIGINT, answered_at BIGINT, accepted_at BIGINT, updated_at BIGINT NOT NULL,
   waiting BIGINT, promoted BIGINT NOT NULL DEFAULT 0, share_contact BIGINT NOT NULL DEFAULT 0,
   reason TEXT, answered_by TEXT, method TEXT,
   UNIQUE (posting, worker), UNIQUE (worker, group_key));

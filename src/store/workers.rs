@@ -453,6 +453,11 @@ impl Store {
         .await
     }
 
+    /// Where a worker is or was at home, erased or not.
+    pub async fn last_home(&self, id: WorkerId) -> Result<Option<Region>, StoreError> {
+        self.read(move |s| s.one("SELECT home FROM workers WHERE id = $1", params![id.uuid()])?.map(|r| super::region(r.int(0)?)).transpose()).await
+    }
+
     /// Changes what a worker asks of work; false where there is no such worker.
     pub async fn set_wishes(&self, id: WorkerId, wishes: Wishes, now: Moment) -> Result<bool, StoreError> {
         self.write(move |tx| {

@@ -1,0 +1,180 @@
+//! What platforms report of hires: read, applied in slices, answered one by one.
+//!
+//! Promises: one bad record never fails the others; repeated and out-of-order
+//! reports converge.
+//! Does not: take seats or freeze tags (`store::hires` does both in one
+//! transaction with the events that tell of them).
+//! Start at: [`Hiring::report`].
+
+use crate::domain::hire::{EndReason, HireStatus, StatusReport};
+use crate::domain::id::{HireId, OfferId, PostingId, Pseudonym};
+use crate::domain::pay::Money;
+use crate::domain::region;
+use crate::domain::time::Moment;
+use crate::ingest::BatchError;
+use crate::store::Store;
+use crate::store::hires::{HireTerms, PostingRef, Report, Reported, Subject};
+use crate::store::once::{Answer, Once, Reserved};
+use jiff::civil::Date;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Reports may be dated this far ahead: clocks differ.
+const AHEAD: Duration = Duration::from_secs(86_400);
+
+/// Applies reports to one store.
+#[derive(Clone)]
+pub struct Hiring {
+    pub store: Store,
+    pub slice: usize,
+}
+
+impl Hiring {
+    /// Applies one or many reports; answers as `POST /v1/hires` does.
+    pub async fn report(&self, terms: HireTerms, body: Value, once: Option<Once>, now: Moment) -> Result<Answer, BatchError> {
+        let records = match body {
+            Value::Array(records) => records,
+            one => vec![one],
+        };
+        let mut results: Vec<Value> = Vec::new();
+        if let Some(key) = &once {
+            match self.store.reserve(key.clone(), now).await? {
+                Reserved::Go { progress } => results = progress.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default(),
+                Reserved::Done(answer) => return Ok(answer),
+                Reserved::Reused => return Err(BatchError::KeyReused),
+                Reserved::InFlight => return Err(BatchError::InFlight),
+            }
+        }
+        while results.len() < records.len() {
+            let from = results.len();
+            let slice = &records[from..records.len().min(from + self.slice)];
+            let read: Arc<Vec<Result<Report, &'static str>>> = Arc::new(slice.iter().map(|r| read_report(r, now)).collect());
+            let good: Vec<Report> = read.iter().filter_map(|r| r.as_ref().ok().cloned()).collect();
+            let advance = once.as_ref().map(|key| {
+                let (before, read) = (results.clone(), read.clone());
+                let state = move |outcomes: &[Reported]| json!([before.as_slice(), &answers(from, &read, outcomes)].concat());
+                (key.clone(), Arc::new(state) as Arc<dyn Fn(&[Reported]) -> Value + Send + Sync>)
+            });
+            let outcomes = self.store.report_hires(terms.clone(), Arc::new(good), advance, now).await?;
+            results.extend(answers(from, &read, &outcomes));
+        }
+        let answer = Answer { status: 200, body: json!({"results": results}) };
+        if let Some(key) = once {
+            self.store.finish(key, answer.clone()).await?;
+        }
+        Ok(answer)
+    }
+}
+
+/// The answers of a slice: what was refused while reading keeps its place.
+fn answers(from: usize, read: &[Result<Report, &'static str>], outcomes: &[Reported]) -> Vec<Value> {
+    let mut outcomes = outcomes.iter();
+    let one = |(n, r): (usize, &Result<Report, &'static str>)| {
+        let outcome = match r {
+            Ok(_) => outcomes.next().copied().unwrap_or(Reported::Rejected("offer_unknown")),
+            Err(code) => Reported::Rejected(code),
+        };
+        let (hire, result, code) = match outcome {
+            Reported::Created(id) => (Some(id), "created", None),
+            Reported::Updated(id) => (Some(id), "updated", None),
+            Reported::Unchanged(id) => (id, "unchanged", None),
+            Reported::Recorded(id) => (id, "recorded", None),
+            Reported::Rejected(code) => (None, "rejected", Some(code)),
+        };
+        json!({"index": from + n, "hire": hire, "result": result, "code": code})
+    };
+    read.iter().enumerate().map(one).collect()
+}
+
+/// Reads one record; the code of what is wrong with it.
+fn read_report(record: &Value, now: Moment) -> Result<Report, &'static str> {
+    let text = |name: &str| record.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
+    let raw_status = text("raw_status").map(|t| t.chars().take(100).collect::<String>());
+    let status = match text("status") {
+        Some(code) => HireStatus::parse(code).ok_or("status_unknown")?,
+        // A word of the platform's own that nobody has mapped is kept, and never
+        // counted as a success.
+        None if raw_status.is_some() => HireStatus::UnableToMap,
+        None => return Err("status_unknown"),
+    };
+    let at = match record.get("at") {
+        None | Some(Value::Null) => now,
+        Some(value) => value.as_str().and_then(Moment::parse).ok_or("at_invalid")?,
+    };
+    if at > now.plus(AHEAD) {
+        return Err("at_in_future");
+    }
+    let reason = match text("reason") {
+        Some(code) => Some(EndReason::parse(code).ok_or("reason_unknown")?),
+        None => None,
+    };
+    let month = match text("month") {
+        Some(month) => Some(read_month(month).ok_or("month_invalid")?),
+        None => None,
+    };
+    if month.is_some_and(|m| Moment::start_of(m) > now.plus(AHEAD)) {
+        return Err("at_in_future");
+    }
+    let work_region = match record.get("work_region").and_then(Value::as_str) {
+        Some(code) => Some(region::resolve(code).map_err(|_| "region_unknown")?),
+        None => None,
+    };
+    let monthly_wage = match record.get("monthly_wage") {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(serde_json::from_value::<Money>(value.clone()).ok().filter(|m| m.minor() >= 0).ok_or("monthly_wage_invalid")?),
+    };
+    let subject = read_subject(record).ok_or("offer_unknown")?;
+    Ok(Report { subject, report: StatusReport { status, raw_status, at, month, monthly_wage, work_region, reason } })
+}
+
+fn read_month(text: &str) -> Option<Date> {
+    let period = crate::domain::time::Period::parse(text).filter(|_| text.len() == 7 && text.as_bytes()[4] == b'-')?;
+    Some(period.first_day())
+}
+
+fn read_subject(record: &Value) -> Option<Subject> {
+    let text = |name: &str| record.get(name).and_then(Value::as_str);
+    if let Some(id) = text("offer") {
+        return OfferId::parse(id).map(Subject::Offer);
+    }
+    if let Some(id) = text("hire") {
+        return HireId::parse(id).map(Subject::Hire);
+    }
+    let worker = Pseudonym::parse(text("worker")?)?;
+    let posting = match (text("posting"), record.get("source_id")) {
+        (Some(id), _) => PostingRef::Id(PostingId::parse(id)?),
+        (None, Some(Value::String(id))) => PostingRef::SourceId(id.clone()),
+        (None, Some(Value::Number(id))) => PostingRef::SourceId(id.to_string()),
+        _ => return None,
+    };
+    Some(Subject::Pair { posting, worker })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(record: Value) -> Result<HireStatus, &'static str> {
+        read_report(&record, Moment::parse("2020-06-15T12:00:00+08:00").unwrap()).map(|r| r.report.status)
+    }
+
+    #[test]
+    fn an_unknown_raw_status_is_kept_and_an_unknown_status_refused() {
+        let offer = "01890a5d-ac96-774b-bcce-b302099a8057";
+        assert_eq!(check(json!({"offer": offer, "status": "HIRED"})), Ok(HireStatus::Hired));
+        assert_eq!(check(json!({"offer": offer, "raw_status": "已入职?"})), Ok(HireStatus::UnableToMap));
+        assert_eq!(check(json!({"offer": offer, "status": "GREAT"})), Err("status_unknown"));
+        assert_eq!(check(json!({"status": "HIRED"})), Err("offer_unknown"));
+    }
+
+    #[test]
+    fn a_report_may_be_dated_a_day_ahead_and_no_more() {
+        let offer = "01890a5d-ac96-774b-bcce-b302099a8057";
+        let at = |at: &str| check(json!({"offer": offer, "status": "HIRED", "at": at}));
+        assert_eq!(at("2020-06-16"), Ok(HireStatus::Hired));
+        assert_eq!(at("2020-06-17"), Err("at_in_future"));
+        assert_eq!(at("soon"), Err("at_invalid"));
+        assert_eq!(check(json!({"offer": offer, "status": "ENDED", "reason": "bored"})), Err("reason_unknown"));
+    }
+}

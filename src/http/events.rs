@@ -1,0 +1,58 @@
+//! `GET /v1/events`: what webhooks say, in one stable order.
+
+use super::State;
+use super::auth::PlatformToken;
+use super::problem::{Problem, ProblemBody};
+use actix_web::web::{Data, Query};
+use actix_web::{HttpResponse, get};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(listed);
+}
+
+#[derive(Debug, Deserialize)]
+struct Asked {
+    after: Option<String>,
+    limit: Option<String>,
+    wait: Option<String>,
+}
+
+/// Longest a caller may wait for an event.
+const WAIT_MAX: u64 = 30;
+/// How often other processes' events are looked for while waiting.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// The platform's events after a cursor; with `wait` the answer stays out until
+/// there is one, for at most 30 s.
+#[utoipa::path(tag = "platform", security(("bearer" = [])), params(("after" = Option<String>, Query), ("limit" = Option<i64>, Query), ("wait" = Option<u64>, Query)),
+    responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 422, body = ProblemBody)))]
+#[get("/v1/events")]
+async fn listed(state: Data<State>, who: PlatformToken, query: Query<Asked>) -> Result<HttpResponse, Problem> {
+    let number = |name: &str, text: &Option<String>, most: i64, default: i64| match text.as_deref().filter(|t| !t.is_empty()).map(str::parse::<i64>) {
+        None => Ok(default),
+        Some(Ok(n)) if (0..=most).contains(&n) => Ok(n),
+        Some(_) => Err(Problem::parameter(name, "parameter_invalid", "is out of range")),
+    };
+    let after = number("after", &query.after, i64::MAX, 0)?;
+    let limit = number("limit", &query.limit, 1000, 100)?.max(1);
+    let wait = Duration::from_secs(number("wait", &query.wait, i64::MAX, 0)?.unsigned_abs().min(WAIT_MAX));
+    let until = Instant::now() + wait;
+    let mut commits = state.store.commits();
+    let events = loop {
+        commits.mark_unchanged();
+        let events = state.store.events_after(who.platform.to_string(), after, limit).await?;
+        let left = until.saturating_duration_since(Instant::now());
+        if !events.is_empty() || left.is_zero() {
+            break events;
+        }
+        // A commit of this process wakes; another's is found by looking again.
+        let _ = tokio::time::timeout(left.min(LOOK_AGAIN), commits.changed()).await;
+    };
+    let next = events.last().map_or(after, |e| e.seq).to_string();
+    let body = |e: &crate::store::log::Listed| json!({"id": e.id, "type": e.kind, "timestamp": e.at, "data": e.data});
+    Ok(HttpResponse::Ok().json(json!({"events": events.iter().map(body).collect::<Vec<_>>(), "next": next})))
+}

@@ -1,0 +1,110 @@
+//! What a worker may do with the token of their link.
+
+use super::State;
+use super::auth::WorkerToken;
+use super::body::Json;
+use super::hires::{Confirmation, hire_body};
+use super::offers::offer_body;
+use super::problem::{Problem, ProblemBody};
+use super::workers::{WishesBody, worker_body};
+use crate::domain::id::{HireId, OfferId, WorkerId};
+use crate::store::offers::{Answerer, Answering};
+use actix_web::web::{Data, Path};
+use actix_web::{HttpResponse, delete, get, patch, post};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(me).service(preferences).service(erase).service(offers).service(accept).service(decline).service(confirm);
+}
+
+/// The worker's own file.
+#[utoipa::path(tag = "worker", security(("bearer" = [])), responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
+#[get("/v1/me")]
+async fn me(state: Data<State>, who: WorkerToken) -> Result<HttpResponse, Problem> {
+    let worker = state.store.worker(who.worker).await?.ok_or_else(Problem::not_found)?;
+    Ok(HttpResponse::Ok().json(worker_body(&worker)))
+}
+
+/// Changes what the worker wishes.
+#[utoipa::path(tag = "worker", security(("bearer" = [])), request_body(content = Value), responses((status = 200, body = Value), (status = 401, body = ProblemBody),
+    (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
+#[patch("/v1/me/preferences")]
+async fn preferences(state: Data<State>, who: WorkerToken, body: Json<WishesBody>) -> Result<HttpResponse, Problem> {
+    state.store.set_wishes(who.worker, body.value.read()?, state.clock.now()).await?;
+    let worker = state.store.worker(who.worker).await?.ok_or_else(Problem::not_found)?;
+    Ok(HttpResponse::Ok().json(worker_body(&worker)))
+}
+
+/// Withdraws consent and erases the worker.
+#[utoipa::path(tag = "worker", security(("bearer" = [])), responses((status = 204), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
+#[delete("/v1/me")]
+async fn erase(state: Data<State>, who: WorkerToken) -> Result<HttpResponse, Problem> {
+    state.store.erase_worker(who.worker, state.config.offer.promoted_within, state.clock.now()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// The worker's offers, newest first, with why each one came.
+#[utoipa::path(tag = "worker", security(("bearer" = [])), responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
+#[get("/v1/me/offers")]
+async fn offers(state: Data<State>, who: WorkerToken) -> Result<HttpResponse, Problem> {
+    let offers = state.store.worker_offers(who.worker, 200).await?;
+    let body = |(o, p): &(crate::store::offers::Offer, crate::store::postings::Posting)| {
+        let mut body = offer_body(o, json!(o.worker));
+        body["posting"] = super::postings::posting_body(p);
+        body
+    };
+    Ok(HttpResponse::Ok().json(json!({"items": offers.iter().map(body).collect::<Vec<_>>(), "next": null, "total": offers.len()})))
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Answer {
+    reason: Option<String>,
+    share_contact: Option<bool>,
+}
+
+/// A worker's own answer.
+pub fn answering(state: &State, worker: WorkerId, offer: &str, share: bool, reason: Option<String>) -> Result<Answering, Problem> {
+    Ok(Answering {
+        offer: OfferId::parse(offer).ok_or_else(Problem::not_found)?,
+        by: Answerer::Worker(worker),
+        share_contact: share,
+        reason: reason.map(|r| r.chars().take(200).collect()),
+        promoted_within: state.config.offer.promoted_within,
+        cooldown: state.config.routing.cooldown,
+    })
+}
+
+/// Says yes. Name and phone go to the platform unless `share_contact` is false.
+#[utoipa::path(tag = "worker", security(("bearer" = [])), params(("id" = String, Path)), request_body(content = Value), responses((status = 200, body = Value),
+    (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
+#[post("/v1/me/offers/{id}/accept")]
+async fn accept(state: Data<State>, who: WorkerToken, id: Path<String>, body: Json<Answer>) -> Result<HttpResponse, Problem> {
+    let answering = answering(&state, who.worker, &id, body.value.share_contact.unwrap_or(true), None)?;
+    let offer = state.store.accept_offer(answering, state.clock.now()).await??;
+    Ok(HttpResponse::Ok().json(offer_body(&offer, json!(offer.worker))))
+}
+
+/// Says no, or gives an accepted offer back.
+#[utoipa::path(tag = "worker", security(("bearer" = [])), params(("id" = String, Path)), request_body(content = Value), responses((status = 200, body = Value),
+    (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
+#[post("/v1/me/offers/{id}/decline")]
+async fn decline(state: Data<State>, who: WorkerToken, id: Path<String>, body: Json<Answer>) -> Result<HttpResponse, Problem> {
+    let answering = answering(&state, who.worker, &id, false, body.value.reason)?;
+    let offer = state.store.decline_offer(answering, state.clock.now()).await??;
+    Ok(HttpResponse::Ok().json(offer_body(&offer, json!(offer.worker))))
+}
+
+/// The worker confirms that they work there.
+#[utoipa::path(tag = "worker", security(("bearer" = [])), params(("id" = String, Path)), request_body(content = Value), responses((status = 200, body = Value),
+    (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
+#[post("/v1/me/hires/{id}/confirm")]
+async fn confirm(state: Data<State>, who: WorkerToken, id: Path<String>, body: Json<Confirmation>) -> Result<HttpResponse, Problem> {
+    let id = HireId::parse(&id).ok_or_else(Problem::not_found)?;
+    let hire = state.store.hire(id).await?.filter(|h| h.worker == who.worker).ok_or_else(Problem::not_found)?;
+    let now = state.clock.now();
+    let at = body.value.at(now)?;
+    state.store.confirm_hire(id, "worker".to_owned(), body.value.method(), at, now).await?;
+    Ok(HttpResponse::Ok().json(hire_body(&hire, true)))
+}

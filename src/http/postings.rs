@@ -1,0 +1,145 @@
+//! Postings: pushed in batches, listed, read, closed; and how one was routed.
+
+use super::auth::PlatformToken;
+use super::edge::Limited;
+use super::body::{Body, once};
+use super::problem::{Problem, ProblemBody, answered};
+use super::{Page, State, format_of, list, optional};
+use crate::cache::Meter;
+use crate::domain::eligibility::Step;
+use crate::domain::id::PostingId;
+use crate::domain::offer::OfferState;
+use crate::domain::posting::Status;
+use crate::ingest::Batch;
+use crate::store::once::Reserved;
+use crate::store::postings::{Posting, PostingFilter};
+use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, delete, get, post};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(push).service(listed).service(one).service(close).service(routing);
+}
+
+#[derive(Debug, Deserialize)]
+struct Pushed {
+    adapter: Option<String>,
+    dry_run: Option<bool>,
+    run: Option<String>,
+}
+
+/// Takes in a batch: upsert by (platform, `source_id`). The adapter of the client
+/// reads it; `?adapter=` picks another, `?dry_run=true` changes nothing.
+#[utoipa::path(tag = "platform", security(("bearer" = [])), params(("adapter" = Option<String>, Query), ("dry_run" = Option<bool>, Query)),
+    request_body(content = Value), responses((status = 200, body = Value), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+    (status = 403, body = ProblemBody), (status = 409, body = ProblemBody), (status = 413, body = ProblemBody), (status = 415, body = ProblemBody),
+    (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
+#[post("/v1/postings")]
+async fn push(state: Data<State>, who: PlatformToken, request: HttpRequest, query: Query<Pushed>, body: Body) -> Result<HttpResponse, Problem> {
+    if query.run.is_some() {
+        return Err(Problem::parameter("run", "runs_unsupported", "full feeds are not taken here yet; push deltas"));
+    }
+    let name = query.adapter.as_deref().unwrap_or(&who.client.adapter);
+    let adapter = state.adapters.get(name).cloned();
+    let adapter = adapter.ok_or_else(|| Problem::parameter("adapter", "adapter_unknown", "there is no such adapter"))?;
+    let format = format_of(&request, &adapter)?;
+    let key = once(&request, &state, who.client.id.uuid(), &body.0)?;
+    let dry_run = query.dry_run.unwrap_or(false);
+    let batch = Batch { platform: who.platform.to_string(), adapter, format, body: body.0, once: key, dry_run };
+    let (answer, verdict) = state.ingest.push(batch, state.clock.now()).await?;
+    if let Some(verdict) = verdict {
+        request.extensions_mut().insert(Limited(Meter::Records, verdict));
+    }
+    answered(Reserved::Done(answer))
+}
+
+#[derive(Debug, Deserialize)]
+struct Listed {
+    status: Option<String>,
+    source_id: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// The platform's own postings.
+#[utoipa::path(tag = "platform", security(("bearer" = [])),
+    params(("status" = Option<String>, Query), ("source_id" = Option<String>, Query), ("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 422, body = ProblemBody)))]
+#[get("/v1/postings")]
+async fn listed(state: Data<State>, who: PlatformToken, query: Query<Listed>) -> Result<HttpResponse, Problem> {
+    let query = query.into_inner();
+    let status = optional("status", query.status.as_deref(), Status::parse)?;
+    let page = Page { limit: query.limit, cursor: query.cursor };
+    let limit = page.limit()?;
+    let filter = PostingFilter { status, source_id: query.source_id, after: page.after(PostingId::parse)?, limit };
+    let (items, total) = state.store.postings(who.platform.to_string(), filter).await?;
+    Ok(HttpResponse::Ok().json(list(&items, limit, total, posting_body, |p| p.id.to_string())))
+}
+
+/// A posting as everybody sees it.
+pub fn posting_body(p: &Posting) -> Value {
+    let mut body = serde_json::to_value(&p.content).unwrap_or_default();
+    body["id"] = json!(p.id);
+    body["platform"] = json!(p.platform);
+    body["status"] = json!(p.status);
+    body["seats"] = json!(p.seats);
+    body["revision"] = json!(p.revision);
+    body
+}
+
+/// A posting of the caller's platform, or the answer for what is not there.
+async fn own(state: &State, who: &PlatformToken, id: &str) -> Result<Posting, Problem> {
+    let id = PostingId::parse(id).ok_or_else(Problem::not_found)?;
+    let posting = state.store.posting(id).await?.filter(|p| p.platform == who.platform.as_str());
+    posting.ok_or_else(Problem::not_found)
+}
+
+/// One posting.
+#[utoipa::path(tag = "platform", security(("bearer" = [])), params(("id" = String, Path)),
+    responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
+#[get("/v1/postings/{id}")]
+async fn one(state: Data<State>, who: PlatformToken, id: Path<String>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(posting_body(&own(&state, &who, &id).await?)))
+}
+
+/// Closes a posting: unanswered offers are withdrawn.
+#[utoipa::path(tag = "platform", security(("bearer" = [])), params(("id" = String, Path)),
+    responses((status = 204), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
+#[delete("/v1/postings/{id}")]
+async fn close(state: Data<State>, who: PlatformToken, id: Path<String>) -> Result<HttpResponse, Problem> {
+    let id = PostingId::parse(&id).ok_or_else(Problem::not_found)?;
+    let within = state.config.offer.promoted_within;
+    let closed = state.store.close_posting(who.platform.to_string(), id, within, state.clock.now()).await?;
+    if closed { Ok(HttpResponse::NoContent().finish()) } else { Err(Problem::not_found()) }
+}
+
+/// How the posting was routed: counts, no person; small ones are hidden.
+#[utoipa::path(tag = "platform", security(("bearer" = [])), params(("id" = String, Path)),
+    responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
+#[get("/v1/postings/{id}/routing")]
+async fn routing(state: Data<State>, who: PlatformToken, id: Path<String>) -> Result<HttpResponse, Problem> {
+    let posting = own(&state, &who, &id).await?;
+    let found = state.router.funnel(posting.id, state.clock.now()).await?;
+    let (passed, routed) = found.ok_or_else(Problem::not_found)?;
+    let least = state.config.report.min_cell;
+    let shown = |n: u64| if n > 0 && n < least { json!(format!("<{least}")) } else { json!(n) };
+    let mut body = json!({});
+    for (step, n) in Step::ALL.iter().zip(passed) {
+        body[step.code()] = shown(n);
+    }
+    let count = |s: OfferState| routed.by_state.iter().find(|(state, _)| *state == s).map_or(0, |(_, n)| *n).max(0) as u64;
+    let ever: u64 = routed.by_state.iter().map(|(_, n)| (*n).max(0) as u64).sum();
+    body["offered"] = shown(ever);
+    let wave = |(wave, at, wanted, offered): &(i64, crate::domain::time::Moment, i64, i64)| {
+        json!({"wave": wave, "at": at, "wanted": shown((*wanted).max(0) as u64), "offered": shown((*offered).max(0) as u64)})
+    };
+    body["waves"] = routed.waves.iter().map(wave).collect();
+    let mut offers = json!({});
+    for s in OfferState::ALL {
+        offers[s.code()] = shown(if s == OfferState::Offered { ever } else { count(s) });
+    }
+    body["offers"] = offers;
+    Ok(HttpResponse::Ok().json(body))
+}

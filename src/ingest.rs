@@ -1,0 +1,270 @@
+//! Takes in batches: postings of platforms, rows of registries.
+//!
+//! Promises: one bad record is one reject with its index, pointer and code, and
+//! the batch goes on; a batch is stored in slices, each a transaction of its own
+//! that also stores how far the batch came, so that a retry under the same key
+//! resumes after a crash and speaks of the whole.
+//! Does not: read formats (`adapter`) or meaning (`domain::normalize`).
+//! Start at: [`Ingest::push`].
+
+pub mod registry;
+
+use crate::cache::{Limits, Meter, Verdict};
+use crate::adapter::{Adapter, BodyError, Format, Outcome};
+use crate::domain::normalize;
+use crate::domain::posting::{Content, Declared, Fault};
+use crate::domain::time::{Moment, day_number};
+use crate::store::once::{Answer, Once, Reserved};
+use crate::store::postings::{Prepared, Tally};
+use crate::store::{Store, StoreError};
+use jiff::ToSpan;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A record that was refused, and where in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reject {
+    /// Its place in the batch, from 0.
+    pub index: usize,
+    /// The sender's own id, if that much could be read. Absent for registries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_id: Option<String>,
+    /// RFC 6901, relative to the record.
+    pub pointer: String,
+    pub code: String,
+    pub detail: String,
+}
+
+impl Reject {
+    pub(crate) fn of(index: usize, source_id: Option<String>, fault: Fault) -> Self {
+        Self { index, source_id, pointer: fault.pointer, code: fault.code.to_owned(), detail: fault.detail }
+    }
+}
+
+/// Why a whole batch was not taken in.
+#[derive(Debug)]
+pub enum BatchError {
+    Body(BodyError),
+    /// More records than the limit allows, now or ever.
+    Over { records: usize, verdict: Verdict },
+    /// The key was used for another body.
+    KeyReused,
+    /// Somebody is at it under the same key.
+    InFlight,
+    /// A reading thread failed.
+    Reading,
+    Store(StoreError),
+}
+
+impl From<StoreError> for BatchError {
+    fn from(e: StoreError) -> Self {
+        BatchError::Store(e)
+    }
+}
+
+impl From<BodyError> for BatchError {
+    fn from(e: BodyError) -> Self {
+        BatchError::Body(e)
+    }
+}
+
+/// A pushed batch of postings.
+pub struct Batch {
+    pub platform: String,
+    pub adapter: Arc<Adapter>,
+    /// The form that the content type names; none: told from the first bytes.
+    pub format: Option<Format>,
+    pub body: Vec<u8>,
+    pub once: Option<Once>,
+    pub dry_run: bool,
+}
+
+/// How batches are taken in.
+#[derive(Clone)]
+pub struct Ingest {
+    pub store: Store,
+    pub limits: Arc<Limits>,
+    pub slice: usize,
+    pub promoted_within: Duration,
+}
+
+/// A batch that has been read: what is stored, and what is refused.
+struct ReadBatch {
+    prepared: Vec<Prepared>,
+    rejected: Vec<Reject>,
+    received: usize,
+    skipped: usize,
+}
+
+/// How far a batch came, as it is stored with each slice.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Progress {
+    batch: String,
+    /// Prepared postings stored so far.
+    done: usize,
+    created: u64,
+    updated: u64,
+    unchanged: u64,
+    closed: u64,
+}
+
+impl Progress {
+    fn plus(&self, slice: usize, tally: Tally) -> Self {
+        Self {
+            batch: self.batch.clone(),
+            done: self.done + slice,
+            created: self.created + tally.created,
+            updated: self.updated + tally.updated,
+            unchanged: self.unchanged + tally.unchanged,
+            closed: self.closed + tally.closed,
+        }
+    }
+}
+
+impl Ingest {
+    /// Reads, normalizes and stores a batch. Answers as `POST /v1/postings` does,
+    /// with what the limit of records said.
+    pub async fn push(&self, batch: Batch, now: Moment) -> Result<(Answer, Option<Verdict>), BatchError> {
+        let fresh = self.store.fresh_id(now).to_string();
+        let Batch { platform, adapter, format, body, once, dry_run } = batch;
+        let read = read_off(move || read(&adapter, format, &body, now.day())).await??;
+        let mut progress = Progress { batch: fresh, ..Progress::default() };
+        if let Some(key) = &once
+            && !dry_run
+        {
+            match self.store.reserve(key.clone(), now).await? {
+                Reserved::Go { progress: kept } => progress = kept.and_then(|v| serde_json::from_value(v).ok()).unwrap_or(progress),
+                Reserved::Done(answer) => return Ok((answer, None)),
+                Reserved::Reused => return Err(BatchError::KeyReused),
+                Reserved::InFlight => return Err(BatchError::InFlight),
+            }
+        }
+        let verdict = self.admit(&platform, read.received, once.as_ref()).await?;
+        let mut rest = read.prepared;
+        rest.drain(..progress.done.min(rest.len()));
+        while !rest.is_empty() {
+            let tail = rest.split_off(rest.len().min(self.slice));
+            let slice = Arc::new(std::mem::replace(&mut rest, tail));
+            let tally = if dry_run {
+                self.store.classify_postings(platform.clone(), slice.clone(), now).await?
+            } else {
+                self.store_slice(&platform, slice.clone(), once.as_ref(), &progress, now).await?
+            };
+            progress = progress.plus(slice.len(), tally);
+        }
+        let body = json!({
+            "batch": progress.batch, "received": read.received, "created": progress.created, "updated": progress.updated,
+            "unchanged": progress.unchanged, "closed": progress.closed, "skipped": read.skipped, "rejected": read.rejected, "held": null,
+        });
+        let answer = Answer { status: 200, body };
+        if let Some(key) = once.filter(|_| !dry_run) {
+            self.store.finish(key, answer.clone()).await?;
+        }
+        Ok((answer, Some(verdict)))
+    }
+
+    /// Takes a batch's records from the limit of whoever sent it; a batch that is
+    /// refused gives its key back.
+    async fn admit(&self, sender: &str, records: usize, once: Option<&Once>) -> Result<Verdict, BatchError> {
+        let verdict = self.limits.take(Meter::Records, sender, u32::try_from(records).unwrap_or(u32::MAX)).await;
+        if verdict.allowed {
+            return Ok(verdict);
+        }
+        if let Some(key) = once {
+            self.store.release(key.clone()).await?;
+        }
+        Err(BatchError::Over { records, verdict })
+    }
+
+    async fn store_slice(&self, platform: &str, slice: Arc<Vec<Prepared>>, once: Option<&Once>, before: &Progress, now: Moment) -> Result<Tally, BatchError> {
+        let advance = once.map(|key| {
+            let (before, n) = (before.clone(), slice.len());
+            let state = move |tally: Tally| serde_json::to_value(before.plus(n, tally)).unwrap_or(Value::Null);
+            (key.clone(), Arc::new(state) as Arc<dyn Fn(Tally) -> Value + Send + Sync>)
+        });
+        let stored = self.store.upsert_postings(platform.to_owned(), slice, self.promoted_within, advance, now).await;
+        if let (Err(e), Some(key)) = (&stored, once)
+            && e.is_temporary()
+        {
+            // The next try must not wait for this one's lease. Where even this
+            // fails the lease runs out by itself.
+            let _ = self.store.release(key.clone()).await;
+        }
+        Ok(stored?)
+    }
+}
+
+/// Runs reading on a thread that may be busy for long.
+pub(crate) async fn read_off<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, BatchError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| BatchError::Reading)
+}
+
+fn read(adapter: &Adapter, format: Option<Format>, body: &[u8], today: Date) -> Result<ReadBatch, BodyError> {
+    let records = match format {
+        Some(format) => adapter.read_as(format, body)?,
+        None => adapter.read(body)?,
+    };
+    let mut out = ReadBatch { prepared: Vec::new(), rejected: Vec::new(), received: 0, skipped: 0 };
+    for record in records {
+        out.received += 1;
+        match record.outcome {
+            Outcome::Skipped(_) => out.skipped += 1,
+            Outcome::Rejected(fault, source_id) => out.rejected.push(Reject { source_id, ..Reject::of(record.index, None, fault) }),
+            Outcome::Mapped(value) => match normalize::posting(&value, today) {
+                Ok(content) => out.prepared.push(prepare(content, &value)),
+                Err(faults) => {
+                    let source_id = source_id_of(&value);
+                    out.rejected.extend(faults.into_iter().map(|f| Reject::of(record.index, source_id.clone(), f)));
+                }
+            },
+        }
+    }
+    Ok(out)
+}
+
+fn source_id_of(value: &Value) -> Option<String> {
+    match value.get("source_id")? {
+        Value::String(text) => Some(text.chars().take(128).collect()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Hashes, groups and serializes a posting for the store.
+pub fn prepare(content: Content, record: &Value) -> Prepared {
+    let mut hash = Sha256::new();
+    hash.update(normalize::RULE_VERSION);
+    hash.update(record.to_string());
+    let closes = content.valid_through.saturating_add(1.day());
+    Prepared {
+        json: serde_json::to_string(&content).unwrap_or_default(),
+        hash: hash.finalize().to_vec(),
+        group: group_of(&content),
+        closes_at: Moment::start_of(closes),
+        content,
+    }
+}
+
+/// Postings equal in organization, title, region and pay are the same work, from
+/// whatever platform. One without an organization is a group of its own.
+fn group_of(c: &Content) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    match &c.hiring_organization.name {
+        Some(name) => {
+            let pay = &c.base_salary;
+            let key = json!([name, c.title, c.job_location.region, pay.unit, pay.min, pay.max, c.arrangement]);
+            hash.update(key.to_string());
+        }
+        None => hash.update(json!([c.source_id, c.title, c.url, day_number(c.date_posted), c.job_location.text]).to_string()),
+    }
+    hash.finalize()[..16].to_vec()
+}
+
+/// A posting that its platform says is gone.
+pub fn is_closed(content: &Content) -> bool {
+    content.status == Declared::Closed
+}
