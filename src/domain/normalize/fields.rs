@@ -32,34 +32,34 @@ impl<'a> Fields<'a> {
     }
 
     /// Where the field stands (RFC 6901; field names of the contract need no escape).
+    /// With an empty name: where this object stands.
     pub fn pointer(&self, name: &str) -> String {
+        if name.is_empty() {
+            return self.pointer.clone();
+        }
         format!("{}/{name}", self.pointer)
     }
 
-    /// A text without the space around it; an empty one is absent. A number is
-    /// taken for its digits.
+    /// A text without the space around it; an empty one is absent.
     pub fn text(&self, name: &str, most_chars: usize, faults: &mut Vec<Fault>) -> Option<String> {
-        let text = match self.get(name)? {
-            Value::String(text) => text.trim().to_owned(),
-            Value::Number(number) => number.to_string(),
-            _ => {
-                faults.push(Fault::new(
-                    self.pointer(name),
-                    "invalid_type",
-                    "a text is wanted",
-                ));
-                return None;
-            }
-        };
-        if longer_than(&text, most_chars) {
+        let Value::String(text) = self.get(name)? else {
             faults.push(Fault::new(
                 self.pointer(name),
-                "too_long",
-                format!("at most {most_chars} characters"),
+                "invalid_type",
+                "a text is wanted",
             ));
             return None;
+        };
+        let text = sound(text, self.pointer(name), most_chars, faults)?;
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// The same for ids and codes, which some platforms write as whole numbers.
+    pub fn code(&self, name: &str, most_chars: usize, faults: &mut Vec<Fault>) -> Option<String> {
+        match self.get(name)? {
+            Value::Number(number) if !number.is_f64() => Some(number.to_string()),
+            _ => self.text(name, most_chars, faults),
         }
-        (!text.is_empty()).then_some(text)
     }
 
     /// A whole number, or a text of digits, within a range.
@@ -173,6 +173,31 @@ impl<'a> Fields<'a> {
             }
         }
     }
+}
+
+/// A text without the space around it, where it is not too long and has no NUL,
+/// which PostgreSQL cannot keep.
+pub fn sound<'a>(
+    text: &'a str,
+    pointer: String,
+    most_chars: usize,
+    faults: &mut Vec<Fault>,
+) -> Option<&'a str> {
+    let text = text.trim();
+    if longer_than(text, most_chars) {
+        let detail = format!("at most {most_chars} characters");
+        faults.push(Fault::new(pointer, "too_long", detail));
+        return None;
+    }
+    if text.contains('\0') {
+        faults.push(Fault::new(
+            pointer,
+            "unreadable",
+            "a NUL character in a text",
+        ));
+        return None;
+    }
+    Some(text)
 }
 
 /// Whether a text has more characters than this.

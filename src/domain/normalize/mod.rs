@@ -55,7 +55,13 @@ pub fn row(title: &str, salary_text: &str, region_text: &str, context: &str) -> 
     let (category, _) = category::read(title, "");
     let place = region::read(region_text, context);
     let wage = pay::read(salary_text);
-    let warnings: Vec<&str> = place.warning.into_iter().chain(wage.warnings).collect();
+    let mut warnings: Vec<&str> = place.warning.into_iter().chain(wage.warnings).collect();
+    if requirements::restricts_sex(title) {
+        warnings.push("sex_restriction_dropped");
+    }
+    if requirements::speaks_of_fraud(title) {
+        warnings.push("fraud_words");
+    }
     serde_json::json!({
         "category": category,
         "region": place.region,

@@ -5,7 +5,7 @@
 //! are passed over.
 //! Start at: [`read`].
 
-use super::fields::{Fields, longer_than};
+use super::fields::{Fields, longer_than, sound};
 use super::words::{
     arrangement, benefits, currency, declared, employment_type, kind, unit, write_canonical,
 };
@@ -16,7 +16,7 @@ use crate::domain::posting::{
     Arrangement, Content, Declared, Fault, Occupation, Organization, OrganizationKind, Place,
     Requirements, Target,
 };
-use crate::domain::region::{RegionFault, focus_set, resolve_code};
+use crate::domain::region::{Region, RegionFault, focus_set, resolve_code};
 use crate::domain::skill::Skill;
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -151,7 +151,7 @@ impl Reader<'_> {
             for warning in items
                 .iter()
                 .filter_map(Value::as_str)
-                .filter(|w| !longer_than(w, 64))
+                .filter(|w| !longer_than(w, 64) && !w.contains(char::is_control))
                 .take(32)
             {
                 self.warn(warning);
@@ -191,19 +191,8 @@ impl Reader<'_> {
     /// The platform's id; where it gives none the posting's address, else the hash
     /// of the record.
     fn source_id(&mut self, record: &Value, url: Option<&str>) -> Option<String> {
-        match self.fields.get("source_id") {
-            Some(Value::Number(n)) if n.is_f64() => {
-                self.fault(
-                    "/source_id",
-                    "invalid_type",
-                    "a text or a whole number is wanted",
-                );
-                return None;
-            }
-            _ => {}
-        }
         let before = self.faults.len();
-        if let Some(id) = self.text("source_id", 128) {
+        if let Some(id) = self.fields.code("source_id", 128, &mut self.faults) {
             if id.contains(char::is_control) {
                 self.fault(
                     "/source_id",
@@ -234,17 +223,18 @@ impl Reader<'_> {
         let before = self.faults.len();
         let (place, alone) = self.fields.object_or_text("job_location", &mut self.faults);
         let text = match alone {
-            Some(text) if longer_than(text, 500) => {
-                self.fault("/job_location", "too_long", "at most 500 characters");
-                None
-            }
-            Some(text) => Some(text.to_owned()),
+            Some(text) => sound(text, place.pointer(""), 500, &mut self.faults).map(str::to_owned),
             None => place.text("text", 500, &mut self.faults),
         };
         let context = place.text("context", 100, &mut self.faults);
-        let code = place.text("region", 64, &mut self.faults);
+        let code = place.code("region", 64, &mut self.faults);
         let region = match &code {
             Some(code) => match resolve_code(code) {
+                // The whole country is no place of work.
+                Ok(Region::NATION) => {
+                    self.warn("region_unresolved");
+                    None
+                }
                 Ok(region) => Some(region),
                 Err(fault) => {
                     self.fault(place.pointer("region"), "unknown_value", unresolved(fault));
@@ -305,16 +295,8 @@ impl Reader<'_> {
         let (salary, alone) = self.fields.object_or_text("base_salary", &mut self.faults);
         let faults = &mut self.faults;
         let text = match alone {
-            Some(text) if longer_than(text, 500) => {
-                faults.push(Fault::new(
-                    "/base_salary",
-                    "too_long",
-                    "at most 500 characters",
-                ));
-                None
-            }
-            Some(text) => Some(text.to_owned()),
-            None => salary.text("text", 500, faults),
+            Some(text) => sound(text, salary.pointer(""), 500, faults).map(str::to_owned),
+            None => salary.code("text", 500, faults),
         };
         let currency = salary.word("currency", currency, faults);
         let unit = salary.word("unit", unit, faults);
@@ -368,9 +350,12 @@ impl Reader<'_> {
     /// What is asked, and the text that says it.
     fn requirements(&mut self) -> (Requirements, Option<String>) {
         let (asked, alone) = self.fields.object_or_text("requirements", &mut self.faults);
-        let text = alone
-            .map(str::to_owned)
-            .or_else(|| asked.text("text", 20_000, &mut self.faults));
+        let text = match alone {
+            Some(text) => {
+                sound(text, asked.pointer(""), 20_000, &mut self.faults).map(str::to_owned)
+            }
+            None => asked.text("text", 20_000, &mut self.faults),
+        };
         let mut age_min = asked
             .integer("age_min", requirements::AGES, &mut self.faults)
             .map(|n| n as u8);
@@ -471,11 +456,9 @@ impl Reader<'_> {
             .fields
             .object_or_text("hiring_organization", &mut self.faults);
         let name = match alone {
-            Some(name) if longer_than(name, 200) => {
-                self.fault("/hiring_organization", "too_long", "at most 200 characters");
-                None
+            Some(name) => {
+                sound(name, organization.pointer(""), 200, &mut self.faults).map(str::to_owned)
             }
-            Some(name) => Some(name.to_owned()),
             None => organization.text("name", 200, &mut self.faults),
         };
         let usual = if name.is_none() {
@@ -514,17 +497,16 @@ impl Reader<'_> {
         }
         let mut words: Vec<String> = Vec::new();
         for (member, pointer) in members {
-            match member.as_str().map(str::trim) {
-                None => self.fault(pointer, "invalid_type", "a text is wanted"),
-                Some(text) if longer_than(text, 64) => {
-                    self.fault(pointer, "too_long", "at most 64 characters")
-                }
-                Some(text) => {
-                    for word in read(text) {
-                        if !words.contains(&word) {
-                            words.push(word);
-                        }
-                    }
+            let Some(text) = member.as_str() else {
+                self.fault(pointer, "invalid_type", "a text is wanted");
+                continue;
+            };
+            for word in sound(text, pointer, 64, &mut self.faults)
+                .map(read)
+                .unwrap_or_default()
+            {
+                if !words.contains(&word) {
+                    words.push(word);
                 }
             }
         }

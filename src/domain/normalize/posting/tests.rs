@@ -83,14 +83,17 @@ fn every_fault_is_told_with_its_pointer() {
         ]
     );
     for (changes, expected) in [
+        (json!({"title": 7}), "/title invalid_type"),
+        (json!({"source_id": 2.5}), "/source_id invalid_type"),
+        (json!({"description": "a\u{0}b"}), "/description unreadable"),
         (
-            json!({"title": 7.5, "source_id": 2.5}),
-            "/source_id invalid_type",
+            json!({"job_location": "a\u{0}b"}),
+            "/job_location unreadable",
         ),
         (json!({"title": ["x"]}), "/title invalid_type"),
         (json!({"title": "长".repeat(201)}), "/title too_long"),
         (json!({"source_id": "x".repeat(129)}), "/source_id too_long"),
-        (json!({"source_id": "a\u{0}b"}), "/source_id unknown_value"),
+        (json!({"source_id": "a\u{0}b"}), "/source_id unreadable"),
         (json!({"source_id": {}}), "/source_id invalid_type"),
         (
             json!({"description": "长".repeat(20_001)}),
@@ -268,6 +271,7 @@ fn places_follow_retired_codes_and_unread_ones_are_kept() {
     );
     assert_eq!(region(json!("上海 浦东")).as_deref(), Some("310115"));
     assert_eq!(region(json!("Berlin")), None);
+    assert_eq!(region(json!({"region": "000000"})), None);
     assert_eq!(
         sound(json!({"job_location": "Berlin"})).warnings,
         ["region_unresolved"]
