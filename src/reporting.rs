@@ -5,15 +5,17 @@
 //! additive adds up to the totals to the last person.
 //! Does not: read the store (`Store::fold` does), know who asks (the query is cut
 //! to the caller's region when it is read), close or sign a period.
-//! Start at: [`Query::parse`], [`Report`].
+//! Start at: [`Query::parse`], [`employment`], [`Report`].
 
 mod csv;
 mod dhis2;
+mod employment;
 mod query;
 mod report;
 mod table;
 mod xlsx;
 
+pub use employment::{Rules, employment};
 pub use query::{Axis, By, Params, Query, QueryFault, Scope};
 pub use report::{AsOf, Column, Format, Key, Report, Row, Unit, Value};
 pub use rust_xlsxwriter::XlsxError;
