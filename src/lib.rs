@@ -9,5 +9,7 @@
 #![deny(unsafe_code)]
 
 pub mod config;
+pub mod demo;
 pub mod domain;
+pub mod reporting;
 pub mod store;

@@ -1,0 +1,3 @@
+//! What the demonstration shows itself on: invented people, and nobody else.
+
+pub mod registry;

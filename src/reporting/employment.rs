@@ -1,0 +1,249 @@
+//! The report `employment`: how many registered persons work, and where.
+//!
+//! Promises: a person stands in exactly one row of a region and level (one for
+//! each set with `by=focus`), that of their main hire; who is not in total is in
+//! `awaiting_start` at most, by the hire they wait for.
+
+use super::query::{Axis, By, Query, Scope};
+use super::report::{AsOf, Column, Key, Report, Row, Unit, Value};
+use crate::config::ReportConfig;
+use crate::domain::category::Category;
+use crate::domain::hire::{Flow, Standing};
+use crate::domain::region::{FocusSet, Region, focus_sets};
+use crate::domain::time::Moment;
+use crate::domain::worker::Tier;
+use crate::store::reports::{Counted, Fold, Person};
+use jiff::ToSpan;
+use jiff::civil::Date;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::AddAssign;
+
+/// What the operator decides about the figures.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Months for which a sign of life holds.
+    pub stale_months: u32,
+    /// The sets that `by=focus` lists, in this order.
+    pub focus_sets: Vec<&'static FocusSet>,
+}
+
+impl From<&ReportConfig> for Rules {
+    fn from(config: &ReportConfig) -> Self {
+        Rules { stale_months: config.stale_months, focus_sets: focus_sets().iter().collect() }
+    }
+}
+
+/// The people of one row.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Figures {
+    /// Working, by [`Flow`].
+    flows: [u64; Flow::ALL.len()],
+    confirmed: u64,
+    awaiting_start: u64,
+    new: u64,
+    /// Working, and not lifted when hired.
+    poor_at_hire: u64,
+    /// Of these, lifted by the report's day.
+    lifted_since: u64,
+}
+
+impl Figures {
+    fn total(&self) -> u64 {
+        self.flows.iter().sum()
+    }
+
+    fn values(&self, baseline: Option<u64>) -> Vec<Value> {
+        let flow = |f: Flow| self.flows[f as usize];
+        vec![
+            Value::Count(self.total()),
+            Value::Count(flow(Flow::OutOfProvince)),
+            Value::Count(flow(Flow::InProvince)),
+            Value::Count(flow(Flow::InCounty) + flow(Flow::InPlace)),
+            Value::Count(flow(Flow::InPlace)),
+            Value::Count(self.confirmed),
+            Value::Count(self.total() - self.confirmed),
+            Value::Count(self.awaiting_start),
+            Value::Count(self.new),
+            baseline.map_or(Value::Unknown, Value::Count),
+            Value::Ratio { numerator: self.total(), denominator: baseline.unwrap_or(0) },
+            Value::Ratio { numerator: self.lifted_since, denominator: self.poor_at_hire },
+        ]
+    }
+}
+
+impl AddAssign for Figures {
+    fn add_assign(&mut self, other: Figures) {
+        for (sum, n) in self.flows.iter_mut().zip(other.flows) {
+            *sum += n;
+        }
+        self.confirmed += other.confirmed;
+        self.awaiting_start += other.awaiting_start;
+        self.new += other.new;
+        self.poor_at_hire += other.poor_at_hire;
+        self.lifted_since += other.lifted_since;
+    }
+}
+
+fn columns(additive: bool) -> Vec<Column> {
+    let person = |name, title, about| Column { name, title, unit: Unit::Person, additive, about };
+    let ratio = |name, title, about| Column { name, title, unit: Unit::Ratio, additive: false, about };
+    vec![
+        person("total", "务工总人数", "期末在岗的建档立卡人员，不重复计人；等于省外、省内县外、县内三项之和，也等于已确认与未确认之和"),
+        person("out_of_province", "省外务工", "在户籍省以外务工"),
+        person("in_province", "省内县外务工", "在户籍省内、户籍县以外务工"),
+        person("in_county", "县内就业", "在户籍县内就业，含居家就地就业"),
+        person("in_place", "其中：居家就地", "在家或户籍县内为外地用人单位工作，已计入县内就业"),
+        person("confirmed", "已确认", "经本人或扶贫部门确认，或平台报告过两个不同月份在岗"),
+        person("unconfirmed", "未确认", "在岗但尚未确认"),
+        person("awaiting_start", "待入职", "已录用未到岗，不计入总人数"),
+        person("new", "本期新增", "期末在岗，而期初前一日不在岗"),
+        // An upload may state another figure for a region than its parts come to.
+        Column { additive: false, ..person("baseline", "上年末人数", "上年末的总人数；没有数据时为空") },
+        ratio("share", "相当于上年末", "务工总人数除以上年末人数"),
+        ratio("lifted_since_hire", "入职后脱贫", "入职时未脱贫（含监测）的在岗人员中，期末已脱贫的比例"),
+    ]
+}
+
+/// What a row shows besides its region: the place in the order of its kind, and
+/// the value.
+type Part<'a> = Option<(usize, &'a str)>;
+
+/// Folds the people into the report. `day` is [`Query::day`], and the fold's
+/// tiers are those in force on it; `baseline` answers last year's total of a
+/// region by home.
+pub fn employment(fold: &Fold, query: &Query, rules: &Rules, day: Date, now: Moment, baseline: &dyn Fn(Region) -> Option<u64>) -> Report {
+    let mut rows: BTreeMap<(Region, Part<'_>), Figures> = BTreeMap::new();
+    let mut regions = BTreeSet::new();
+    let mut totals = Figures::default();
+    let before = query.period.first_day().saturating_sub(1.days());
+    for person in &fold.people {
+        let Some((hire, figures)) = counted(person, rules, day, before) else { continue };
+        let place = match query.axis {
+            Axis::Home => hire.home,
+            // Who works nobody knows where stands under the nation.
+            Axis::Work => hire.work.unwrap_or(Region::NATION),
+        };
+        if !query.scope.holds(place) {
+            continue;
+        }
+        totals += figures;
+        let region = place.at_level(query.level).unwrap_or(place);
+        regions.insert(region);
+        for part in parts(person, hire, query.by, rules) {
+            *rows.entry((region, part)).or_default() += figures;
+        }
+    }
+    if query.by == Some(By::Focus) {
+        for region in regions {
+            for (at, set) in rules.focus_sets.iter().enumerate() {
+                rows.entry((region, Some((at, set.name)))).or_default();
+            }
+        }
+    }
+    // What was counted last year by home says nothing of a part or of where people work.
+    let known = |area: Region| (query.axis == Axis::Home).then(|| baseline_of(area, query.scope, baseline)).flatten();
+    if query.by.is_none() && query.axis == Axis::Home {
+        for region in query.scope.rows(query.level) {
+            if known(region).is_some_and(|n| n > 0) {
+                rows.entry((region, None)).or_default();
+            }
+        }
+    }
+    let key = |name, title| Key { name, title };
+    Report {
+        name: "employment",
+        title: "就业情况",
+        period: query.period,
+        region: query.scope.code(),
+        axis: query.axis,
+        generated_at: now,
+        as_of: AsOf { seq: fold.seq, time: fold.at, root: None },
+        sealed: false,
+        keys: [key("region", "地区代码"), key("name", "地区")]
+            .into_iter()
+            .chain(query.by.map(|by| key(by.code(), by.title_zh())))
+            .collect(),
+        columns: columns(query.by != Some(By::Focus)),
+        rows: rows
+            .iter()
+            .map(|((region, part), figures)| Row {
+                keys: keys(region.to_string(), row_name(*region, query), part.map(|(_, value)| value), query.by),
+                values: figures.values(if query.by.is_none() { known(*region) } else { None }),
+            })
+            .collect(),
+        totals: Row {
+            keys: keys(query.scope.code(), format!("{}合计", query.scope.name()), None, query.by),
+            values: totals.values(known(query.scope.bound())),
+        },
+    }
+}
+
+/// The hire that stands for a person, and what the person adds to its row; none
+/// for who neither works nor waits to start.
+fn counted<'a>(person: &'a Person, rules: &Rules, day: Date, before: Date) -> Option<(&'a Counted, Figures)> {
+    let mut figures = Figures::default();
+    if let Some(main) = main_hire(person, day, rules.stale_months) {
+        figures.flows[main.flow as usize] = 1;
+        figures.confirmed = u64::from(main.life.confirmed(day));
+        figures.new = u64::from(main_hire(person, before, rules.stale_months).is_none());
+        if main.tags.tier_at_hire != Tier::Lifted {
+            figures.poor_at_hire = 1;
+            figures.lifted_since = u64::from(person.tier == Tier::Lifted);
+        }
+        return Some((main, figures));
+    }
+    let awaited =
+        person.hires.iter().filter(|h| h.life.standing(day, rules.stale_months) == Standing::AwaitingStart).min_by_key(|h| h.id)?;
+    figures.awaiting_start = 1;
+    Some((awaited, figures))
+}
+
+/// The working hire with the earliest start, ties by id.
+pub(super) fn main_hire(person: &Person, day: Date, stale_months: u32) -> Option<&Counted> {
+    let working = |h: &&Counted| h.life.standing(day, stale_months) == Standing::Working;
+    person.hires.iter().filter(working).min_by_key(|h| (h.life.started_on(), h.id))
+}
+
+/// The rows of its region that a person stands in.
+fn parts<'a>(person: &Person, hire: &'a Counted, by: Option<By>, rules: &Rules) -> Vec<Part<'a>> {
+    let tier = |t: Tier| Some((t as usize, t.code()));
+    match by {
+        None => vec![None],
+        Some(By::Tier) => vec![tier(person.tier)],
+        Some(By::TierAtHire) => vec![tier(hire.tags.tier_at_hire)],
+        Some(By::Platform) => vec![Some((0, hire.platform.as_str()))],
+        Some(By::Category) => vec![Some((hire.category as usize, Category::code(hire.category)))],
+        Some(By::Flow) => vec![Some((hire.flow as usize, hire.flow.code()))],
+        Some(By::Focus) => {
+            let sets = rules.focus_sets.iter().enumerate();
+            sets.filter(|(_, set)| hire.tags.focus.iter().any(|name| name == set.name)).map(|(at, set)| Some((at, set.name))).collect()
+        }
+    }
+}
+
+/// Last year's total of what a scope holds of an area; none where one part has
+/// none.
+fn baseline_of(area: Region, scope: Scope, baseline: &dyn Fn(Region) -> Option<u64>) -> Option<u64> {
+    if scope.holds(area) {
+        return baseline(area);
+    }
+    let mut held = area.children().iter().filter(|child| child.leaves().iter().any(|leaf| scope.holds(*leaf))).peekable();
+    held.peek()?;
+    held.map(|child| baseline_of(*child, scope, baseline)).sum()
+}
+
+fn row_name(region: Region, query: &Query) -> String {
+    let unknown = region == Region::NATION && region.at_level(query.level).is_none();
+    if unknown { "地区不明".to_owned() } else { region.name().to_owned() }
+}
+
+fn keys(region: String, name: String, part: Option<&str>, by: Option<By>) -> Vec<Option<String>> {
+    let mut keys = vec![Some(region), Some(name)];
+    if by.is_some() {
+        keys.push(part.map(str::to_owned));
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests;

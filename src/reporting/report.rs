@@ -1,0 +1,323 @@
+//! A report as figures, from which every format is written.
+
+use super::query::Axis;
+use super::{csv, dhis2, table, xlsx};
+use crate::domain::time::{Moment, Period};
+use rust_xlsxwriter::XlsxError;
+use serde_json::{Map, json};
+
+/// One report: keys and columns, rows, totals.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// `employment`.
+    pub name: &'static str,
+    pub title: &'static str,
+    pub period: Period,
+    /// The code, or `set:NAME`.
+    pub region: String,
+    pub axis: Axis,
+    pub generated_at: Moment,
+    pub as_of: AsOf,
+    /// The period is locked and its checkpoint signed.
+    pub sealed: bool,
+    /// What tells a row from another: region and name first.
+    pub keys: Vec<Key>,
+    pub columns: Vec<Column>,
+    pub rows: Vec<Row>,
+    pub totals: Row,
+}
+
+/// The ledger's length a report stands at.
+#[derive(Clone, Debug)]
+pub struct AsOf {
+    pub seq: i64,
+    /// When the last entry was written; none in an empty ledger.
+    pub time: Option<Moment>,
+    /// The tree's root, once sealed.
+    pub root: Option<String>,
+}
+
+/// A field that names a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    pub name: &'static str,
+    pub title: &'static str,
+}
+
+/// A field that holds a figure.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub unit: Unit,
+    /// Rows add up to the total.
+    pub additive: bool,
+    /// What it counts, for a reader of the file.
+    pub about: &'static str,
+}
+
+/// What a figure counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Person,
+    /// Part of a whole, 1 being all.
+    Ratio,
+}
+
+/// One line of a report.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// As many as the report's keys; none where a key does not apply.
+    pub keys: Vec<Option<String>>,
+    /// As many as the report's columns.
+    pub values: Vec<Value>,
+}
+
+/// A figure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    Count(u64),
+    Unknown,
+    Ratio { numerator: u64, denominator: u64 },
+}
+
+/// The forms a report leaves in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Csv,
+    Xlsx,
+    Dhis2,
+    /// Aligned text for a terminal.
+    Table,
+}
+
+impl Unit {
+    pub fn code(self) -> &'static str {
+        match self {
+            Unit::Person => "person",
+            Unit::Ratio => "ratio",
+        }
+    }
+
+    pub fn title_zh(self) -> &'static str {
+        match self {
+            Unit::Person => "人",
+            Unit::Ratio => "比率",
+        }
+    }
+}
+
+impl Value {
+    /// The quotient; none at a denominator of 0.
+    pub fn quotient(numerator: u64, denominator: u64) -> Option<f64> {
+        (denominator != 0).then(|| numerator as f64 / denominator as f64)
+    }
+
+    fn to_json(self) -> serde_json::Value {
+        match self {
+            Value::Count(n) => json!(n),
+            Value::Unknown => serde_json::Value::Null,
+            Value::Ratio { numerator, denominator } => {
+                json!({"value": Self::quotient(numerator, denominator), "numerator": numerator, "denominator": denominator})
+            }
+        }
+    }
+}
+
+impl Format {
+    pub const ALL: [Format; 5] = [Format::Json, Format::Csv, Format::Xlsx, Format::Dhis2, Format::Table];
+
+    pub fn code(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Csv => "csv",
+            Format::Xlsx => "xlsx",
+            Format::Dhis2 => "dhis2",
+            Format::Table => "table",
+        }
+    }
+
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|f| f.code() == code)
+    }
+
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Format::Json | Format::Dhis2 => "application/json",
+            Format::Csv => "text/csv; charset=utf-8",
+            Format::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            Format::Table => "text/plain; charset=utf-8",
+        }
+    }
+}
+
+impl Report {
+    /// The report in one of its forms.
+    pub fn write(&self, format: Format) -> Result<Vec<u8>, XlsxError> {
+        Ok(match format {
+            Format::Json => self.to_json().to_string().into_bytes(),
+            Format::Csv => self.to_csv(),
+            Format::Xlsx => self.to_xlsx()?,
+            Format::Dhis2 => self.to_dhis2().to_string().into_bytes(),
+            Format::Table => self.to_table().into_bytes(),
+        })
+    }
+
+    /// The document that callers rely on.
+    pub fn to_json(&self) -> serde_json::Value {
+        let column = |c: &Column| json!({"name": c.name, "title": c.title, "unit": c.unit.code(), "additive": c.additive});
+        json!({
+            "report": self.name,
+            "period": self.period.to_string(),
+            "region": self.region,
+            "axis": self.axis.code(),
+            "generated_at": self.generated_at,
+            "as_of": {"seq": self.as_of.seq, "time": self.as_of.time, "root": self.as_of.root},
+            "sealed": self.sealed,
+            "columns": self.columns.iter().map(column).collect::<Vec<_>>(),
+            "rows": self.rows.iter().map(|row| self.row_json(row)).collect::<Vec<_>>(),
+            "totals": self.row_json(&self.totals),
+        })
+    }
+
+    fn row_json(&self, row: &Row) -> serde_json::Value {
+        let keys = self.keys.iter().zip(&row.keys).map(|(key, value)| (key.name.to_owned(), json!(value)));
+        let figures = self.columns.iter().zip(&row.values).map(|(column, value)| (column.name.to_owned(), value.to_json()));
+        serde_json::Value::Object(keys.chain(figures).collect::<Map<_, _>>())
+    }
+
+    /// UTF-8 with a byte order mark, names, then titles, rows, the totals last.
+    pub fn to_csv(&self) -> Vec<u8> {
+        csv::write(self)
+    }
+
+    /// A workbook: the figures, and a sheet that explains them.
+    pub fn to_xlsx(&self) -> Result<Vec<u8>, XlsxError> {
+        xlsx::write(self)
+    }
+
+    /// The body for `/api/dataValueSets` of DHIS2.
+    pub fn to_dhis2(&self) -> serde_json::Value {
+        dhis2::write(self)
+    }
+
+    /// Aligned text for a terminal.
+    pub fn to_table(&self) -> String {
+        table::write(self)
+    }
+
+    /// The column's place.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|c| c.name == name)
+    }
+}
+
+/// A cell of the flat forms, where a ratio takes three.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Cell<'a> {
+    Text(&'a str),
+    Count(u64),
+    Share(f64),
+    Empty,
+}
+
+impl Report {
+    /// Name and title of every flat field: keys, then columns, a ratio as NAME,
+    /// NAME_numerator, NAME_denominator.
+    pub(super) fn flat_header(&self) -> Vec<(String, String)> {
+        let mut header: Vec<(String, String)> = self.keys.iter().map(|k| (k.name.to_owned(), k.title.to_owned())).collect();
+        for column in &self.columns {
+            header.push((column.name.to_owned(), column.title.to_owned()));
+            if column.unit == Unit::Ratio {
+                header.push((format!("{}_numerator", column.name), format!("{}（分子）", column.title)));
+                header.push((format!("{}_denominator", column.name), format!("{}（分母）", column.title)));
+            }
+        }
+        header
+    }
+}
+
+impl Row {
+    /// The cells under [`Report::flat_header`].
+    pub(super) fn flat(&self) -> Vec<Cell<'_>> {
+        let mut cells: Vec<Cell<'_>> = self.keys.iter().map(|k| k.as_deref().map_or(Cell::Empty, Cell::Text)).collect();
+        for value in &self.values {
+            match *value {
+                Value::Count(n) => cells.push(Cell::Count(n)),
+                Value::Unknown => cells.push(Cell::Empty),
+                Value::Ratio { numerator, denominator } => {
+                    cells.push(Value::quotient(numerator, denominator).map_or(Cell::Empty, Cell::Share));
+                    cells.extend([Cell::Count(numerator), Cell::Count(denominator)]);
+                }
+            }
+        }
+        cells
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A small report with every kind of figure.
+    pub(in crate::reporting) fn sample() -> Report {
+        let key = |name, title| Key { name, title };
+        let column = |name, title, unit, additive| Column { name, title, unit, additive, about: "说明文字" };
+        let row = |region: &str, name: &str, platform: Option<&str>, total, baseline: Option<u64>| Row {
+            keys: vec![Some(region.to_owned()), Some(name.to_owned()), platform.map(str::to_owned)],
+            values: vec![
+                Value::Count(total),
+                baseline.map_or(Value::Unknown, Value::Count),
+                Value::Ratio { numerator: total, denominator: baseline.unwrap_or(0) },
+            ],
+        };
+        Report {
+            name: "employment",
+            title: "就业情况",
+            period: Period::parse("2020-09").unwrap(),
+            region: "520000".to_owned(),
+            axis: Axis::Home,
+            generated_at: Moment::parse("2020-10-01T08:00:00+08:00").unwrap(),
+            as_of: AsOf { seq: 7, time: None, root: None },
+            sealed: false,
+            keys: vec![key("region", "地区代码"), key("name", "地区"), key("platform", "平台")],
+            columns: vec![
+                column("total", "合计", Unit::Person, true),
+                column("baseline", "上年末", Unit::Person, false),
+                column("share", "占上年末比重", Unit::Ratio, false),
+            ],
+            rows: vec![
+                row("522600", "黔东南苗族侗族自治州", Some("meituan"), 3, Some(4)),
+                row("520100", "贵阳市", Some("meituan"), 2, None),
+            ],
+            totals: row("520000", "贵州省合计", None, 5, None),
+        }
+    }
+
+    #[test]
+    fn the_json_has_the_promised_shape() {
+        let report = sample().to_json();
+        let names = |v: &serde_json::Value| v.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        let mut expected = ["report", "period", "region", "axis", "generated_at", "as_of", "sealed", "columns", "rows", "totals"];
+        let mut found = names(&report);
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected);
+        assert_eq!(report["as_of"], json!({"seq": 7, "time": null, "root": null}));
+        assert_eq!(report["generated_at"], "2020-10-01T08:00:00+08:00");
+        assert_eq!(report["columns"][0], json!({"name": "total", "title": "合计", "unit": "person", "additive": true}));
+        assert_eq!(report["rows"][0]["share"], json!({"value": 0.75, "numerator": 3, "denominator": 4}));
+        assert_eq!(report["rows"][1]["share"], json!({"value": null, "numerator": 2, "denominator": 0}));
+        assert_eq!(names(&report["totals"]), names(&report["rows"][0]));
+    }
+
+    #[test]
+    fn every_format_is_written_under_its_own_media_type() {
+        for format in Format::ALL {
+            assert_eq!(Format::parse(format.code()), Some(format));
+            assert!(!sample().write(format).unwrap().is_empty());
+        }
+        assert_eq!(Format::parse("pdf"), None);
+    }
+}
