@@ -11,7 +11,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub enum Clock {
     System,
     /// Began at a moment and runs on.
-    From { start: Moment, began: Instant },
+    From {
+        start: Moment,
+        began: Instant,
+    },
     /// Stands until it is moved.
     Manual(Arc<AtomicI64>),
 }

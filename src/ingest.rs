@@ -9,8 +9,8 @@
 
 pub mod registry;
 
-use crate::cache::{Limits, Meter, Verdict};
 use crate::adapter::{Adapter, BodyError, Format, Outcome};
+use crate::cache::{Limits, Meter, Verdict};
 use crate::domain::normalize;
 use crate::domain::posting::{Content, Declared, Fault};
 use crate::domain::time::{Moment, day_number};
@@ -50,7 +50,10 @@ impl Reject {
 pub enum BatchError {
     Body(BodyError),
     /// More records than the limit allows, now or ever.
-    Over { records: usize, verdict: Verdict },
+    Over {
+        records: usize,
+        verdict: Verdict,
+    },
     /// The key was used for another body.
     KeyReused,
     /// Somebody is at it under the same key.
@@ -180,7 +183,14 @@ impl Ingest {
         Err(BatchError::Over { records, verdict })
     }
 
-    async fn store_slice(&self, platform: &str, slice: Arc<Vec<Prepared>>, once: Option<&Once>, before: &Progress, now: Moment) -> Result<Tally, BatchError> {
+    async fn store_slice(
+        &self,
+        platform: &str,
+        slice: Arc<Vec<Prepared>>,
+        once: Option<&Once>,
+        before: &Progress,
+        now: Moment,
+    ) -> Result<Tally, BatchError> {
         let advance = once.map(|key| {
             let (before, n) = (before.clone(), slice.len());
             let state = move |tally: Tally| serde_json::to_value(before.plus(n, tally)).unwrap_or(Value::Null);

@@ -3,13 +3,26 @@
 //! came of it.
 //!
 //! The floors, lowest first; a module may use the floors below it, never above:
-//! 0 [`domain`] · 1 [`config`] [`adapter`] [`store`] [`cache`] ·
+//! 0 [`domain`] · 1 [`clock`] [`config`] [`adapter`] [`store`] [`cache`] ·
 //! 2 [`ingest`] [`routing`] [`hiring`] [`reporting`] [`webhook`] ·
-//! 3 [`http`] [`deliver`] [`outbound`] · [`app`] and [`cli`] put them together.
+//! 3 [`http`] [`deliver`] [`outbound`] · [`app`], [`demo`] and [`cli`] put them
+//! together.
 #![deny(unsafe_code)]
 
+pub mod adapter;
+pub mod app;
+pub mod cache;
+pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod deliver;
 pub mod demo;
 pub mod domain;
+pub mod hiring;
+pub mod http;
+pub mod ingest;
+pub mod outbound;
 pub mod reporting;
+pub mod routing;
 pub mod store;
+pub mod webhook;

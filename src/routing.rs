@@ -217,7 +217,9 @@ impl Router {
     /// Why this worker did or did not get this posting.
     pub async fn explain(&self, posting: PostingId, worker: WorkerId, now: Moment) -> Result<Option<Explanation>, StoreError> {
         self.catch_up().await?;
-        let (Some((posting, state)), Some(seeker)) = (self.store.routing_state(posting, self.terms).await?, self.store.seeker(worker).await?) else {
+        let (Some((posting, state)), Some(seeker)) =
+            (self.store.routing_state(posting, self.terms).await?, self.store.seeker(worker).await?)
+        else {
             return Ok(None);
         };
         let terms = self.terms(now);

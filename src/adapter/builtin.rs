@@ -22,24 +22,15 @@ impl Adapters {
         let mut folders: BTreeMap<&str, Vec<(String, &'static [u8])>> = BTreeMap::new();
         for (path, bytes) in FILES {
             if let Some((name, rest)) = path.split_once('/') {
-                folders
-                    .entry(name)
-                    .or_default()
-                    .push((rest.to_owned(), bytes));
+                folders.entry(name).or_default().push((rest.to_owned(), bytes));
             }
         }
-        let mut all = Self {
-            known: BTreeMap::new(),
-        };
+        let mut all = Self { known: BTreeMap::new() };
         let mut problems = Vec::new();
         for (name, files) in folders {
             all.add(Adapter::load(&Folder::compiled(name, files)), &mut problems);
         }
-        if problems.is_empty() {
-            Ok(all)
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(all) } else { Err(problems) }
     }
 
     /// Adds every folder of a directory that holds an `adapter.toml`; one with a
@@ -51,12 +42,10 @@ impl Adapters {
         for entry in entries {
             match entry {
                 Err(error) => problems.push(io_problem(path, &error)),
-                Ok(entry) if entry.path().join("adapter.toml").is_file() => {
-                    match Folder::read(&entry.path()) {
-                        Ok(folder) => changed.add(Adapter::load(&folder), &mut problems),
-                        Err(problem) => problems.push(problem),
-                    }
-                }
+                Ok(entry) if entry.path().join("adapter.toml").is_file() => match Folder::read(&entry.path()) {
+                    Ok(folder) => changed.add(Adapter::load(&folder), &mut problems),
+                    Err(problem) => problems.push(problem),
+                },
                 Ok(_) => {}
             }
         }
@@ -70,8 +59,7 @@ impl Adapters {
     fn add(&mut self, adapter: Result<Adapter, Vec<Problem>>, problems: &mut Vec<Problem>) {
         match adapter {
             Ok(adapter) => {
-                self.known
-                    .insert(adapter.name().to_owned(), Arc::new(adapter));
+                self.known.insert(adapter.name().to_owned(), Arc::new(adapter));
             }
             Err(found) => problems.extend(found),
         }

@@ -26,12 +26,7 @@ pub(super) const FIELDS: [&str; 18] = [
 ];
 
 /// Lists, written in one cell with `|` between their parts.
-const LISTS: [&str; 4] = [
-    "target_regions",
-    "employment_type",
-    "job_benefits",
-    "requirements.skills",
-];
+const LISTS: [&str; 4] = ["target_regions", "employment_type", "job_benefits", "requirements.skills"];
 
 /// Numbers, which a cell holds as text.
 const NUMBERS: [&str; 8] = [
@@ -54,15 +49,10 @@ pub(super) fn nest(row: Map<String, Value>) -> Value {
         let cell = match cell {
             Value::Null => continue,
             Value::String(text) if text.trim().is_empty() => continue,
-            Value::String(text) if LISTS.contains(&path.as_str()) => text
-                .split('|')
-                .map(str::trim)
-                .filter(|part| !part.is_empty())
-                .map(Value::from)
-                .collect(),
-            Value::String(text) if NUMBERS.contains(&path.as_str()) => {
-                super::text::only_number(&text).unwrap_or(Value::String(text))
+            Value::String(text) if LISTS.contains(&path.as_str()) => {
+                text.split('|').map(str::trim).filter(|part| !part.is_empty()).map(Value::from).collect()
             }
+            Value::String(text) if NUMBERS.contains(&path.as_str()) => super::text::only_number(&text).unwrap_or(Value::String(text)),
             cell => cell,
         };
         match path.split_once('.') {
@@ -70,9 +60,7 @@ pub(super) fn nest(row: Map<String, Value>) -> Value {
                 record.insert(path, cell);
             }
             Some((outer, inner)) => {
-                let entry = record
-                    .entry(outer)
-                    .or_insert_with(|| Value::Object(Map::new()));
+                let entry = record.entry(outer).or_insert_with(|| Value::Object(Map::new()));
                 if let Value::Object(fields) = entry {
                     fields.insert(inner.to_owned(), cell);
                 }
@@ -93,9 +81,7 @@ mod tests {
             "title": "分拣员", "job_location.text": "贵州省榕江县", "target_regions": "522632| set:listed-52",
             "total_job_openings": "20", "base_salary.min": "5000", "requirements.age_max": "五十", "url": " ",
         });
-        let Value::Object(row) = row else {
-            unreachable!()
-        };
+        let Value::Object(row) = row else { unreachable!() };
         assert_eq!(
             nest(row),
             json!({

@@ -14,36 +14,19 @@ pub(super) fn read(text: &str, format: Option<&str>) -> Option<Date> {
     let text = text.trim();
     if let Some(format) = format {
         let parsed = jiff::fmt::strtime::parse(format, text).ok()?;
-        return parsed
-            .to_timestamp()
-            .ok()
-            .map(in_china)
-            .or_else(|| parsed.to_date().ok());
+        return parsed.to_timestamp().ok().map(in_china).or_else(|| parsed.to_date().ok());
     }
     if let Ok(time) = text.parse::<Timestamp>() {
         return Some(in_china(time));
     }
     parts(text)
-        .or_else(|| {
-            jiff::fmt::rfc2822::parse(text)
-                .ok()
-                .map(|time| in_china(time.timestamp()))
-        })
-        .or_else(|| {
-            text.parse()
-                .ok()
-                .filter(|_| text.len() >= 9)
-                .and_then(of_epoch)
-        })
+        .or_else(|| jiff::fmt::rfc2822::parse(text).ok().map(|time| in_china(time.timestamp())))
+        .or_else(|| text.parse().ok().filter(|_| text.len() >= 9).and_then(of_epoch))
 }
 
 /// Seconds since 1970, or milliseconds where seconds would lie past the year 5000.
 pub(super) fn of_epoch(number: i64) -> Option<Date> {
-    let time = if number.unsigned_abs() < 100_000_000_000 {
-        Timestamp::from_second(number)
-    } else {
-        Timestamp::from_millisecond(number)
-    };
+    let time = if number.unsigned_abs() < 100_000_000_000 { Timestamp::from_second(number) } else { Timestamp::from_millisecond(number) };
     time.ok().map(in_china)
 }
 
@@ -55,12 +38,7 @@ fn in_china(time: Timestamp) -> Date {
 /// follows must be a time of day or nothing.
 fn parts(text: &str) -> Option<Date> {
     if text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Date::new(
-            text[..4].parse().ok()?,
-            text[4..6].parse().ok()?,
-            text[6..].parse().ok()?,
-        )
-        .ok();
+        return Date::new(text[..4].parse().ok()?, text[4..6].parse().ok()?, text[6..].parse().ok()?).ok();
     }
     let (year, rest) = digits(text, 4)?;
     let (first, rest) = separator(rest)?;
@@ -69,9 +47,7 @@ fn parts(text: &str) -> Option<Date> {
     let (day, rest) = digits(rest, 2)?;
     let alike = first == second || (first == '年' && second == '月');
     let rest = rest.trim_start_matches('日').trim_start_matches('T').trim();
-    let time = rest
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'));
+    let time = rest.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'));
     if year < 1000 || !alike || !time {
         return None;
     }
@@ -79,11 +55,7 @@ fn parts(text: &str) -> Option<Date> {
 }
 
 fn digits(text: &str, most: usize) -> Option<(i16, &str)> {
-    let len = text
-        .bytes()
-        .take(most)
-        .take_while(u8::is_ascii_digit)
-        .count();
+    let len = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
     Some((text[..len].parse().ok()?, &text[len..]))
 }
 
@@ -97,11 +69,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: Option<&str>) {
-        assert_eq!(
-            read(text, None).map(|date| date.to_string()).as_deref(),
-            expected,
-            "{text}"
-        );
+        assert_eq!(read(text, None).map(|date| date.to_string()).as_deref(), expected, "{text}");
     }
 
     #[test]
@@ -126,24 +94,9 @@ mod tests {
 
     #[test]
     fn what_is_no_day_is_not_read() {
-        for text in [
-            "",
-            "soon",
-            "2020-13-01",
-            "2020-02-30",
-            "06-01",
-            "2020-06/01",
-            "12",
-            "2020-06-01 soon",
-            "长期有效",
-        ] {
+        for text in ["", "soon", "2020-13-01", "2020-02-30", "06-01", "2020-06/01", "12", "2020-06-01 soon", "长期有效"] {
             check(text, None);
         }
-        assert_eq!(
-            read("01.06.20", Some("%d.%m.%y"))
-                .map(|d| d.to_string())
-                .as_deref(),
-            Some("2020-06-01")
-        );
+        assert_eq!(read("01.06.20", Some("%d.%m.%y")).map(|d| d.to_string()).as_deref(), Some("2020-06-01"));
     }
 }

@@ -58,35 +58,22 @@ impl Folder {
         Self {
             name: Some(name.to_owned()),
             origin: format!("adapters/{name}"),
-            files: files
-                .into_iter()
-                .map(|(path, bytes)| (path, Cow::Borrowed(bytes)))
-                .collect(),
+            files: files.into_iter().map(|(path, bytes)| (path, Cow::Borrowed(bytes))).collect(),
         }
     }
 
     /// Files given as text, for an adapter that is in no folder.
     pub fn texts(origin: &str, files: &[(&str, &str)]) -> Self {
-        let files = files
-            .iter()
-            .map(|(path, text)| ((*path).to_owned(), Cow::Owned(text.as_bytes().to_vec())));
-        Self {
-            name: None,
-            origin: origin.to_owned(),
-            files: files.collect(),
-        }
+        let files = files.iter().map(|(path, text)| ((*path).to_owned(), Cow::Owned(text.as_bytes().to_vec())));
+        Self { name: None, origin: origin.to_owned(), files: files.collect() }
     }
 
     /// Reads a directory, `samples` and `expected` with it.
     pub fn read(dir: &Path) -> Result<Self, Problem> {
         // `.` has no name of its own; the canonical path does.
-        let real = dir
-            .canonicalize()
-            .map_err(|error| io_problem(dir, &error))?;
+        let real = dir.canonicalize().map_err(|error| io_problem(dir, &error))?;
         let mut folder = Self {
-            name: real
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned()),
+            name: real.file_name().map(|name| name.to_string_lossy().into_owned()),
             origin: dir.display().to_string(),
             files: BTreeMap::new(),
         };
@@ -135,9 +122,7 @@ impl Folder {
 
     /// A file's text.
     pub fn text(&self, path: &str) -> Option<Result<&str, Problem>> {
-        self.files
-            .get(path)
-            .map(|bytes| std::str::from_utf8(bytes).map_err(|_| self.problem(path, "is not UTF-8")))
+        self.files.get(path).map(|bytes| std::str::from_utf8(bytes).map_err(|_| self.problem(path, "is not UTF-8")))
     }
 
     /// Every sample with what it must become.
@@ -149,10 +134,7 @@ impl Folder {
                 continue;
             };
             if samples.iter().any(|other| stem(&other.name) == stem(name)) {
-                problems.push(self.problem(
-                    path,
-                    "has the name of another sample: they differ by extension only",
-                ));
+                problems.push(self.problem(path, "has the name of another sample: they differ by extension only"));
             }
             let expected = match self.text(&format!("expected/{}.json", stem(name))) {
                 Some(Err(problem)) => {
@@ -162,38 +144,22 @@ impl Folder {
                 Some(Ok(text)) => Some(text.to_owned()),
                 None => None,
             };
-            samples.push(Sample {
-                name: name.to_owned(),
-                body: body.clone(),
-                expected,
-            });
+            samples.push(Sample { name: name.to_owned(), body: body.clone(), expected });
         }
         for path in self.files.keys() {
             let Some(name) = path.strip_prefix("expected/") else {
                 continue;
             };
-            if !samples
-                .iter()
-                .any(|sample| stem(&sample.name) == stem(name))
-            {
+            if !samples.iter().any(|sample| stem(&sample.name) == stem(name)) {
                 problems.push(self.problem(path, "belongs to no sample"));
             }
         }
-        if problems.is_empty() {
-            Ok(samples)
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(samples) } else { Err(problems) }
     }
 
     /// Something wrong with one of its files.
     pub fn problem(&self, path: &str, detail: &str) -> Problem {
-        Problem {
-            file: format!("{}/{path}", self.origin),
-            line: None,
-            field: None,
-            detail: detail.trim().to_owned(),
-        }
+        Problem { file: format!("{}/{path}", self.origin), line: None, field: None, detail: detail.trim().to_owned() }
     }
 }
 
@@ -203,10 +169,5 @@ pub(super) fn stem(name: &str) -> &str {
 }
 
 pub(super) fn io_problem(path: &Path, error: &std::io::Error) -> Problem {
-    Problem {
-        file: path.display().to_string(),
-        line: None,
-        field: None,
-        detail: error.to_string(),
-    }
+    Problem { file: path.display().to_string(), line: None, field: None, detail: error.to_string() }
 }

@@ -20,11 +20,7 @@ pub(super) struct NativeFault {
 
 impl NativeFault {
     pub fn unreadable(detail: impl Into<String>) -> Self {
-        Self {
-            code: "unreadable",
-            detail: detail.into(),
-            field: None,
-        }
+        Self { code: "unreadable", detail: detail.into(), field: None }
     }
 
     pub fn at(mut self, field: &'static str) -> Self {
@@ -50,9 +46,7 @@ impl From<NativeFault> for Error {
 /// Adds the functions, and takes away what a mapping has no use for.
 pub(super) fn install(env: &mut Environment<'static>, tables: &BTreeMap<String, Lookup>) {
     let tables: Arc<BTreeMap<String, Lookup>> = Arc::new(tables.clone());
-    env.add_function("lookup", move |table: &str, key: &Value| {
-        lookup(&tables, table, key)
-    });
+    env.add_function("lookup", move |table: &str, key: &Value| lookup(&tables, table, key));
     env.add_function("opt", opt);
     env.add_function("first", first);
     env.add_function("join", join);
@@ -109,14 +103,8 @@ fn one(table: &Lookup, name: &str, key: &Value) -> Result<Value, Error> {
     match found.or(table.otherwise.as_ref()) {
         Some(value) => Ok(value.clone()),
         None => {
-            let detail =
-                format!("a value that [lookup.{name}] does not have and has no `otherwise` for,");
-            Err(NativeFault {
-                code: "unknown_value",
-                detail,
-                field: None,
-            }
-            .into())
+            let detail = format!("a value that [lookup.{name}] does not have and has no `otherwise` for,");
+            Err(NativeFault { code: "unknown_value", detail, field: None }.into())
         }
     }
 }
@@ -127,49 +115,30 @@ fn opt(state: &State, a: &Value, b: Option<&Value>) -> Result<Value, Error> {
         Some(pointer) => (a.clone(), pointer.clone()),
         None => (state.lookup("item").unwrap_or_default(), a.clone()),
     };
-    let Some(pointer) = pointer
-        .as_str()
-        .filter(|p| p.is_empty() || p.starts_with('/'))
-    else {
-        return Err(
-            NativeFault::unreadable("opt() takes a pointer that begins with a slash,").into(),
-        );
+    let Some(pointer) = pointer.as_str().filter(|p| p.is_empty() || p.starts_with('/')) else {
+        return Err(NativeFault::unreadable("opt() takes a pointer that begins with a slash,").into());
     };
     let mut at = from;
     for token in pointer.split('/').skip(1) {
         at = match at.kind() {
-            ValueKind::Map if token.contains('~') => {
-                at.get_attr(&token.replace("~1", "/").replace("~0", "~"))?
-            }
+            ValueKind::Map if token.contains('~') => at.get_attr(&token.replace("~1", "/").replace("~0", "~"))?,
             ValueKind::Map => at.get_attr(token)?,
-            ValueKind::Seq | ValueKind::Iterable => token
-                .parse()
-                .ok()
-                .and_then(|index| at.get_item_by_index(index).ok())
-                .unwrap_or_default(),
+            ValueKind::Seq | ValueKind::Iterable => {
+                token.parse().ok().and_then(|index| at.get_item_by_index(index).ok()).unwrap_or_default()
+            }
             _ => Value::UNDEFINED,
         };
         if at.is_undefined() || at.is_none() {
             return Ok(Value::from(()));
         }
     }
-    Ok(if at.is_undefined() {
-        Value::from(())
-    } else {
-        at
-    })
+    Ok(if at.is_undefined() { Value::from(()) } else { at })
 }
 
 /// The first that is not empty, else the last: `first(opt("/tags"), [])`.
 fn first(values: Rest<Value>) -> Value {
-    let found = values
-        .iter()
-        .find(|value| !is_empty(value))
-        .or(values.last());
-    found
-        .filter(|value| !value.is_undefined())
-        .cloned()
-        .unwrap_or_else(|| Value::from(()))
+    let found = values.iter().find(|value| !is_empty(value)).or(values.last());
+    found.filter(|value| !value.is_undefined()).cloned().unwrap_or_else(|| Value::from(()))
 }
 
 /// What is not empty of the values, and of lists among them, with `separator` between.
@@ -195,11 +164,7 @@ fn join(state: &State, separator: &str, values: Rest<Value>) -> Result<Value, Er
             push(value)?;
         }
     }
-    Ok(if out.is_empty() {
-        Value::from(())
-    } else {
-        Value::from(out)
-    })
+    Ok(if out.is_empty() { Value::from(()) } else { Value::from(out) })
 }
 
 /// The parts between any of the characters; an empty list for nothing. A list
@@ -213,10 +178,7 @@ fn split(state: &State, value: &Value, separators: &str) -> Result<Value, Error>
         return Ok(Value::from(Vec::<Value>::new()));
     };
     let parts = text.split(|c| separators.contains(c)).map(str::trim);
-    Ok(parts
-        .filter(|part| !part.is_empty())
-        .map(Value::from)
-        .collect())
+    Ok(parts.filter(|part| !part.is_empty()).map(Value::from).collect())
 }
 
 /// Takes fuel for reading a text, as minijinja does for what it makes itself.
@@ -249,11 +211,7 @@ fn number(state: &State, value: &Value) -> Result<Value, Error> {
         _ if is_empty(value) => Ok(Value::from(())),
         ValueKind::Number => Ok(value.clone()),
         _ => match value.as_str().and_then(text::only_number) {
-            Some(number) => Ok(number
-                .as_i64()
-                .map(Value::from)
-                .or(number.as_f64().map(Value::from))
-                .unwrap_or_default()),
+            Some(number) => Ok(number.as_i64().map(Value::from).or(number.as_f64().map(Value::from)).unwrap_or_default()),
             None => Err(NativeFault::unreadable("no number, or more than one,").into()),
         },
     }

@@ -22,11 +22,7 @@ impl Format {
     pub fn content_types(self) -> &'static [&'static str] {
         match self {
             Format::Json => &["application/json", "application/ld+json"],
-            Format::Ndjson => &[
-                "application/x-ndjson",
-                "application/ndjson",
-                "application/jsonl",
-            ],
+            Format::Ndjson => &["application/x-ndjson", "application/ndjson", "application/jsonl"],
             Format::Csv => &["text/csv"],
             Format::Xml => &["application/xml", "text/xml"],
             Format::Xlsx => &["application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"],
@@ -127,18 +123,13 @@ const FILE: &str = "adapter.toml";
 
 impl Manifest {
     pub fn parse(folder: &Folder) -> Result<Self, Problem> {
-        let source = folder
-            .text(FILE)
-            .ok_or_else(|| folder.problem(FILE, "is missing"))??;
+        let source = folder.text(FILE).ok_or_else(|| folder.problem(FILE, "is missing"))??;
         let raw: Raw = toml::from_str(source).map_err(|error| Problem {
             line: error.span().map(|span| line_of(source, span.start)),
             ..folder.problem(FILE, error.message())
         })?;
         let wrong = |field: &str, detail: &str| Problem {
-            line: source
-                .lines()
-                .position(|line| line.trim_start().starts_with(field))
-                .map(|at| at + 1),
+            line: source.lines().position(|line| line.trim_start().starts_with(field)).map(|at| at + 1),
             field: Some(field.to_owned()),
             ..folder.problem(FILE, detail)
         };
@@ -155,27 +146,17 @@ impl Manifest {
             Some(OneOrMany::Many(pointers)) => pointers,
         };
         if records.is_empty() || records.iter().any(|p| !p.is_empty() && !p.starts_with('/')) {
-            return Err(wrong(
-                "records",
-                "must be JSON pointers: empty or beginning with a slash",
-            ));
+            return Err(wrong("records", "must be JSON pointers: empty or beginning with a slash"));
         }
         if raw.cursor.as_ref().is_some_and(|p| !p.starts_with('/')) {
-            return Err(wrong(
-                "cursor",
-                "must be a JSON pointer beginning with a slash",
-            ));
+            return Err(wrong("cursor", "must be a JSON pointer beginning with a slash"));
         }
         let delimiter = match raw.delimiter.as_deref().map(str::as_bytes) {
             None => b',',
             Some([byte]) if *byte != b'"' && *byte != b'\n' && *byte != b'\r' => *byte,
             Some(_) => return Err(wrong("delimiter", "must be one ASCII character")),
         };
-        let lookup = raw
-            .lookup
-            .into_iter()
-            .map(|(name, table)| (name, Lookup::new(table)))
-            .collect();
+        let lookup = raw.lookup.into_iter().map(|(name, table)| (name, Lookup::new(table))).collect();
         Ok(Self {
             name: raw.name,
             title: raw.title,
@@ -195,10 +176,7 @@ impl Manifest {
 
 impl Lookup {
     fn new(table: BTreeMap<String, toml::Value>) -> Self {
-        let mut entries: BTreeMap<String, minijinja::Value> = table
-            .into_iter()
-            .map(|(key, value)| (key, convert(value)))
-            .collect();
+        let mut entries: BTreeMap<String, minijinja::Value> = table.into_iter().map(|(key, value)| (key, convert(value))).collect();
         let otherwise = entries.remove("otherwise");
         Self { entries, otherwise }
     }
@@ -213,18 +191,11 @@ fn convert(value: toml::Value) -> minijinja::Value {
         toml::Value::Boolean(flag) => Value::from(flag),
         toml::Value::Datetime(time) => Value::from(time.to_string()),
         toml::Value::Array(items) => items.into_iter().map(convert).collect(),
-        toml::Value::Table(table) => {
-            Value::from_pairs(table.into_iter().map(|(key, value)| (key, convert(value))))
-        }
+        toml::Value::Table(table) => Value::from_pairs(table.into_iter().map(|(key, value)| (key, convert(value)))),
     }
 }
 
 /// The line, from 1, that holds this byte.
 pub(super) fn line_of(text: &str, offset: usize) -> usize {
-    1 + text
-        .as_bytes()
-        .iter()
-        .take(offset)
-        .filter(|byte| **byte == b'\n')
-        .count()
+    1 + text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count()
 }

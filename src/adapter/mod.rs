@@ -50,31 +50,23 @@ impl Adapter {
         let manifest = Manifest::parse(folder).map_err(|problem| vec![problem])?;
         let program = match (folder.text("mapping.jinja"), manifest.passthrough) {
             (None, true) => None,
-            (Some(Ok(source)), false) => {
-                match Program::compile(&manifest.name, folder.origin(), source, &manifest.lookup) {
-                    Ok(program) => Some(program),
-                    Err(found) => {
-                        problems.extend(found);
-                        None
-                    }
+            (Some(Ok(source)), false) => match Program::compile(&manifest.name, folder.origin(), source, &manifest.lookup) {
+                Ok(program) => Some(program),
+                Err(found) => {
+                    problems.extend(found);
+                    None
                 }
-            }
+            },
             (Some(Err(problem)), false) => {
                 problems.push(problem);
                 None
             }
             (None, false) => {
-                problems.push(folder.problem(
-                    "mapping.jinja",
-                    "is missing; `passthrough = true` says that none is needed",
-                ));
+                problems.push(folder.problem("mapping.jinja", "is missing; `passthrough = true` says that none is needed"));
                 None
             }
             (Some(_), true) => {
-                problems.push(folder.problem(
-                    "mapping.jinja",
-                    "stands beside `passthrough = true`: take one away",
-                ));
+                problems.push(folder.problem("mapping.jinja", "stands beside `passthrough = true`: take one away"));
                 None
             }
         };
@@ -88,12 +80,7 @@ impl Adapter {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self {
-            manifest,
-            program,
-            samples,
-            origin: folder.origin().to_owned(),
-        })
+        Ok(Self { manifest, program, samples, origin: folder.origin().to_owned() })
     }
 
     /// The name it is chosen by, such as `schema-org`.
@@ -118,19 +105,13 @@ impl Adapter {
 
     /// The content types of those forms.
     pub fn content_types(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.formats()
-            .flat_map(|format| format.content_types().iter().copied())
+        self.formats().flat_map(|format| format.content_types().iter().copied())
     }
 
     /// The form that this content type names, where the adapter reads it.
     /// Parameters such as `charset` are not looked at.
     pub fn format_of(&self, content_type: &str) -> Option<Format> {
-        let essence = content_type
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         self.formats().find(|format| format.matches(&essence))
     }
 
@@ -150,11 +131,7 @@ impl Adapter {
     /// ([`Adapter::format_of`]) or its file name.
     pub fn read_as<'a>(&'a self, format: Format, body: &'a [u8]) -> Result<Records<'a>, BodyError> {
         let sources = body::Sources::open(format, body, &self.manifest)?;
-        Ok(Records::new(
-            sources,
-            self.program.as_ref(),
-            &self.manifest.name,
-        ))
+        Ok(Records::new(sources, self.program.as_ref(), &self.manifest.name))
     }
 
     /// Where the next page begins, as the body of a pull says it.

@@ -39,12 +39,7 @@ struct Statement {
 }
 
 impl Program {
-    pub fn compile(
-        name: &str,
-        origin: &str,
-        source: &str,
-        lookup: &BTreeMap<String, Lookup>,
-    ) -> Result<Self, Vec<Problem>> {
+    pub fn compile(name: &str, origin: &str, source: &str, lookup: &BTreeMap<String, Lookup>) -> Result<Self, Vec<Problem>> {
         let mut env = Environment::new();
         env.set_undefined_behavior(UndefinedBehavior::Strict);
         env.set_auto_escape_callback(|_| AutoEscape::None);
@@ -55,38 +50,21 @@ impl Program {
         let file = format!("{origin}/{MAPPING}");
         if let Err(error) = env.add_template_owned(MAPPING, source.to_owned()) {
             // Nothing has run yet, so the detail can hold nothing but the mapping's own text.
-            let detail = error
-                .detail()
-                .map_or_else(|| error.kind().to_string(), str::to_owned);
-            return Err(vec![Problem {
-                file,
-                line: error.line(),
-                field: None,
-                detail,
-            }]);
+            let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+            return Err(vec![Problem { file, line: error.line(), field: None, detail }]);
         }
         let code = Code::read(source);
         let mut problems = code.problems(&env, lookup);
         problems.extend(code.undeclared(&env));
         if !problems.is_empty() {
-            problems
-                .iter_mut()
-                .for_each(|problem| problem.file.clone_from(&file));
+            problems.iter_mut().for_each(|problem| problem.file.clone_from(&file));
             return Err(problems);
         }
-        if let Some(statement) = code
-            .statements
-            .iter()
-            .find(|statement| statement.name == IDENTITY)
-        {
+        if let Some(statement) = code.statements.iter().find(|statement| statement.name == IDENTITY) {
             // Inside an `{% if %}` the piece alone does not parse; then such records go without.
             let _ = env.add_template_owned(IDENTITY, source[..statement.end].to_owned());
         }
-        Ok(Self {
-            env,
-            name: name.to_owned(),
-            statements: code.statements,
-        })
+        Ok(Self { env, name: name.to_owned(), statements: code.statements })
     }
 
     /// What this record becomes.
@@ -95,12 +73,9 @@ impl Program {
             Ok(outcome) => outcome,
             // What was to be left out is left out, whatever else is in it.
             Err(error) => match self.beginning(item) {
-                Some(Outcome::Mapped(record)) => Outcome::Rejected(
-                    self.fault(&error),
-                    record
-                        .get(IDENTITY)
-                        .and_then(|id| id.as_str().map(str::to_owned)),
-                ),
+                Some(Outcome::Mapped(record)) => {
+                    Outcome::Rejected(self.fault(&error), record.get(IDENTITY).and_then(|id| id.as_str().map(str::to_owned)))
+                }
                 Some(skipped) => skipped,
                 None => Outcome::Rejected(self.fault(&error), None),
             },
@@ -120,18 +95,12 @@ impl Program {
         let template = self.env.get_template(template)?;
         let done = template.render_captured_to(context(item), std::io::sink())?;
         let state = done.state();
-        if let Some(reason) = state
-            .lookup("skip")
-            .filter(|value| !language::is_empty(value))
-        {
+        if let Some(reason) = state.lookup("skip").filter(|value| !language::is_empty(value)) {
             return Ok(Outcome::Skipped(reason.to_string()));
         }
         let mut record = serde_json::Map::new();
         for name in FIELDS {
-            let Some(value) = state
-                .lookup(name)
-                .filter(|value| !value.is_undefined() && !value.is_none())
-            else {
+            let Some(value) = state.lookup(name).filter(|value| !value.is_undefined() && !value.is_none()) else {
                 continue;
             };
             let value = serde_json::to_value(&value).map_err(|_| {
@@ -150,33 +119,18 @@ impl Program {
     /// The fault behind an error. minijinja's own detail may quote the record, so
     /// only its kind and the mapping's source text are told.
     fn fault(&self, error: &minijinja::Error) -> Fault {
-        let native = error
-            .source()
-            .and_then(|source| source.downcast_ref::<NativeFault>());
+        let native = error.source().and_then(|source| source.downcast_ref::<NativeFault>());
         let field = native.and_then(|fault| fault.field).or_else(|| {
             let at = error.range()?.start;
             let inside = |s: &&Statement| s.start <= at && at < s.end;
-            self.statements
-                .iter()
-                .find(inside)
-                .map(|s| s.name.as_str())
-                .filter(|name| FIELDS.contains(name))
+            self.statements.iter().find(inside).map(|s| s.name.as_str()).filter(|name| FIELDS.contains(name))
         });
         let template = self.env.get_template(MAPPING).ok();
-        let expression = template
-            .as_ref()
-            .zip(error.range())
-            .map(|(template, range)| whole(template.source(), range));
+        let expression = template.as_ref().zip(error.range()).map(|(template, range)| whole(template.source(), range));
         let (code, reason) = match (native, error.kind()) {
             (Some(fault), _) => (fault.code, fault.detail.clone()),
-            (None, ErrorKind::UndefinedError) => (
-                "missing",
-                "something that the record does not have".to_owned(),
-            ),
-            (None, ErrorKind::OutOfFuel) => (
-                "unreadable",
-                "the mapping takes too many steps for this record".to_owned(),
-            ),
+            (None, ErrorKind::UndefinedError) => ("missing", "something that the record does not have".to_owned()),
+            (None, ErrorKind::OutOfFuel) => ("unreadable", "the mapping takes too many steps for this record".to_owned()),
             (None, kind) => ("unreadable", kind.to_string()),
         };
         let mut detail = format!("{}/{MAPPING}", self.name);
@@ -187,11 +141,7 @@ impl Program {
         if let Some(expression) = expression {
             detail.push_str(&format!(" in `{expression}`"));
         }
-        Fault::new(
-            field.map(|name| format!("/{name}")).unwrap_or_default(),
-            code,
-            detail,
-        )
+        Fault::new(field.map(|name| format!("/{name}")).unwrap_or_default(), code, detail)
     }
 }
 
@@ -211,26 +161,15 @@ fn context(item: Value) -> Value {
 /// begin at the dot; what stands before it makes it readable.
 fn whole(source: &str, range: std::ops::Range<usize>) -> String {
     let before = source.get(..range.start).unwrap_or_default();
-    let part_of_it = |c: char| {
-        c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']' | '"' | '\'' | '/' | '@')
-    };
+    let part_of_it = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']' | '"' | '\'' | '/' | '@');
     let mut rest = before.trim_end_matches(part_of_it);
     // Of `item.d | date` the range is the filter's name alone.
     while let Some(filtered) = rest.trim_end().strip_suffix('|') {
         rest = filtered.trim_end().trim_end_matches(part_of_it);
     }
     let start = rest.len();
-    let flat = source
-        .get(start..range.end)
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    if flat.chars().count() <= 80 {
-        flat
-    } else {
-        flat.chars().take(79).chain(['…']).collect()
-    }
+    let flat = source.get(start..range.end).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    if flat.chars().count() <= 80 { flat } else { flat.chars().take(79).chain(['…']).collect() }
 }
 
 /// What a plain reading of the source tells, without running it.
@@ -248,26 +187,12 @@ impl Code {
         let mut statements = Vec::new();
         let mut from = 0;
         while let Some(at) = blanked[from..].find("{%").map(|at| from + at) {
-            let end = blanked[at..]
-                .find("%}")
-                .map_or(blanked.len(), |len| at + len + 2);
-            let inner = blanked[at + 2..end]
-                .trim_start_matches(['-', '+'])
-                .trim_start();
-            if let Some(rest) = inner
-                .strip_prefix("set")
-                .filter(|rest| rest.starts_with(char::is_whitespace))
-            {
+            let end = blanked[at..].find("%}").map_or(blanked.len(), |len| at + len + 2);
+            let inner = blanked[at + 2..end].trim_start_matches(['-', '+']).trim_start();
+            if let Some(rest) = inner.strip_prefix("set").filter(|rest| rest.starts_with(char::is_whitespace)) {
                 let targets = rest.split(['=', '%', '|']).next().unwrap_or_default();
-                for name in targets
-                    .split(',')
-                    .map(|name| name.trim().trim_matches(['(', ')', '-']))
-                {
-                    statements.push(Statement {
-                        name: name.trim().to_owned(),
-                        start: at,
-                        end,
-                    });
+                for name in targets.split(',').map(|name| name.trim().trim_matches(['(', ')', '-'])) {
+                    statements.push(Statement { name: name.trim().to_owned(), start: at, end });
                 }
             }
             from = end;
@@ -284,11 +209,7 @@ impl Code {
                 }
             }
         }
-        Self {
-            blanked,
-            statements,
-            tables,
-        }
+        Self { blanked, statements, tables }
     }
 
     /// Names that nothing defines: misspelled functions, variables used and never set.
@@ -299,25 +220,16 @@ impl Code {
         // minijinja ends the life of a name with the `{% if %}` that sets it; when it runs it does not.
         let defined = |name: &str| {
             name == "item"
-                || self
-                    .statements
-                    .iter()
-                    .any(|statement| statement.name == name)
+                || self.statements.iter().any(|statement| statement.name == name)
                 || env.globals().any(|(global, _)| global == name)
         };
-        let mut names: Vec<String> = template
-            .undeclared_variables(false)
-            .into_iter()
-            .filter(|name| !defined(name))
-            .collect();
+        let mut names: Vec<String> = template.undeclared_variables(false).into_iter().filter(|name| !defined(name)).collect();
         names.sort();
         names
             .into_iter()
             .map(|name| Problem {
                 file: String::new(),
-                line: words(&self.blanked)
-                    .find(|(_, word)| *word == name)
-                    .map(|(at, _)| line_of(&self.blanked, at)),
+                line: words(&self.blanked).find(|(_, word)| *word == name).map(|(at, _)| line_of(&self.blanked, at)),
                 detail: "is neither defined here nor a function".to_owned(),
                 field: Some(name),
             })
@@ -333,39 +245,24 @@ impl Code {
         };
         let mut problems = Vec::new();
         for Statement { name, start, .. } in &self.statements {
-            let fine = name.starts_with('_')
-                || name.contains('.')
-                || name == "skip"
-                || FIELDS.contains(&name.as_str());
+            let fine = name.starts_with('_') || name.contains('.') || name == "skip" || FIELDS.contains(&name.as_str());
             if !fine {
                 let line = line_of(&self.blanked, *start);
-                problems.push(problem(
-                    line,
-                    name,
-                    "is no field of a posting; a helper's name begins with `_`",
-                ));
+                problems.push(problem(line, name, "is no field of a posting; a helper's name begins with `_`"));
             }
         }
         for (at, table) in &self.tables {
             if !lookup.contains_key(table) {
                 let line = line_of(&self.blanked, *at);
-                problems.push(problem(
-                    line,
-                    table,
-                    "is a table that adapter.toml does not have",
-                ));
+                problems.push(problem(line, table, "is a table that adapter.toml does not have"));
             }
         }
         let mut previous = (0, "");
         for (at, word) in words(&self.blanked) {
             let between = self.blanked[previous.0 + previous.1.len()..at].trim();
             let (kind, trial) = match previous.1 {
-                _ if between.ends_with('|') && !between.ends_with("||") => {
-                    (ErrorKind::UnknownFilter, format!("''|{word}"))
-                }
-                "is" if between.is_empty() && word != "not" => {
-                    (ErrorKind::UnknownTest, format!("'' is {word}"))
-                }
+                _ if between.ends_with('|') && !between.ends_with("||") => (ErrorKind::UnknownFilter, format!("''|{word}")),
+                "is" if between.is_empty() && word != "not" => (ErrorKind::UnknownTest, format!("'' is {word}")),
                 _ => {
                     previous = (at, word);
                     continue;
@@ -376,11 +273,7 @@ impl Code {
                 Err(error) => error.kind() == kind,
             };
             if unknown {
-                problems.push(problem(
-                    line_of(&self.blanked, at),
-                    word,
-                    &format!("is an {kind}"),
-                ));
+                problems.push(problem(line_of(&self.blanked, at), word, &format!("is an {kind}")));
             }
             previous = (at, word);
         }

@@ -34,17 +34,8 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    pub(super) fn new(
-        sources: Sources<'a>,
-        program: Option<&'a Program>,
-        adapter: &'a str,
-    ) -> Self {
-        Self {
-            sources,
-            program,
-            adapter,
-            index: 0,
-        }
+    pub(super) fn new(sources: Sources<'a>, program: Option<&'a Program>, adapter: &'a str) -> Self {
+        Self { sources, program, adapter, index: 0 }
     }
 
     /// The adapter that reads them.

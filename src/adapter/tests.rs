@@ -7,18 +7,11 @@ fn adapter(toml: &str, mapping: &str) -> Adapter {
 
 fn try_load(toml: &str, mapping: &str) -> Result<Adapter, Vec<Problem>> {
     let toml = format!("name = \"trial\"\n{toml}");
-    Adapter::load(&Folder::texts(
-        "adapters/trial",
-        &[("adapter.toml", &toml), ("mapping.jinja", mapping)],
-    ))
+    Adapter::load(&Folder::texts("adapters/trial", &[("adapter.toml", &toml), ("mapping.jinja", mapping)]))
 }
 
 fn lines(problems: &[Problem]) -> String {
-    problems
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("\n")
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Each record in one line: what it became, or pointer, code and detail.
@@ -29,13 +22,7 @@ fn check(adapter: &Adapter, body: &[u8], expected: &[&str]) {
             Outcome::Mapped(value) => value.to_string(),
             Outcome::Skipped(reason) => format!("skipped: {reason}"),
             Outcome::Rejected(fault, id) => {
-                format!(
-                    "{} {} {} {}",
-                    id.unwrap_or_default(),
-                    fault.pointer,
-                    fault.code,
-                    fault.detail
-                )
+                format!("{} {} {} {}", id.unwrap_or_default(), fault.pointer, fault.code, fault.detail)
             }
         })
         .collect();
@@ -60,8 +47,7 @@ fn every_function_takes_what_is_not_there() {
         {% set job_benefits = split(item.no, ",") %}{% set status = lookup("s", item.no) %}
         {% set job_location = {"text": opt("/deep/0/a~1b"), "region": none} %}{% set category = item.no %}"#;
     let adapter = adapter("format = \"json\"\n[lookup.s]\n1 = \"open\"", mapping);
-    let expected =
-        r#"{"description":"a-c","job_benefits":[],"job_location":{"text":"found"},"url":"u"}"#;
+    let expected = r#"{"description":"a-c","job_benefits":[],"job_location":{"text":"found"},"url":"u"}"#;
     check(&adapter, br#"{"deep":[{"a/b":"found"}]}"#, &[expected]);
 }
 
@@ -69,10 +55,7 @@ fn every_function_takes_what_is_not_there() {
 fn a_list_made_of_lists_is_a_list() {
     let mapping = r#"{% set _all = item.a + item.b %}{% set title = join(",", _all) %}
         {% set job_benefits = lookup("t", _all) %}{% set url = opt(_all, "/1") %}{% set description = first([] + [], "none") %}"#;
-    let adapter = adapter(
-        "format = \"json\"\n[lookup.t]\nx = \"X\"\ny = \"X\"",
-        mapping,
-    );
+    let adapter = adapter("format = \"json\"\n[lookup.t]\nx = \"X\"\ny = \"X\"", mapping);
     let expected = r#"{"description":"none","job_benefits":["X"],"title":"x,y","url":"y"}"#;
     check(&adapter, br#"{"a":["x"],"b":["y"]}"#, &[expected]);
 }
@@ -89,9 +72,7 @@ fn a_fault_names_the_line_and_the_field_and_shows_only_the_mapping() {
     let mut details = Vec::new();
     for record in adapter.read(body.as_bytes()).unwrap() {
         match record.outcome {
-            Outcome::Rejected(fault, _) => {
-                details.push(format!("{} {} {}", fault.pointer, fault.code, fault.detail))
-            }
+            Outcome::Rejected(fault, _) => details.push(format!("{} {} {}", fault.pointer, fault.code, fault.detail)),
             other => details.push(format!("{other:?}")),
         }
     }
@@ -110,58 +91,29 @@ fn a_fault_names_the_line_and_the_field_and_shows_only_the_mapping() {
 
 #[test]
 fn a_record_that_fails_is_named_by_its_source_id() {
-    let adapter = adapter(
-        JSON,
-        "{% set _p = item.id %}{% set source_id = 'X-' ~ _p %}{% set title = item.a.b %}",
-    );
+    let adapter = adapter(JSON, "{% set _p = item.id %}{% set source_id = 'X-' ~ _p %}{% set title = item.a.b %}");
     let detail = "trial/mapping.jinja:1: something that the record does not have in `item.a.b`";
-    check(
-        &adapter,
-        br#"{"id":5}"#,
-        &[&format!("X-5 /title missing {detail}")],
-    );
+    check(&adapter, br#"{"id":5}"#, &[&format!("X-5 /title missing {detail}")]);
 }
 
 #[test]
 fn a_mapping_is_checked_when_it_is_loaded() {
-    let problems =
-        |toml: &str, mapping: &str| lines(&try_load(toml, mapping).err().unwrap_or_default());
+    let problems = |toml: &str, mapping: &str| lines(&try_load(toml, mapping).err().unwrap_or_default());
     let at = "adapters/trial/mapping.jinja";
     assert_eq!(
         problems(JSON, "\n{% set titel = 1 %}"),
         format!("{at}:2: `titel` is no field of a posting; a helper's name begins with `_`")
     );
-    assert_eq!(
-        problems(JSON, "{% set title = lookpu('x', 1) %}"),
-        format!("{at}:1: `lookpu` is neither defined here nor a function")
-    );
-    assert_eq!(
-        problems(JSON, "{# é #}\n{% set title = item.a|trimm %}"),
-        format!("{at}:2: `trimm` is an unknown filter")
-    );
-    assert_eq!(
-        problems(JSON, "{% set title = item.a is strong %}"),
-        format!("{at}:1: `strong` is an unknown test")
-    );
-    assert_eq!(
-        problems(JSON, "{% set status = lookup( 's', 1) %}"),
-        format!("{at}:1: `s` is a table that adapter.toml does not have")
-    );
+    assert_eq!(problems(JSON, "{% set title = lookpu('x', 1) %}"), format!("{at}:1: `lookpu` is neither defined here nor a function"));
+    assert_eq!(problems(JSON, "{# é #}\n{% set title = item.a|trimm %}"), format!("{at}:2: `trimm` is an unknown filter"));
+    assert_eq!(problems(JSON, "{% set title = item.a is strong %}"), format!("{at}:1: `strong` is an unknown test"));
+    assert_eq!(problems(JSON, "{% set status = lookup( 's', 1) %}"), format!("{at}:1: `s` is a table that adapter.toml does not have"));
     assert!(problems(JSON, "\n\n{% set title = %}").starts_with(&format!("{at}:3: unexpected")));
-    assert_eq!(
-        problems("format = \"yaml\"", "x").split(':').nth(1),
-        Some("2")
-    );
+    assert_eq!(problems("format = \"yaml\"", "x").split(':').nth(1), Some("2"));
     let unknown = problems("format = \"json\"\nrecrods = \"/a\"", "x");
-    assert!(
-        unknown.starts_with("adapters/trial/adapter.toml:3: unknown field `recrods`"),
-        "{unknown}"
-    );
+    assert!(unknown.starts_with("adapters/trial/adapter.toml:3: unknown field `recrods`"), "{unknown}");
     let pointer = problems("format = \"json\"\nrecords = \"a\"", "x");
-    assert!(
-        pointer.starts_with("adapters/trial/adapter.toml:3: `records` must be JSON pointers"),
-        "{pointer}"
-    );
+    assert!(pointer.starts_with("adapters/trial/adapter.toml:3: `records` must be JSON pointers"), "{pointer}");
 }
 
 #[test]
@@ -184,35 +136,16 @@ fn a_mapping_that_never_ends_is_stopped() {
 
 #[test]
 fn records_stand_where_the_pointer_says() {
-    let adapter = adapter(
-        "format = \"json\"\nrecords = [\"/a~1b/0/list\", \"/one\"]\ncursor = \"/next\"",
-        "{% set title = item.t %}",
-    );
+    let adapter = adapter("format = \"json\"\nrecords = [\"/a~1b/0/list\", \"/one\"]\ncursor = \"/next\"", "{% set title = item.t %}");
     check(
         &adapter,
         br#"{"a/b":[{"list":[{"t":"x"},3,{"t":"y"}]}]}"#,
-        &[
-            r#"{"title":"x"}"#,
-            "  invalid_type a record must be an object",
-            r#"{"title":"y"}"#,
-        ],
+        &[r#"{"title":"x"}"#, "  invalid_type a record must be an object", r#"{"title":"y"}"#],
     );
     check(&adapter, br#"{"one":{"t":"x"}}"#, &[r#"{"title":"x"}"#]);
     check(&adapter, br#"{"one":null}"#, &[]);
-    assert_eq!(
-        refused(&adapter, b"{}"),
-        BodyError::NoRecords {
-            pointer: "/a~1b/0/list".into()
-        }
-    );
-    assert_eq!(
-        refused(&adapter, b"{\"one\":\n{\"t\":}}"),
-        BodyError::Json {
-            line: 2,
-            column: 6,
-            detail: "this is not JSON"
-        }
-    );
+    assert_eq!(refused(&adapter, b"{}"), BodyError::NoRecords { pointer: "/a~1b/0/list".into() });
+    assert_eq!(refused(&adapter, b"{\"one\":\n{\"t\":}}"), BodyError::Json { line: 2, column: 6, detail: "this is not JSON" });
     assert_eq!(adapter.cursor(br#"{"next":"abc"}"#).as_deref(), Some("abc"));
     assert_eq!(adapter.cursor(br#"{"next":null}"#), None);
 }
@@ -222,21 +155,8 @@ fn a_broken_line_is_one_reject_and_blank_lines_do_not_count() {
     let adapter = adapter("format = \"ndjson\"", "{% set title = item.t %}");
     let body = b"\xef\xbb\xbf{\"t\":1}\r\n\n  \n{\"t\":\n\"text\"\n{\"t\":2}";
     let broken = "  unreadable the JSON ends too early";
-    check(
-        &adapter,
-        body,
-        &[
-            r#"{"title":1}"#,
-            broken,
-            "  invalid_type a record must be an object",
-            r#"{"title":2}"#,
-        ],
-    );
-    check(
-        &adapter,
-        b"nonsense\n{\"t\":3}",
-        &["  unreadable this is not JSON", r#"{"title":3}"#],
-    );
+    check(&adapter, body, &[r#"{"title":1}"#, broken, "  invalid_type a record must be an object", r#"{"title":2}"#]);
+    check(&adapter, b"nonsense\n{\"t\":3}", &["  unreadable this is not JSON", r#"{"title":3}"#]);
     check(&adapter, b"", &[]);
 }
 
@@ -244,67 +164,37 @@ fn a_broken_line_is_one_reject_and_blank_lines_do_not_count() {
 fn deep_json_is_refused_at_once() {
     let deep = format!("[{}{}]", "[".repeat(1_000_000), "]".repeat(1_000_000));
     let begin = Instant::now();
-    assert_eq!(
-        refused(&adapter(JSON, ""), deep.as_bytes()),
-        BodyError::TooDeep
-    );
+    assert_eq!(refused(&adapter(JSON, ""), deep.as_bytes()), BodyError::TooDeep);
     let lines = adapter("format = \"ndjson\"", "");
     let line = format!("{{\"a\":{}1{}}}", "[".repeat(500), "]".repeat(500));
-    check(
-        &lines,
-        line.as_bytes(),
-        &["  unreadable nested deeper than 64 levels"],
-    );
+    check(&lines, line.as_bytes(), &["  unreadable nested deeper than 64 levels"]);
     assert!(begin.elapsed() < Duration::from_secs(5));
 }
 
 #[test]
 fn a_record_with_too_much_in_it_is_one_reject() {
-    let members = (0..1_001)
-        .map(|i| format!("\"k{i}\":{i}"))
-        .collect::<Vec<_>>()
-        .join(",");
-    let body = format!(
-        "[{{\"t\":\"{}\"}},{{{members}}},{{\"t\":1}}]",
-        "x".repeat(1 << 20)
-    );
-    let expected = [
-        "  too_long one record may have 1 MiB",
-        "  too_long more than 1,000 members",
-        r#"{"title":1}"#,
-    ];
-    check(
-        &adapter(JSON, "{% set title = item.t %}"),
-        body.as_bytes(),
-        &expected,
-    );
+    let members = (0..1_001).map(|i| format!("\"k{i}\":{i}")).collect::<Vec<_>>().join(",");
+    let body = format!("[{{\"t\":\"{}\"}},{{{members}}},{{\"t\":1}}]", "x".repeat(1 << 20));
+    let expected = ["  too_long one record may have 1 MiB", "  too_long more than 1,000 members", r#"{"title":1}"#];
+    check(&adapter(JSON, "{% set title = item.t %}"), body.as_bytes(), &expected);
 }
 
 #[test]
 fn an_element_becomes_an_object() {
-    let adapter = adapter(
-        &format!("{XML}\narrays = [\"one\"]"),
-        "{% set title = item | tojson %}",
-    );
+    let adapter = adapter(&format!("{XML}\narrays = [\"one\"]"), "{% set title = item | tojson %}");
     let body = r#"<?xml version="1.0"?><!-- c --><x:jobs xmlns:x="u"><job id="1" a="&lt;b&#65;"><n> t &amp; <![CDATA[<u>]]></n><one>1</one><two>1</two><two b="2">x</two><none/></job><job>plain</job><other><job/></other><job/></x:jobs>"#;
     let found: Vec<String> = adapter
         .read(body.as_bytes())
         .unwrap()
         .map(|record| match record.outcome {
-            Outcome::Mapped(value) => value["title"]
-                .as_str()
-                .unwrap()
-                .replace("\\u003c", "<")
-                .replace("\\u003e", ">")
-                .replace("\\u0026", "&"),
+            Outcome::Mapped(value) => {
+                value["title"].as_str().unwrap().replace("\\u003c", "<").replace("\\u003e", ">").replace("\\u0026", "&")
+            }
             other => panic!("{other:?}"),
         })
         .collect();
     let first = r##"{"@a": "<bA", "@id": "1", "n": "t & <u>", "none": null, "one": ["1"], "two": ["1", {"#text": "x", "@b": "2"}]}"##;
-    assert_eq!(
-        found,
-        [first, r##"{"#text": "plain"}"##, r##"{"#text": null}"##]
-    );
+    assert_eq!(found, [first, r##"{"#text": "plain"}"##, r##"{"#text": null}"##]);
 }
 
 #[test]
@@ -312,31 +202,11 @@ fn a_hostile_document_is_refused_at_once() {
     let adapter = adapter(XML, "");
     let begin = Instant::now();
     let laughs = br#"<!DOCTYPE jobs [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]><jobs><job>&b;</job></jobs>"#;
-    assert!(
-        matches!(refused(&adapter, laughs), BodyError::Xml { detail, .. } if detail.contains("document type"))
-    );
-    assert!(matches!(
-        refused(&adapter, b"<jobs><job>\n&b;</job></jobs>"),
-        BodyError::Xml { line: 2, .. }
-    ));
-    assert_eq!(
-        refused(&adapter, "<a>".repeat(1_000_000).as_bytes()),
-        BodyError::TooDeep
-    );
-    for broken in [
-        "<jobs><job></jobs>",
-        "<jobs><job>",
-        "",
-        "text",
-        "<jobs/><jobs/>",
-        "<jobs><job a=1/></jobs>",
-        "{}",
-    ] {
-        assert_eq!(
-            refused(&adapter, broken.as_bytes()).code(),
-            "xml_invalid",
-            "{broken}"
-        );
+    assert!(matches!(refused(&adapter, laughs), BodyError::Xml { detail, .. } if detail.contains("document type")));
+    assert!(matches!(refused(&adapter, b"<jobs><job>\n&b;</job></jobs>"), BodyError::Xml { line: 2, .. }));
+    assert_eq!(refused(&adapter, "<a>".repeat(1_000_000).as_bytes()), BodyError::TooDeep);
+    for broken in ["<jobs><job></jobs>", "<jobs><job>", "", "text", "<jobs/><jobs/>", "<jobs><job a=1/></jobs>", "{}"] {
+        assert_eq!(refused(&adapter, broken.as_bytes()).code(), "xml_invalid", "{broken}");
     }
     assert_eq!(refused(&adapter, b"<rss></rss>").code(), "records_missing");
     check(&adapter, b"<jobs></jobs>", &[]);
@@ -348,32 +218,17 @@ fn text_in_other_encodings_is_read_where_the_adapter_says_so() {
     let mapping = "{% set title = item['岗位'] %}";
     let text = "岗位;人数\r\n外卖骑手;1\r\n";
     let (gb, ..) = encoding_rs::GB18030.encode(text);
-    let takes = adapter(
-        "format = \"csv\"\ndelimiter = \";\"\nencoding = \"gb18030\"",
-        mapping,
-    );
+    let takes = adapter("format = \"csv\"\ndelimiter = \";\"\nencoding = \"gb18030\"", mapping);
     let strict = adapter("format = \"csv\"\ndelimiter = \";\"", mapping);
     check(&takes, &gb, &[r#"{"title":"外卖骑手"}"#]);
     check(&takes, text.as_bytes(), &[r#"{"title":"外卖骑手"}"#]);
     assert_eq!(refused(&strict, &gb), BodyError::Encoding);
     assert_eq!(refused(&takes, b"\xff\xfe\x00"), BodyError::Encoding);
-    let utf16: Vec<u8> = std::iter::once(0xfeff)
-        .chain(text.encode_utf16())
-        .flat_map(u16::to_le_bytes)
-        .collect();
+    let utf16: Vec<u8> = std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     check(&strict, &utf16, &[r#"{"title":"外卖骑手"}"#]);
-    check(
-        &strict,
-        format!("\u{feff}{text}").as_bytes(),
-        &[r#"{"title":"外卖骑手"}"#],
-    );
-    let (gbk, ..) = encoding_rs::GBK
-        .encode("<?xml version='1.0' encoding='GBK'?><jobs><job><t>骑手</t></job></jobs>");
-    check(
-        &adapter(XML, "{% set title = item.t %}"),
-        &gbk,
-        &[r#"{"title":"骑手"}"#],
-    );
+    check(&strict, format!("\u{feff}{text}").as_bytes(), &[r#"{"title":"外卖骑手"}"#]);
+    let (gbk, ..) = encoding_rs::GBK.encode("<?xml version='1.0' encoding='GBK'?><jobs><job><t>骑手</t></job></jobs>");
+    check(&adapter(XML, "{% set title = item.t %}"), &gbk, &[r#"{"title":"骑手"}"#]);
 }
 
 #[test]
@@ -382,16 +237,9 @@ fn a_row_with_another_number_of_cells_is_one_reject() {
     check(
         &adapter,
         b"t,u\na,b\n\n,\nonly\n\"x\ny\",z\n",
-        &[
-            r#"{"title":"a"}"#,
-            "  unreadable line 5 has 1 cells, the header has 2",
-            r#"{"title":"x\ny"}"#,
-        ],
+        &[r#"{"title":"a"}"#, "  unreadable line 5 has 1 cells, the header has 2", r#"{"title":"x\ny"}"#],
     );
-    assert_eq!(
-        refused(&adapter, b"t,u,t\n").to_string(),
-        "columns 1 and 3 have the same name"
-    );
+    assert_eq!(refused(&adapter, b"t,u,t\n").to_string(), "columns 1 and 3 have the same name");
     assert_eq!(refused(&adapter, b"").code(), "records_missing");
 }
 
@@ -406,14 +254,7 @@ fn a_workbook_is_read_below_its_header() {
     let day = rust_xlsxwriter::Format::new().set_num_format("yyyy-mm-dd");
     sheet.write(3, 0, "理货员").unwrap();
     sheet.write(3, 1, 20).unwrap();
-    sheet
-        .write_with_format(
-            3,
-            2,
-            rust_xlsxwriter::ExcelDateTime::from_ymd(2020, 6, 1).unwrap(),
-            &day,
-        )
-        .unwrap();
+    sheet.write_with_format(3, 2, rust_xlsxwriter::ExcelDateTime::from_ymd(2020, 6, 1).unwrap(), &day).unwrap();
     sheet.write(5, 1, 2.5).unwrap();
     let body = book.save_to_buffer().unwrap();
     let adapter = adapter(
@@ -422,10 +263,7 @@ fn a_workbook_is_read_below_its_header() {
     );
     let first = r#"{"date_posted":"2020-06-01","title":"理货员","total_job_openings":20}"#;
     check(&adapter, &body, &[first, r#"{"total_job_openings":2.5}"#]);
-    assert_eq!(
-        refused(&adapter, b"PK\x03\x04 nonsense").code(),
-        "xlsx_invalid"
-    );
+    assert_eq!(refused(&adapter, b"PK\x03\x04 nonsense").code(), "xlsx_invalid");
     let mut cut = body.clone();
     cut.truncate(body.len() / 2);
     assert_eq!(refused(&adapter, &cut).code(), "xlsx_invalid");
@@ -433,75 +271,36 @@ fn a_workbook_is_read_below_its_header() {
 
 #[test]
 fn the_format_is_told_by_the_content_type_or_the_first_bytes() {
-    let adapter = adapter(
-        "format = \"json\"\nalso = [\"ndjson\", \"csv\", \"html\"]",
-        "{% set title = item.t %}",
-    );
-    assert_eq!(
-        adapter.format_of("application/x-ndjson; charset=utf-8"),
-        Some(Format::Ndjson)
-    );
-    assert_eq!(
-        adapter.format_of("application/activity+json"),
-        Some(Format::Json)
-    );
+    let adapter = adapter("format = \"json\"\nalso = [\"ndjson\", \"csv\", \"html\"]", "{% set title = item.t %}");
+    assert_eq!(adapter.format_of("application/x-ndjson; charset=utf-8"), Some(Format::Ndjson));
+    assert_eq!(adapter.format_of("application/activity+json"), Some(Format::Json));
     assert_eq!(adapter.format_of("application/xml"), None);
     let one = [r#"{"title":1}"#];
     check(&adapter, b"{\"t\":1}", &one);
     check(&adapter, b"{\n\"t\":1}\n", &one);
     check(&adapter, b"{\"t\":1}\n{\"t\":1}\n", &[one[0], one[0]]);
     check(&adapter, b"t\nx\n", &[r#"{"title":"x"}"#]);
-    check(
-        &adapter,
-        b"<p><script type=\"application/ld+json\"> [{\"t\":1}] </script>",
-        &one,
-    );
+    check(&adapter, b"<p><script type=\"application/ld+json\"> [{\"t\":1}] </script>", &one);
 }
 
 #[test]
 fn hostile_markup_in_a_text_takes_no_longer_than_its_length() {
     let adapter = adapter("format = \"json\"", "{% set title = text(item.t) %}");
     for piece in ["<a", "<script>", "<!--", "<script></scripx", "&", "<b>"] {
-        let body = format!(
-            "{{\"t\":\"{}\"}}",
-            piece.repeat((1 << 20) / piece.len() - 8)
-        );
+        let body = format!("{{\"t\":\"{}\"}}", piece.repeat((1 << 20) / piece.len() - 8));
         let begin = Instant::now();
-        assert!(matches!(
-            adapter
-                .read(body.as_bytes())
-                .unwrap()
-                .next()
-                .unwrap()
-                .outcome,
-            Outcome::Mapped(_)
-        ));
-        assert!(
-            begin.elapsed() < Duration::from_secs(3),
-            "{piece}: {:?}",
-            begin.elapsed()
-        );
+        assert!(matches!(adapter.read(body.as_bytes()).unwrap().next().unwrap().outcome, Outcome::Mapped(_)));
+        assert!(begin.elapsed() < Duration::from_secs(3), "{piece}: {:?}", begin.elapsed());
     }
 }
 
 #[test]
 fn the_adapters_that_ship_load_and_are_found_by_name() {
     let all = Adapters::builtin().unwrap_or_else(|problems| panic!("{}", lines(&problems)));
-    for name in [
-        "ai-bean",
-        "cainiao",
-        "canonical",
-        "didi",
-        "meituan",
-        "schema-org",
-        "wuba-daojia",
-    ] {
+    for name in ["ai-bean", "cainiao", "canonical", "didi", "meituan", "schema-org", "wuba-daojia"] {
         let adapter = all.get(name).unwrap_or_else(|| panic!("{name}"));
         assert_eq!(adapter.name(), name);
-        assert!(
-            adapter.samples().len() >= 2,
-            "{name} has fewer than two samples"
-        );
+        assert!(adapter.samples().len() >= 2, "{name} has fewer than two samples");
     }
     assert!(all.get("no-such").is_none());
 }
@@ -513,22 +312,13 @@ fn a_directory_overrides_and_extends_what_ships() {
         std::fs::create_dir_all(dir.path().join(name)).unwrap();
         std::fs::write(dir.path().join(name).join("adapter.toml"), text).unwrap();
     };
-    write(
-        "ours",
-        "name = \"ours\"\ntitle = \"x\"\nformat = \"json\"\npassthrough = true",
-    );
-    write(
-        "didi",
-        "name = \"didi\"\ntitle = \"ours now\"\nformat = \"json\"\npassthrough = true",
-    );
+    write("ours", "name = \"ours\"\ntitle = \"x\"\nformat = \"json\"\npassthrough = true");
+    write("didi", "name = \"didi\"\ntitle = \"ours now\"\nformat = \"json\"\npassthrough = true");
     let mut all = Adapters::builtin().unwrap();
     all.with_dir(dir.path()).unwrap();
     assert_eq!(all.get("didi").unwrap().title(), "ours now");
     assert!(all.get("ours").is_some() && all.get("meituan").is_some());
-    write(
-        "bad",
-        "name = \"other\"\nformat = \"json\"\npassthrough = true",
-    );
+    write("bad", "name = \"other\"\nformat = \"json\"\npassthrough = true");
     assert!(lines(&all.with_dir(dir.path()).unwrap_err()).contains("must be the folder's name"));
     assert!(all.get("ours").is_some());
 }

@@ -40,32 +40,20 @@ fn strip(text: &str) -> String {
             rest = comment.split_once("-->").map_or("", |(_, after)| after);
             continue;
         }
-        if !rest[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'))
-        {
+        if !rest[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?')) {
             out.push('<');
             rest = &rest[1..];
             continue;
         }
         // No tag ends any more: looking again at each `<` would take quadratic time.
         let Some(end) = rest.find('>') else { break };
-        let name: String = rest[1..end]
-            .trim_start_matches('/')
-            .chars()
-            .take_while(char::is_ascii_alphanumeric)
-            .collect();
+        let name: String = rest[1..end].trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect();
         let name = name.to_ascii_lowercase();
         let closing = rest[1..].starts_with('/');
         rest = &rest[end + 1..];
         if !closing && (name == "script" || name == "style") {
-            rest = rest
-                .match_indices("</")
-                .map(|(at, _)| &rest[at..])
-                .find(|end| closes(end, &name))
-                .unwrap_or("");
-        } else if !matches!(
-            name.as_str(),
-            "b" | "i" | "u" | "em" | "strong" | "span" | "a" | "font"
-        ) {
+            rest = rest.match_indices("</").map(|(at, _)| &rest[at..]).find(|end| closes(end, &name)).unwrap_or("");
+        } else if !matches!(name.as_str(), "b" | "i" | "u" | "em" | "strong" | "span" | "a" | "font") {
             out.push(' ');
         }
     }
@@ -75,8 +63,7 @@ fn strip(text: &str) -> String {
 
 /// Whether `</name` stands at the beginning, in either case.
 fn closes(text: &str, name: &str) -> bool {
-    text.get(2..2 + name.len())
-        .is_some_and(|found| found.eq_ignore_ascii_case(name))
+    text.get(2..2 + name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name))
 }
 
 fn decode(text: &str) -> String {
@@ -151,25 +138,15 @@ pub(super) fn only_number(text: &str) -> Option<Value> {
         })
         .collect();
     let is_part = |c: char| c.is_ascii_digit() || c == '.' || c == ',';
-    let mut found = plain
-        .split(|c| !is_part(c))
-        .filter(|part| part.contains(|c: char| c.is_ascii_digit()));
+    let mut found = plain.split(|c| !is_part(c)).filter(|part| part.contains(|c: char| c.is_ascii_digit()));
     let number = found.next()?;
     if found.next().is_some() {
         return None;
     }
     let negative = plain.trim_start().starts_with('-');
     let number = number.trim_matches(['.', ',']).replace(',', "");
-    let number = if negative {
-        format!("-{number}")
-    } else {
-        number
-    };
-    number
-        .parse::<i64>()
-        .map(Value::from)
-        .ok()
-        .or_else(|| number.parse::<f64>().ok().map(Value::from))
+    let number = if negative { format!("-{number}") } else { number };
+    number.parse::<i64>().map(Value::from).ok().or_else(|| number.parse::<f64>().ok().map(Value::from))
 }
 
 #[cfg(test)]
@@ -183,14 +160,8 @@ mod tests {
     #[test]
     fn markup_goes_and_the_words_stay() {
         check("  外卖\u{3000}骑手\n 急招 ", "外卖 骑手 急招");
-        check(
-            "<p>包吃住<br/>五险&nbsp;一金</p><script>x<y</script>",
-            "包吃住 五险 一金",
-        );
-        check(
-            "月薪<b>5000</b>元 &amp; 提成 &#165;3/单",
-            "月薪5000元 & 提成 ¥3/单",
-        );
+        check("<p>包吃住<br/>五险&nbsp;一金</p><script>x<y</script>", "包吃住 五险 一金");
+        check("月薪<b>5000</b>元 &amp; 提成 &#165;3/单", "月薪5000元 & 提成 ¥3/单");
         check("&lt;p&gt;double&lt;/p&gt;", "double");
         check("3 < 5 && a<b> c", "3 < 5 && a c");
         check("R&D; AT&T", "R&D; AT&T");

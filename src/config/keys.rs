@@ -154,7 +154,11 @@ impl Keys {
             Some(first) => token.swap(0, first),
             None => faults.push("token_current names no key of [token]".to_owned()),
         }
-        if faults.is_empty() { Ok(Self { token, field, field_current: file.field_current, blind, blind_next, mac, seal }) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(Self { token, field, field_current: file.field_current, blind, blind_next, mac, seal })
+        } else {
+            Err(faults)
+        }
     }
 }
 

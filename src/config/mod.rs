@@ -242,7 +242,11 @@ impl Config {
             }
         };
         let known = |prefixes: &[&str], url: &str| prefixes.iter().any(|p| url.starts_with(p));
-        must(known(&["sqlite://", "postgres://", "postgresql://"], &self.store.url), "store.url", "must begin with sqlite:// or postgres://");
+        must(
+            known(&["sqlite://", "postgres://", "postgresql://"], &self.store.url),
+            "store.url",
+            "must begin with sqlite:// or postgres://",
+        );
         must((1..=64).contains(&self.store.readers), "store.readers", "must be 1 to 64");
         must(known(&["memory:", "redis://"], &self.cache.url), "cache.url", "must be memory: or redis://…");
         must(self.http.listen.parse::<std::net::SocketAddr>().is_ok(), "http.listen", "must be ADDRESS:PORT");
@@ -281,7 +285,9 @@ fn lay_over(base: &mut Table, own: Table, file: &str, path: &str, problems: &mut
         let here = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         match (base.get_mut(&name), value) {
             (Some(Value::Table(inner)), Value::Table(own)) => lay_over(inner, own, file, &here, problems),
-            (Some(old), value) if old.same_type(&value) || (old.is_float() && value.is_integer()) => *old = as_float_where(old.is_float(), value),
+            (Some(old), value) if old.same_type(&value) || (old.is_float() && value.is_integer()) => {
+                *old = as_float_where(old.is_float(), value)
+            }
             (Some(old), value) => {
                 let detail = format!("must be a {}, not a {}", old.type_str(), value.type_str());
                 problems.push(Problem { place: format!("{file}: {here}"), detail });
@@ -387,7 +393,8 @@ mod tests {
 
     #[test]
     fn every_problem_is_told_at_once_with_its_place() {
-        let problems = load(&[("DOORSTEP_ROUTING__CAPP", "1"), ("DOORSTEP_HTTP__LISTEN", "here"), ("DOORSTEP_LIMITS__REQUESTS", "many")]).unwrap_err();
+        let problems =
+            load(&[("DOORSTEP_ROUTING__CAPP", "1"), ("DOORSTEP_HTTP__LISTEN", "here"), ("DOORSTEP_LIMITS__REQUESTS", "many")]).unwrap_err();
         let places: Vec<&str> = problems.iter().map(|p| p.place.as_str()).collect();
         assert_eq!(places, ["DOORSTEP_ROUTING__CAPP", "DOORSTEP_LIMITS__REQUESTS", "http.listen"]);
     }

@@ -68,7 +68,8 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    pub const ALL: [EndReason; 5] = [EndReason::LaidOff, EndReason::Quit, EndReason::EmployerStopped, EndReason::ContractEnd, EndReason::Other];
+    pub const ALL: [EndReason; 5] =
+        [EndReason::LaidOff, EndReason::Quit, EndReason::EmployerStopped, EndReason::ContractEnd, EndReason::Other];
 
     pub fn code(self) -> &'static str {
         match self {
@@ -236,7 +237,9 @@ impl Life {
         for fact in &self.facts {
             match fact {
                 Fact::Confirmed(d) if *d <= day => return true,
-                Fact::Active { month, counts_on } if *counts_on <= day && !months.iter().any(|(m, _)| m == month) => months.push((*month, *counts_on)),
+                Fact::Active { month, counts_on } if *counts_on <= day && !months.iter().any(|(m, _)| m == month) => {
+                    months.push((*month, *counts_on))
+                }
                 _ => {}
             }
         }
@@ -299,7 +302,8 @@ mod tests {
     #[test]
     fn flow_is_told_from_home_and_the_place_of_work() {
         let home = region("522624");
-        let check = |in_place, reported: Option<&str>, posting: Option<&str>| Flow::of(home, in_place, reported.map(region), posting.map(region));
+        let check =
+            |in_place, reported: Option<&str>, posting: Option<&str>| Flow::of(home, in_place, reported.map(region), posting.map(region));
         assert_eq!(check(false, Some("330212"), None).0, Flow::OutOfProvince);
         assert_eq!(check(false, Some("520102"), None), (Flow::InProvince, Some(region("520102")), false));
         assert_eq!(check(false, Some("520000"), None), (Flow::InProvince, Some(region("520000")), true));

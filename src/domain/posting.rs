@@ -171,9 +171,7 @@ impl Status {
     }
 
     pub fn parse(code: &str) -> Option<Self> {
-        [Status::Open, Status::Paused, Status::Filled, Status::Closed, Status::Expired]
-            .into_iter()
-            .find(|s| s.code() == code)
+        [Status::Open, Status::Paused, Status::Filled, Status::Closed, Status::Expired].into_iter().find(|s| s.code() == code)
     }
 }
 

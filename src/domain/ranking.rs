@@ -88,7 +88,9 @@ pub fn reasons(q: &Question, w: &Seeker, focus: Option<&str>, now: i64, today: D
     out.push(match distance(q, w) {
         Distance::SameCounty => reason("same_county", "就在本县".to_owned()),
         Distance::SameProvince => reason("same_province", "在本省".to_owned()),
-        Distance::Elsewhere => reason("destination", format!("在您愿意去的{}", q.work.and_then(Region::province).map_or("地方", Region::name))),
+        Distance::Elsewhere => {
+            reason("destination", format!("在您愿意去的{}", q.work.and_then(Region::province).map_or("地方", Region::name)))
+        }
     });
     out.push(match q.pay {
         Some(pay) => reason("pay_surplus", format!("月薪可达 {pay} 元，比您的最低要求高 {} 元", pay.saturating_sub(w.min_monthly_pay))),
@@ -137,7 +139,8 @@ mod tests {
 
     #[test]
     fn ties_fall_differently_for_each_posting() {
-        let winner = |seed| (0..50).min_by_key(|h| key(&Question { seed, ..question() }, &Seeker { handle: *h, ..seeker() }, false, TERMS.now));
+        let winner =
+            |seed| (0..50).min_by_key(|h| key(&Question { seed, ..question() }, &Seeker { handle: *h, ..seeker() }, false, TERMS.now));
         let winners: std::collections::HashSet<_> = (0..40).map(|s| winner(mix(s))).collect();
         assert!(winners.len() > 10, "{} different winners of 40 postings", winners.len());
     }

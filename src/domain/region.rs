@@ -42,12 +42,7 @@ pub enum Level {
 
 impl Level {
     /// Every level, coarsest first.
-    pub const ALL: [Level; 4] = [
-        Level::Nation,
-        Level::Province,
-        Level::Prefecture,
-        Level::County,
-    ];
+    pub const ALL: [Level; 4] = [Level::Nation, Level::Province, Level::Prefecture, Level::County];
 
     /// The name in parameters and answers, `prefecture`.
     pub fn code(self) -> &'static str {
@@ -202,12 +197,8 @@ impl Region {
     /// Every report row of that level inside it, by code, by the rule of
     /// [`Region::at_level`].
     pub fn rows(self, level: Level) -> Vec<Region> {
-        let mut rows: Vec<Region> = self
-            .leaves()
-            .iter()
-            .filter_map(|leaf| leaf.at_level(level))
-            .filter(|row| row.is_within(self))
-            .collect();
+        let mut rows: Vec<Region> =
+            self.leaves().iter().filter_map(|leaf| leaf.at_level(level)).filter(|row| row.is_within(self)).collect();
         rows.sort_unstable();
         rows.dedup();
         rows
@@ -287,17 +278,13 @@ pub fn resolve(text: &str) -> Result<Region, RegionFault> {
 
 /// Six ASCII digits as a number.
 fn six_digits(code: &str) -> Option<u32> {
-    (code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit()))
-        .then(|| code.parse().ok())
-        .flatten()
+    (code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit())).then(|| code.parse().ok()).flatten()
 }
 
 /// The lines of a shipped table without its comments, split at commas; shipped
 /// tables quote nothing.
 fn table_lines(text: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
-    text.lines()
-        .filter(|l| !l.is_empty() && !l.starts_with('#'))
-        .map(|l| l.split(',').collect())
+    text.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).map(|l| l.split(',').collect())
 }
 
 struct Row {
@@ -314,21 +301,12 @@ struct Table {
     rows: Vec<Row>,
 }
 
-static TABLE: LazyLock<Table> =
-    LazyLock::new(|| Table::read(include_str!("../../config/tables/divisions.csv")));
+static TABLE: LazyLock<Table> = LazyLock::new(|| Table::read(include_str!("../../config/tables/divisions.csv")));
 
 impl Table {
     /// Reads the shipped table; its form is part of the build and has a test.
     fn read(text: &'static str) -> Table {
-        let nation = Row {
-            code: 0,
-            name: "全国",
-            level: Level::Nation,
-            parent: 0,
-            children: Vec::new(),
-            leaves: Vec::new(),
-            leaf: None,
-        };
+        let nation = Row { code: 0, name: "全国", level: Level::Nation, parent: 0, children: Vec::new(), leaves: Vec::new(), leaf: None };
         let mut rows = vec![nation];
         let mut parents = vec![0];
         for fields in table_lines(text) {
@@ -351,9 +329,7 @@ impl Table {
             parents.push(parent.parse().unwrap_or(0));
         }
         for at in 1..rows.len() {
-            let parent = rows
-                .binary_search_by_key(&parents[at], |r| r.code)
-                .unwrap_or(0);
+            let parent = rows.binary_search_by_key(&parents[at], |r| r.code).unwrap_or(0);
             rows[at].parent = parent as u16;
             rows[parent].children.push(Region(at as u16));
         }
@@ -390,16 +366,11 @@ mod tests {
         assert_eq!(Region::leaf_count(), 2846 + 4 + 3);
         let codes: Vec<u32> = Region::all().map(Region::code).collect();
         assert!(codes.is_sorted_by(|a, b| a < b));
-        let direct = |r: &Region| {
-            r.level() == Level::County && r.parent().unwrap().level() == Level::Province
-        };
+        let direct = |r: &Region| r.level() == Level::County && r.parent().unwrap().level() == Level::Province;
         assert_eq!(Region::all().filter(direct).count(), 118);
         for r in Region::all() {
             assert_eq!(Region::parse(&r.to_string()), Some(r));
-            assert_eq!(
-                serde_json::from_str::<Region>(&serde_json::to_string(&r).unwrap()).unwrap(),
-                r
-            );
+            assert_eq!(serde_json::from_str::<Region>(&serde_json::to_string(&r).unwrap()).unwrap(), r);
             if let Some(i) = r.leaf_index() {
                 assert_eq!(Region::leaf_at(i), Some(r));
             }
@@ -410,9 +381,7 @@ mod tests {
     #[test]
     fn only_current_six_digit_codes_are_regions() {
         assert_eq!(Region::parse("000000"), Some(Region::NATION));
-        for bad in [
-            "", "33021", "3302120", "+30212", "33021２", "110103", "999999", " 330212",
-        ] {
+        for bad in ["", "33021", "3302120", "+30212", "33021２", "110103", "999999", " 330212"] {
             assert_eq!(Region::parse(bad), None, "{bad}");
         }
     }
@@ -451,10 +420,7 @@ mod tests {
     fn rows_are_those_inside_the_region() {
         assert_eq!(Region::NATION.rows(Level::Province).len(), 34);
         assert_eq!(Region::NATION.rows(Level::Prefecture).len(), 333 + 118 + 3);
-        assert_eq!(
-            Region::NATION.rows(Level::County).len(),
-            Region::leaf_count()
-        );
+        assert_eq!(Region::NATION.rows(Level::County).len(), Region::leaf_count());
         assert_eq!(Region::NATION.rows(Level::Nation), [Region::NATION]);
         assert_eq!(at("330200").rows(Level::Province), []);
         assert_eq!(at("441900").rows(Level::County), [at("441900")]);
@@ -474,10 +440,7 @@ mod tests {
     #[test]
     fn a_name_is_resolved_as_a_code_is() {
         assert_eq!(resolve("330212"), Ok(at("330212")));
-        assert_eq!(
-            resolve("贵州省黔东南苗族侗族自治州凯里市"),
-            Ok(at("522601"))
-        );
+        assert_eq!(resolve("贵州省黔东南苗族侗族自治州凯里市"), Ok(at("522601")));
         assert_eq!(resolve("110108"), Ok(at("110108")));
         assert_eq!(resolve("999999"), Err(RegionFault::Unknown));
     }

@@ -23,18 +23,15 @@ struct Entry {
 }
 
 static SKILLS: LazyLock<Vec<Entry>> = LazyLock::new(|| {
-    let file: File = toml::from_str(include_str!("../../config/skills.toml"))
-        .expect("config/skills.toml is compiled in and a test reads it");
+    let file: File =
+        toml::from_str(include_str!("../../config/skills.toml")).expect("config/skills.toml is compiled in and a test reads it");
     file.skill
 });
 
 impl Skill {
     /// The skill with this code.
     pub fn parse(code: &str) -> Option<Self> {
-        SKILLS
-            .iter()
-            .position(|s| s.code == code)
-            .map(|at| Skill(at as u8))
+        SKILLS.iter().position(|s| s.code == code).map(|at| Skill(at as u8))
     }
 
     /// The name in postings and registries, `health_certificate`.
@@ -64,9 +61,7 @@ impl Skill {
 
     /// The skills that a text of requirements names; `text` is in lower case.
     pub fn read(text: &str) -> Vec<Skill> {
-        Self::all()
-            .filter(|s| s.entry().patterns.iter().any(|p| text.contains(p.as_str())))
-            .collect()
+        Self::all().filter(|s| s.entry().patterns.iter().any(|p| text.contains(p.as_str()))).collect()
     }
 
     fn entry(self) -> &'static Entry {
@@ -85,33 +80,16 @@ mod tests {
             assert_eq!(Skill::parse(skill.code()), Some(skill));
             assert_eq!(skill.bit().count_ones(), 1);
             assert!(!skill.title_zh().is_empty() && !skill.title_en().is_empty());
-            assert!(
-                skill
-                    .entry()
-                    .patterns
-                    .iter()
-                    .all(|p| !p.is_empty() && *p == p.to_lowercase())
-            );
+            assert!(skill.entry().patterns.iter().all(|p| !p.is_empty() && *p == p.to_lowercase()));
         }
         assert_eq!(Skill::parse("juggling"), None);
     }
 
     #[test]
     fn a_text_names_its_skills() {
-        let read = |text| {
-            Skill::read(text)
-                .into_iter()
-                .map(Skill::code)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            read("有健康证，会骑电动车"),
-            ["health_certificate", "e_bike"]
-        );
-        assert_eq!(
-            read("持叉车证上岗，会基本电脑操作"),
-            ["forklift_licence", "computer"]
-        );
+        let read = |text| Skill::read(text).into_iter().map(Skill::code).collect::<Vec<_>>();
+        assert_eq!(read("有健康证，会骑电动车"), ["health_certificate", "e_bike"]);
+        assert_eq!(read("持叉车证上岗，会基本电脑操作"), ["forklift_licence", "computer"]);
         assert_eq!(read("吃苦耐劳"), [] as [&str; 0]);
     }
 }

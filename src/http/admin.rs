@@ -71,9 +71,7 @@ async fn access_log(state: Data<State>, _who: AdminToken, query: Query<Listed>) 
     let limit = page.limit()?;
     let after = page.after(|t| t.parse::<i64>().ok())?.unwrap_or(0);
     let (items, total) = state.store.access_log(after, limit).await?;
-    let body = |a: &crate::store::access::Access| {
-        json!({"at": a.at, "client": a.client, "action": a.action, "worker": a.worker, "fields": a.fields, "reason": a.reason})
-    };
+    let body = |a: &crate::store::access::Access| json!({"at": a.at, "client": a.client, "action": a.action, "worker": a.worker, "fields": a.fields, "reason": a.reason});
     Ok(HttpResponse::Ok().json(list(&items, limit, total, body, |a| a.seq.to_string())))
 }
 
@@ -103,12 +101,17 @@ struct NewBody {
 #[post("/v1/clients")]
 async fn add_client(state: Data<State>, _who: AdminToken, body: Json<NewBody>) -> Result<HttpResponse, Problem> {
     let b = body.value;
-    let role = b.role.as_deref().and_then(Role::parse).ok_or_else(|| Problem::field("/role", "unknown_value", "must be platform, office or admin"))?;
+    let role = b
+        .role
+        .as_deref()
+        .and_then(Role::parse)
+        .ok_or_else(|| Problem::field("/role", "unknown_value", "must be platform, office or admin"))?;
     let name = b.name.filter(|n| !n.trim().is_empty()).ok_or_else(|| Problem::field("/name", "missing", "is required"))?;
     if role == Role::Platform && Slug::parse(&name).is_none() {
         return Err(Problem::field("/name", "unknown_value", "must be 1 to 40 of a-z, 0-9 and -"));
     }
-    let region = Region::parse(b.region.as_deref().unwrap_or("000000")).ok_or_else(|| Problem::field("/region", "unknown_value", "is no division"))?;
+    let region = Region::parse(b.region.as_deref().unwrap_or("000000"))
+        .ok_or_else(|| Problem::field("/region", "unknown_value", "is no division"))?;
     let adapter = b.adapter.unwrap_or_else(|| "canonical".to_owned());
     state.adapters.get(&adapter).ok_or_else(|| Problem::field("/adapter", "unknown_value", "there is no such adapter"))?;
     let (id, secret) = state.store.add_client(NewClient { role, name, region, adapter }, state.clock.now()).await?;

@@ -122,7 +122,8 @@ impl Tokens {
         rules.validate_nbf = false;
         let claims = jsonwebtoken::decode::<Claims>(token, key, &rules).ok()?.claims;
         let seconds = now.ms() / 1000;
-        let in_time = claims.exp > seconds - LEEWAY && claims.iat <= seconds + LEEWAY && claims.nbf.is_none_or(|nbf| nbf <= seconds + LEEWAY);
+        let in_time =
+            claims.exp > seconds - LEEWAY && claims.iat <= seconds + LEEWAY && claims.nbf.is_none_or(|nbf| nbf <= seconds + LEEWAY);
         in_time.then_some(claims)
     }
 

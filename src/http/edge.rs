@@ -3,13 +3,13 @@
 
 use super::State;
 use super::problem::Problem;
+use crate::cache::{Meter, Verdict};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpResponse};
-use crate::cache::{Meter, Verdict};
 use std::time::Instant;
 
 /// The id of a request, in its answer's header and its problem's body.
@@ -46,7 +46,9 @@ pub async fn edge(request: ServiceRequest, next: Next<impl MessageBody + 'static
         headers.insert(REQUEST_ID, value);
     }
     for (name, value) in SECURITY {
-        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+        if !headers.contains_key(name) {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
     }
     // The pattern, not the path: a path may hold a link's token.
     let route = http.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
@@ -60,12 +62,8 @@ pub async fn edge(request: ServiceRequest, next: Next<impl MessageBody + 'static
     Ok(response)
 }
 
-const SECURITY: [(&str, &str); 4] = [
-    ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "no-referrer"),
-    ("x-frame-options", "DENY"),
-    ("cache-control", "no-store"),
-];
+const SECURITY: [(&str, &str); 4] =
+    [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer"), ("x-frame-options", "DENY"), ("cache-control", "no-store")];
 
 /// A caller's own id is kept where it is short and plain.
 fn request_id(headers: &HeaderMap) -> Option<String> {
@@ -129,5 +127,6 @@ fn limit_headers(headers: &mut HeaderMap, Limited(meter, verdict): Limited) {
 /// The refusal of a limit.
 pub fn over(verdict: Verdict) -> Problem {
     let seconds = verdict.retry_after.as_secs_f64().ceil().max(1.0);
-    Problem::new(429, "rate_limited", "Too much at once; come again later.").header(actix_web::http::header::RETRY_AFTER, format!("{seconds}"))
+    Problem::new(429, "rate_limited", "Too much at once; come again later.")
+        .header(actix_web::http::header::RETRY_AFTER, format!("{seconds}"))
 }

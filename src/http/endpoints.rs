@@ -11,7 +11,7 @@ use crate::webhook::EVENT_TYPES;
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub fn routes(cfg: &mut ServiceConfig) {
@@ -141,12 +141,7 @@ async fn attempts(state: Data<State>, who: PlatformToken, id: Path<String>, quer
     let limit = page.limit()?;
     let after = page.after(|t| t.parse::<i64>().ok())?.unwrap_or(0);
     let (items, total) = state.store.attempts(endpoint.id, after, limit).await?;
-    let body = list(
-        &items,
-        limit,
-        total,
-        |a| json!({"event": a.event, "at": a.at, "status": a.status, "error": a.error}),
-        |a| a.seq.to_string(),
-    );
+    let body =
+        list(&items, limit, total, |a| json!({"event": a.event, "at": a.at, "status": a.status, "error": a.error}), |a| a.seq.to_string());
     Ok(HttpResponse::Ok().json(body))
 }

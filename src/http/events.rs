@@ -6,7 +6,7 @@ use super::problem::{Problem, ProblemBody};
 use actix_web::web::{Data, Query};
 use actix_web::{HttpResponse, get};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::{Duration, Instant};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -32,11 +32,13 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
     responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 422, body = ProblemBody)))]
 #[get("/v1/events")]
 async fn listed(state: Data<State>, who: PlatformToken, query: Query<Asked>) -> Result<HttpResponse, Problem> {
-    let number = |name: &str, text: &Option<String>, most: i64, default: i64| match text.as_deref().filter(|t| !t.is_empty()).map(str::parse::<i64>) {
-        None => Ok(default),
-        Some(Ok(n)) if (0..=most).contains(&n) => Ok(n),
-        Some(_) => Err(Problem::parameter(name, "parameter_invalid", "is out of range")),
-    };
+    let number =
+        |name: &str, text: &Option<String>, most: i64, default: i64| match text.as_deref().filter(|t| !t.is_empty()).map(str::parse::<i64>)
+        {
+            None => Ok(default),
+            Some(Ok(n)) if (0..=most).contains(&n) => Ok(n),
+            Some(_) => Err(Problem::parameter(name, "parameter_invalid", "is out of range")),
+        };
     let after = number("after", &query.after, i64::MAX, 0)?;
     let limit = number("limit", &query.limit, 1000, 100)?.max(1);
     let wait = Duration::from_secs(number("wait", &query.wait, i64::MAX, 0)?.unsigned_abs().min(WAIT_MAX));

@@ -2,10 +2,10 @@
 
 use super::State;
 use super::problem::Problem;
+use crate::store::work::Kind;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
-use crate::store::work::Kind;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::atomic::Ordering;
 use utoipa_actix_web::service_config::ServiceConfig;
 

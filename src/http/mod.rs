@@ -17,6 +17,7 @@ mod health;
 mod hires;
 mod me;
 mod offers;
+pub mod pages;
 mod postings;
 mod reports;
 pub mod sink;

@@ -1,8 +1,8 @@
 //! Postings: pushed in batches, listed, read, closed; and how one was routed.
 
 use super::auth::PlatformToken;
-use super::edge::Limited;
 use super::body::{Body, once};
+use super::edge::Limited;
 use super::problem::{Problem, ProblemBody, answered};
 use super::{Page, State, format_of, list, optional};
 use crate::cache::Meter;
@@ -37,7 +37,13 @@ struct Pushed {
     (status = 403, body = ProblemBody), (status = 409, body = ProblemBody), (status = 413, body = ProblemBody), (status = 415, body = ProblemBody),
     (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
 #[post("/v1/postings")]
-async fn push(state: Data<State>, who: PlatformToken, request: HttpRequest, query: Query<Pushed>, body: Body) -> Result<HttpResponse, Problem> {
+async fn push(
+    state: Data<State>,
+    who: PlatformToken,
+    request: HttpRequest,
+    query: Query<Pushed>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
     if query.run.is_some() {
         return Err(Problem::parameter("run", "runs_unsupported", "full feeds are not taken here yet; push deltas"));
     }
@@ -132,9 +138,7 @@ async fn routing(state: Data<State>, who: PlatformToken, id: Path<String>) -> Re
     let count = |s: OfferState| routed.by_state.iter().find(|(state, _)| *state == s).map_or(0, |(_, n)| *n).max(0) as u64;
     let ever: u64 = routed.by_state.iter().map(|(_, n)| (*n).max(0) as u64).sum();
     body["offered"] = shown(ever);
-    let wave = |(wave, at, wanted, offered): &(i64, crate::domain::time::Moment, i64, i64)| {
-        json!({"wave": wave, "at": at, "wanted": shown((*wanted).max(0) as u64), "offered": shown((*offered).max(0) as u64)})
-    };
+    let wave = |(wave, at, wanted, offered): &(i64, crate::domain::time::Moment, i64, i64)| json!({"wave": wave, "at": at, "wanted": shown((*wanted).max(0) as u64), "offered": shown((*offered).max(0) as u64)});
     body["waves"] = routed.waves.iter().map(wave).collect();
     let mut offers = json!({});
     for s in OfferState::ALL {

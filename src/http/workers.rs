@@ -51,13 +51,18 @@ struct Listed {
 pub fn region_within(text: Option<&str>, own: Region) -> Result<Region, Problem> {
     let Some(text) = text.filter(|t| !t.is_empty()) else { return Ok(own) };
     let region = crate::domain::region::resolve_code(text).map_err(|_| Problem::parameter("region", "region_unknown", "is no division"))?;
-    if region.is_within(own) { Ok(region) } else { Err(Problem::forbidden("region_forbidden", "The region lies outside this office's own.")) }
+    if region.is_within(own) {
+        Ok(region)
+    } else {
+        Err(Problem::forbidden("region_forbidden", "The region lies outside this office's own."))
+    }
 }
 
 /// A worker, masked.
 pub fn worker_body(w: &WorkerFile) -> Value {
     let s = &w.seeker;
-    let destinations: Vec<String> = s.destinations.any.then(|| "*".to_owned()).into_iter().chain(s.destinations.provinces.iter().map(|p| p.to_string())).collect();
+    let destinations: Vec<String> =
+        s.destinations.any.then(|| "*".to_owned()).into_iter().chain(s.destinations.provinces.iter().map(|p| p.to_string())).collect();
     json!({
         "id": w.id, "name": w.name_masked, "phone": w.phone_masked, "id_number": w.id_masked, "home_region": s.home, "home": s.home.full_name(),
         "tier": s.tier, "relocated": w.relocated, "consent": w.consent_on, "seeking_since": s.seeking_since, "looking": s.looking, "paused": s.paused,
@@ -211,7 +216,13 @@ struct LinkBody {
 #[utoipa::path(tag = "office", security(("bearer" = [])), params(("id" = String, Path)), request_body(content = Value), responses((status = 201, body = Value),
     (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 #[post("/v1/workers/{id}/link")]
-async fn link(state: Data<State>, who: OfficeToken, request: HttpRequest, id: Path<String>, body: Json<LinkBody>) -> Result<HttpResponse, Problem> {
+async fn link(
+    state: Data<State>,
+    who: OfficeToken,
+    request: HttpRequest,
+    id: Path<String>,
+    body: Json<LinkBody>,
+) -> Result<HttpResponse, Problem> {
     let worker = WorkerId::parse(&id).ok_or_else(Problem::not_found)?;
     let key = once(&request, &state, who.client.id.uuid(), &body.raw)?;
     let new = NewLink {

@@ -135,7 +135,10 @@ mod tests {
     #[test]
     fn the_funnel_counts_who_passed_each_step_and_all_before() {
         let index = index(9);
-        index.apply(vec![Seeker { handle: 1, consent: false, ..seeker() }, Seeker { handle: 2, paused: true, ..index.rows()[2].as_ref().unwrap().seeker.clone() }]);
+        index.apply(vec![
+            Seeker { handle: 1, consent: false, ..seeker() },
+            Seeker { handle: 2, paused: true, ..index.rows()[2].as_ref().unwrap().seeker.clone() },
+        ]);
         assert_eq!(index.funnel(&question(), TERMS), [8, 8, 8, 8, 8, 7]);
     }
 }

@@ -104,7 +104,14 @@ pub(super) fn alert(
 
 impl Store {
     /// Writes to the access log before an answer with personal data goes out.
-    pub async fn log_access(&self, client: String, action: &'static str, workers: Vec<WorkerId>, reason: String, now: Moment) -> Result<(), StoreError> {
+    pub async fn log_access(
+        &self,
+        client: String,
+        action: &'static str,
+        workers: Vec<WorkerId>,
+        reason: String,
+        now: Moment,
+    ) -> Result<(), StoreError> {
         self.write(move |tx| {
             for worker in &workers {
                 record(tx, &client, action, Some(*worker), "masked", &reason, now)?;
@@ -162,7 +169,10 @@ impl Store {
             let row = tx.one("SELECT region FROM alerts WHERE id = $1", params![id.uuid()])?;
             match row {
                 Some(row) if super::region(row.int(0)?)?.is_within(region) => {
-                    tx.exec("UPDATE alerts SET resolved_at = COALESCE(resolved_at, $2), note = $3 WHERE id = $1", params![id.uuid(), now.ms(), note.as_str()])?;
+                    tx.exec(
+                        "UPDATE alerts SET resolved_at = COALESCE(resolved_at, $2), note = $3 WHERE id = $1",
+                        params![id.uuid(), now.ms(), note.as_str()],
+                    )?;
                     Ok(true)
                 }
                 _ => Ok(false),

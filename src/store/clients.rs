@@ -40,7 +40,15 @@ impl Store {
         self.write(move |tx| {
             tx.exec(
                 "INSERT INTO clients (id, role, name, region, adapter, secret_mac, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                params![id, new.role.code(), new.name.as_str(), i64::from(new.region.code()), new.adapter.as_str(), mac.as_slice(), now.ms()],
+                params![
+                    id,
+                    new.role.code(),
+                    new.name.as_str(),
+                    i64::from(new.region.code()),
+                    new.adapter.as_str(),
+                    mac.as_slice(),
+                    now.ms()
+                ],
             )
         })
         .await?;

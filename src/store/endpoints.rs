@@ -118,7 +118,14 @@ fn disable(tx: &mut Tx<'_>, id: EndpointId, why: &str, now: Moment) -> Result<()
     let Some(row) = tx.one(sql, params![id.uuid()])? else { return Ok(()) };
     tx.exec("UPDATE deliveries SET state = 'dead' WHERE endpoint = $1 AND state = 'due'", params![id.uuid()])?;
     let data = json!({"endpoint": id, "reason": why, "posting": null, "source_id": null, "sequence": null});
-    let event = Event { id: EventId::new(tx.ids.v7(now)), platform: row.text(0)?.to_owned(), kind: "endpoint.disabled", at: now, posting: None, data };
+    let event = Event {
+        id: EventId::new(tx.ids.v7(now)),
+        platform: row.text(0)?.to_owned(),
+        kind: "endpoint.disabled",
+        at: now,
+        posting: None,
+        data,
+    };
     tx.log.event(event);
     Ok(())
 }
@@ -155,7 +162,14 @@ fn attempted(tx: &mut Tx<'_>, a: &Attempted) -> Result<(), StoreError> {
 
 impl Store {
     /// Makes an endpoint; its secret stands in this answer only.
-    pub async fn add_endpoint(&self, platform: String, url: String, types: Vec<String>, key: Option<Once>, now: Moment) -> Result<Reserved, StoreError> {
+    pub async fn add_endpoint(
+        &self,
+        platform: String,
+        url: String,
+        types: Vec<String>,
+        key: Option<Once>,
+        now: Moment,
+    ) -> Result<Reserved, StoreError> {
         let id = EndpointId::new(self.ids.v7(now));
         let (shown, secret) = fresh_secret(self);
         let sealed = self.vault.seal(place(id), &secret, &self.ids);
@@ -229,7 +243,14 @@ impl Store {
     }
 
     /// Makes events due again: one, or all since a moment. Says how many.
-    pub async fn replay(&self, endpoint: EndpointId, platform: String, event: Option<EventId>, since: Option<Moment>, now: Moment) -> Result<u64, StoreError> {
+    pub async fn replay(
+        &self,
+        endpoint: EndpointId,
+        platform: String,
+        event: Option<EventId>,
+        since: Option<Moment>,
+        now: Moment,
+    ) -> Result<u64, StoreError> {
         self.write(move |tx| {
             tx.exec(
                 "INSERT INTO deliveries (endpoint, event, state, due_at) SELECT CAST($1 AS {blob}), e.id, 'due', CAST($2 AS BIGINT) FROM events e

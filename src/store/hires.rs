@@ -185,7 +185,14 @@ fn hire_at(s: &mut dyn Sql, terms: &HireTerms, m: &Matter, at: Moment) -> Result
     Ok(None)
 }
 
-fn begin(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, s: &StatusReport, hire: Option<Uuid>, now: Moment) -> Result<Reported, StoreError> {
+fn begin(
+    tx: &mut Tx<'_>,
+    terms: &HireTerms,
+    m: &Matter,
+    s: &StatusReport,
+    hire: Option<Uuid>,
+    now: Moment,
+) -> Result<Reported, StoreError> {
     let (id, created) = match hire {
         Some(id) => (id, false),
         None => (make(tx, terms, m, s, now)?, true),
@@ -206,7 +213,9 @@ fn begin(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, s: &StatusReport, hire:
 /// platform.
 fn make(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, s: &StatusReport, now: Moment) -> Result<Uuid, StoreError> {
     let o = &m.offer;
-    let Some(p) = super::postings::by_id(tx, m.posting)? else { return Err(StoreError::Corrupt("an offer without its posting".to_owned())) };
+    let Some(p) = super::postings::by_id(tx, m.posting)? else {
+        return Err(StoreError::Corrupt("an offer without its posting".to_owned()));
+    };
     let day = s.at.day();
     let home = workers::home_on(tx, m.worker, day)?.ok_or_else(|| StoreError::Corrupt("a worker without a home".to_owned()))?;
     let tier = workers::tier_on(tx, m.worker, day)?.unwrap_or(Tier::NotLifted);
@@ -374,7 +383,8 @@ fn end(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, s: &StatusReport, hire: O
         }
         return Ok(Reported::Recorded(None));
     };
-    let sql = "UPDATE hire_facts SET hire = $4 WHERE platform = $1 AND posting = $2 AND worker = $3 AND hire IS NULL AND kind = $5 AND at = $6";
+    let sql =
+        "UPDATE hire_facts SET hire = $4 WHERE platform = $1 AND posting = $2 AND worker = $3 AND hire IS NULL AND kind = $5 AND at = $6";
     tx.exec(sql, params![terms.platform.as_str(), m.posting.uuid(), m.worker.uuid(), id, s.status.code(), s.at.ms()])?;
     refresh(tx, id)?;
     over(tx, terms, m, id, s.status, reason, s.at, now)?;
@@ -402,7 +412,10 @@ fn over(
     if working.is_none() {
         let displaced = crate::domain::hire::EndReason::parse(reason).is_some_and(|r| r.displaces());
         let until = if displaced { at.plus(terms.displaced_for).ms() } else { 0 };
-        tx.exec("UPDATE workers SET looking = 1, displaced_until = $2 WHERE id = $1 AND erased_at IS NULL", params![m.worker.uuid(), until])?;
+        tx.exec(
+            "UPDATE workers SET looking = 1, displaced_until = $2 WHERE id = $1 AND erased_at IS NULL",
+            params![m.worker.uuid(), until],
+        )?;
         workers::bump(tx, m.worker.uuid(), now)?;
         work::enqueue_short(tx, now)?;
     }

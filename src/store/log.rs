@@ -75,7 +75,10 @@ impl Log {
         for row in &self.rows {
             match row {
                 LogRow::Change { kind, id, version, at } => {
-                    s.exec("INSERT INTO changes (kind, id, version, at) VALUES ($1, $2, $3, $4)", params![kind.code(), *id, *version, at.ms()])?;
+                    s.exec(
+                        "INSERT INTO changes (kind, id, version, at) VALUES ($1, $2, $3, $4)",
+                        params![kind.code(), *id, *version, at.ms()],
+                    )?;
                 }
                 LogRow::Event(e) => {
                     let (id, at) = (e.id.uuid(), e.at.ms());

@@ -61,7 +61,9 @@ impl std::fmt::Display for OpenError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             OpenError::Served(path) => write!(f, "another doorstep serves {path}; stop it, or give this one a store of its own"),
-            OpenError::OtherKeys => f.write_str("keys.file holds other keys than those this store was made with; nothing in it could be read"),
+            OpenError::OtherKeys => {
+                f.write_str("keys.file holds other keys than those this store was made with; nothing in it could be read")
+            }
             OpenError::Store(e) => e.fmt(f),
         }
     }
@@ -131,16 +133,27 @@ impl Store {
         self.vault.mac("body", &all).to_vec()
     }
 
+    /// An id for something that is made now.
+    pub fn fresh_id(&self, now: crate::domain::time::Moment) -> uuid::Uuid {
+        self.ids.v7(now)
+    }
+
     /// The store answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.read(|s| s.query("SELECT 1", &[]).map(|_| ())).await
     }
 
-    async fn write<T: Send + 'static>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         self.writer.write(work).await
     }
 
-    async fn read<T: Send + 'static>(&self, work: impl FnOnce(&mut dyn Sql) -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Sql) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         self.readers.read(work).await
     }
 }

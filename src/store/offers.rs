@@ -127,7 +127,8 @@ fn state(text: &str) -> Result<OfferState, StoreError> {
 }
 
 fn offer(row: &Row) -> Result<Offer, StoreError> {
-    let content: serde_json::Value = serde_json::from_str(row.text(13)?).map_err(|_| StoreError::Corrupt("a posting's content".to_owned()))?;
+    let content: serde_json::Value =
+        serde_json::from_str(row.text(13)?).map_err(|_| StoreError::Corrupt("a posting's content".to_owned()))?;
     Ok(Offer {
         id: OfferId::new(row.uuid(0)?),
         posting: PostingId::new(row.uuid(1)?),
@@ -151,7 +152,8 @@ fn offer(row: &Row) -> Result<Offer, StoreError> {
 /// How many offers a posting wants now: the free openings times `overbook`, less
 /// those that wait for an answer, at most one wave's.
 fn wanted(s: &mut dyn Sql, id: PostingId, openings: u32, taken: u32, terms: &WaveTerms) -> Result<u32, StoreError> {
-    let live = s.one("SELECT COUNT(*) FROM offers WHERE posting = $1 AND state IN ('offered', 'seen') AND promoted = 0", params![id.uuid()])?;
+    let live =
+        s.one("SELECT COUNT(*) FROM offers WHERE posting = $1 AND state IN ('offered', 'seen') AND promoted = 0", params![id.uuid()])?;
     let live = live.map_or(Ok(0), |r| r.count(0))?;
     let most = (f64::from(openings.saturating_sub(taken)) * terms.overbook).ceil() as u32;
     Ok(most.saturating_sub(live).min(terms.wave_max))
@@ -492,7 +494,8 @@ impl Store {
         let region = f.region;
         self.read(move |s| {
             let within = |home: i64| super::region(home).map(|h| region.is_none_or(|r| h.is_within(r)));
-            let narrowed = params![f.platform.as_deref(), f.posting.map(PostingId::uuid), f.worker.map(WorkerId::uuid), f.state.map(OfferState::code)];
+            let narrowed =
+                params![f.platform.as_deref(), f.posting.map(PostingId::uuid), f.worker.map(WorkerId::uuid), f.state.map(OfferState::code)];
             let mut total = 0;
             let counts = s.query(concat!("SELECT w.home, COUNT(*) FROM offers o ", matching!(), " GROUP BY w.home"), narrowed)?;
             for row in &counts {
@@ -503,11 +506,7 @@ impl Store {
             while (page.len() as i64) < f.limit {
                 let mut all = narrowed.to_vec();
                 all.extend_from_slice(params![after.clone(), f.limit]);
-                let sql = concat!(
-                    "SELECT o.id, w.home FROM offers o ",
-                    matching!(),
-                    " AND o.id > $5 ORDER BY o.id LIMIT $6"
-                );
+                let sql = concat!("SELECT o.id, w.home FROM offers o ", matching!(), " AND o.id > $5 ORDER BY o.id LIMIT $6");
                 let rows = s.query(sql, &all)?;
                 for row in &rows {
                     after = row.0[0].clone();
@@ -550,7 +549,10 @@ impl Store {
             let by_state = s.query("SELECT state, COUNT(*) FROM offers WHERE posting = $1 GROUP BY state", params![id.uuid()])?;
             let by_state = by_state.iter().map(|r| Ok((state(r.text(0)?)?, r.int(1)?))).collect::<Result<_, StoreError>>()?;
             let waves = s.query("SELECT wave, at, wanted, offered FROM waves WHERE posting = $1 ORDER BY wave", params![id.uuid()])?;
-            let waves = waves.iter().map(|r| Ok((r.int(0)?, Moment::from_ms(r.int(1)?), r.int(2)?, r.int(3)?))).collect::<Result<_, StoreError>>()?;
+            let waves = waves
+                .iter()
+                .map(|r| Ok((r.int(0)?, Moment::from_ms(r.int(1)?), r.int(2)?, r.int(3)?)))
+                .collect::<Result<_, StoreError>>()?;
             let excluded = s.query(
                 "SELECT w.handle FROM offers o JOIN workers w ON w.id = o.worker WHERE o.posting = $1
                  UNION SELECT w.handle FROM offers o JOIN workers w ON w.id = o.worker

@@ -4,10 +4,10 @@
 //! transaction as its effects, the last stores the answer: a retry after a crash
 //! goes on where the batch stopped and speaks of the whole of it.
 
+use super::Store;
 use super::engine::{Sql, StoreError, params};
 use super::vault::{Place, Vault};
 use super::writer::Tx;
-use super::Store;
 use crate::domain::time::Moment;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -63,7 +63,8 @@ fn reserve(tx: &mut Tx<'_>, vault: &Vault, once: &Once, now: Moment) -> Result<R
     if fresh == 1 {
         return Ok(Reserved::Go { progress: None });
     }
-    let sql = "SELECT body_mac, state, lease_until, progress, status, answer_sealed FROM idempotency WHERE client = $1 AND key = $2 {for_update}";
+    let sql =
+        "SELECT body_mac, state, lease_until, progress, status, answer_sealed FROM idempotency WHERE client = $1 AND key = $2 {for_update}";
     let Some(row) = tx.one(sql, params![client, key])? else { return Ok(Reserved::InFlight) };
     if row.blob(0)? != once.body_mac {
         return Ok(Reserved::Reused);
@@ -133,7 +134,8 @@ impl Store {
     /// Gives a reserved key back unused, after an error that may pass.
     pub async fn release(&self, once: Once) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.exec("UPDATE idempotency SET lease_until = 0 WHERE client = $1 AND key = $2", params![once.client, once.key.as_str()]).map(|_| ())
+            tx.exec("UPDATE idempotency SET lease_until = 0 WHERE client = $1 AND key = $2", params![once.client, once.key.as_str()])
+                .map(|_| ())
         })
         .await
     }

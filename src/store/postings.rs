@@ -121,7 +121,14 @@ fn classify(s: &mut dyn Sql, platform: &str, p: &Prepared, now: Moment) -> Resul
     Ok((if same { Upserted::Unchanged } else { Upserted::Updated }, known))
 }
 
-fn upsert(tx: &mut Tx<'_>, platform: &str, p: &Prepared, now: Moment, promoted_within: Duration, tally: &mut Tally) -> Result<(), StoreError> {
+fn upsert(
+    tx: &mut Tx<'_>,
+    platform: &str,
+    p: &Prepared,
+    now: Moment,
+    promoted_within: Duration,
+    tally: &mut Tally,
+) -> Result<(), StoreError> {
     let id = PostingId::new(tx.ids.v7(now));
     let c = &p.content;
     let expired = p.closes_at <= now;
@@ -264,7 +271,13 @@ impl Store {
                     "WHERE p.platform = $1 AND (CAST($2 AS TEXT) IS NULL OR p.status = $2)
                      AND (CAST($3 AS TEXT) IS NULL OR p.source_id = $3) AND p.id > $4 ORDER BY p.id LIMIT $5"
                 ),
-                params![platform.as_str(), status, filter.source_id.as_deref(), access::after(filter.after.map(PostingId::uuid)), filter.limit],
+                params![
+                    platform.as_str(),
+                    status,
+                    filter.source_id.as_deref(),
+                    access::after(filter.after.map(PostingId::uuid)),
+                    filter.limit
+                ],
             )?;
             Ok((rows.iter().map(posting).collect::<Result<_, _>>()?, access::total(total)?))
         })
@@ -301,7 +314,8 @@ impl Store {
     /// Postings by platform and status, for metrics and the demo.
     pub async fn posting_counts(&self) -> Result<Vec<(String, Status, i64)>, StoreError> {
         self.read(|s| {
-            let rows = s.query("SELECT platform, status, COUNT(*) FROM postings GROUP BY platform, status ORDER BY platform, status", &[])?;
+            let rows =
+                s.query("SELECT platform, status, COUNT(*) FROM postings GROUP BY platform, status ORDER BY platform, status", &[])?;
             let read = |r: &Row| {
                 let status = Status::parse(r.text(1)?).ok_or_else(|| StoreError::Corrupt("a posting's status".to_owned()))?;
                 Ok((r.text(0)?.to_owned(), status, r.int(2)?))

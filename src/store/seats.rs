@@ -27,7 +27,8 @@ pub(super) enum Taken {
 
 /// Locks the posting for the rest of the transaction.
 pub(super) fn lock(tx: &mut Tx<'_>, posting: PostingId) -> Result<Option<Row>, StoreError> {
-    let sql = "SELECT declared, status, closes_at, openings, taken, platform, source_id, total_declared FROM postings WHERE id = $1 {for_update}";
+    let sql =
+        "SELECT declared, status, closes_at, openings, taken, platform, source_id, total_declared FROM postings WHERE id = $1 {for_update}";
     tx.one(sql, params![posting.uuid()])
 }
 
@@ -42,10 +43,8 @@ pub(super) fn take(tx: &mut Tx<'_>, posting: PostingId, now: Moment) -> Result<T
     if taken == 1 {
         return Ok(Taken::Seat);
     }
-    let alive = tx.one(
-        "SELECT 1 FROM postings WHERE id = $1 AND declared <> 'closed' AND closes_at > $2",
-        params![posting.uuid(), now.ms()],
-    )?;
+    let alive =
+        tx.one("SELECT 1 FROM postings WHERE id = $1 AND declared <> 'closed' AND closes_at > $2", params![posting.uuid(), now.ms()])?;
     Ok(if alive.is_some() { Taken::Full } else { Taken::Gone })
 }
 
@@ -137,7 +136,8 @@ fn promote(tx: &mut Tx<'_>, posting: PostingId, now: Moment, within: Duration) -
 
 /// Withdraws what nobody can accept any more: unanswered and waiting offers.
 fn withdraw_waiting(tx: &mut Tx<'_>, posting: PostingId, now: Moment) -> Result<(), StoreError> {
-    let sql = "SELECT id, worker, promoted, state FROM offers WHERE posting = $1 AND state IN ('offered', 'seen', 'waitlisted') ORDER BY id";
+    let sql =
+        "SELECT id, worker, promoted, state FROM offers WHERE posting = $1 AND state IN ('offered', 'seen', 'waitlisted') ORDER BY id";
     for row in tx.query(sql, params![posting.uuid()])? {
         tx.exec(
             "UPDATE offers SET state = 'withdrawn', waiting = NULL, reason = 'posting_closed', updated_at = $2 WHERE id = $1",

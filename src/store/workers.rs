@@ -260,7 +260,10 @@ fn update(tx: &mut Tx<'_>, vault: &Vault, id: Uuid, r: &Registration, now: Momen
 fn set_wishes(tx: &mut Tx<'_>, id: Uuid, row: &Row, w: &Wishes) -> Result<bool, StoreError> {
     let changes: [(&'static str, Option<Val>); 8] = [
         ("UPDATE workers SET categories = $2 WHERE id = $1", changed(row, 7, w.categories.map(Val::from))),
-        ("UPDATE workers SET destinations = $2 WHERE id = $1", changed(row, 8, w.destinations.as_ref().map(|d| destinations_text(d).into()))),
+        (
+            "UPDATE workers SET destinations = $2 WHERE id = $1",
+            changed(row, 8, w.destinations.as_ref().map(|d| destinations_text(d).into())),
+        ),
         ("UPDATE workers SET in_place_only = $2 WHERE id = $1", changed(row, 9, w.in_place_only.map(Val::from))),
         ("UPDATE workers SET min_monthly_pay = $2 WHERE id = $1", changed(row, 10, w.min_monthly_pay.map(Val::from))),
         ("UPDATE workers SET require_stated_pay = $2 WHERE id = $1", changed(row, 11, w.require_stated_pay.map(Val::from))),
@@ -307,7 +310,10 @@ fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) 
     if tx.exec(sql, params![id.uuid(), now.ms()])? == 0 {
         return Ok(false);
     }
-    let open = tx.query("SELECT id FROM offers WHERE worker = $1 AND state IN ('offered', 'seen', 'waitlisted', 'accepted') ORDER BY posting", params![id.uuid()])?;
+    let open = tx.query(
+        "SELECT id FROM offers WHERE worker = $1 AND state IN ('offered', 'seen', 'waitlisted', 'accepted') ORDER BY posting",
+        params![id.uuid()],
+    )?;
     let mut postings: Vec<PostingId> = Vec::new();
     for row in &open {
         let Some(offer) = offers::by_id(tx, crate::domain::id::OfferId::new(row.uuid(0)?))? else { continue };
@@ -417,7 +423,8 @@ impl Store {
             let mut total = 0;
             let counts = "SELECT home, looking, paused, COUNT(*) FROM workers WHERE erased_at IS NULL GROUP BY home, looking, paused";
             for row in s.query(counts, &[])? {
-                let fits = super::region(row.int(0)?)?.is_within(f.region) && f.state.is_none_or(|st| row.flag(1) .is_ok_and(|l| row.flag(2).is_ok_and(|p| st.holds(l, p))));
+                let fits = super::region(row.int(0)?)?.is_within(f.region)
+                    && f.state.is_none_or(|st| row.flag(1).is_ok_and(|l| row.flag(2).is_ok_and(|p| st.holds(l, p))));
                 total += if fits { row.int(3)? } else { 0 };
             }
             let mut page = Vec::new();
@@ -428,7 +435,9 @@ impl Store {
                 for row in &rows {
                     after = row.0[17].clone();
                     let home = super::region(row.int(1)?)?;
-                    if home.is_within(f.region) && f.state.is_none_or(|st| row.flag(6).is_ok_and(|l| row.flag(5).is_ok_and(|p| st.holds(l, p)))) {
+                    if home.is_within(f.region)
+                        && f.state.is_none_or(|st| row.flag(6).is_ok_and(|l| row.flag(5).is_ok_and(|p| st.holds(l, p))))
+                    {
                         page.push(file(&vault, row)?);
                         if page.len() as i64 == f.limit {
                             break;
@@ -455,7 +464,10 @@ impl Store {
 
     /// Where a worker is or was at home, erased or not.
     pub async fn last_home(&self, id: WorkerId) -> Result<Option<Region>, StoreError> {
-        self.read(move |s| s.one("SELECT home FROM workers WHERE id = $1", params![id.uuid()])?.map(|r| super::region(r.int(0)?)).transpose()).await
+        self.read(move |s| {
+            s.one("SELECT home FROM workers WHERE id = $1", params![id.uuid()])?.map(|r| super::region(r.int(0)?)).transpose()
+        })
+        .await
     }
 
     /// Changes what a worker asks of work; false where there is no such worker.

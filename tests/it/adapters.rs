@@ -15,11 +15,7 @@ fn builtin() -> Adapters {
 }
 
 fn lines(problems: &[Problem]) -> String {
-    problems
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("\n")
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// A public feed sample, which may not be shipped with the project.
@@ -37,18 +33,11 @@ fn every_sample_becomes_what_is_expected() {
     let all = builtin();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         for adapter in all.iter() {
-            let dir = here()
-                .join("adapters")
-                .join(adapter.name())
-                .join("expected");
+            let dir = here().join("adapters").join(adapter.name()).join("expected");
             std::fs::create_dir_all(&dir).unwrap();
             for sample in adapter.samples() {
                 let stem = Path::new(&sample.name).file_stem().unwrap();
-                std::fs::write(
-                    dir.join(stem).with_extension("json"),
-                    adapter.golden(sample).unwrap(),
-                )
-                .unwrap();
+                std::fs::write(dir.join(stem).with_extension("json"), adapter.golden(sample).unwrap()).unwrap();
             }
         }
         return;
@@ -60,25 +49,9 @@ fn every_sample_becomes_what_is_expected() {
 #[test]
 fn every_adapter_shows_a_good_body_and_one_with_rejects() {
     for adapter in builtin().iter() {
-        let reports: Vec<_> = adapter
-            .samples()
-            .iter()
-            .map(|s| adapter.try_body(&s.name, &s.body, TODAY).unwrap())
-            .collect();
-        assert!(
-            reports
-                .iter()
-                .any(|r| r.rejects.is_empty() && !r.postings.is_empty()),
-            "{}",
-            adapter.name()
-        );
-        assert!(
-            reports
-                .iter()
-                .any(|r| !r.rejects.is_empty() && !r.postings.is_empty()),
-            "{}",
-            adapter.name()
-        );
+        let reports: Vec<_> = adapter.samples().iter().map(|s| adapter.try_body(&s.name, &s.body, TODAY).unwrap()).collect();
+        assert!(reports.iter().any(|r| r.rejects.is_empty() && !r.postings.is_empty()), "{}", adapter.name());
+        assert!(reports.iter().any(|r| !r.rejects.is_empty() && !r.postings.is_empty()), "{}", adapter.name());
     }
 }
 
@@ -88,8 +61,7 @@ fn no_posting_is_lost_between_a_body_and_its_report() {
         for sample in adapter.samples() {
             let records = adapter.read(&sample.body).unwrap().count();
             let report = adapter.try_body(&sample.name, &sample.body, TODAY).unwrap();
-            let mut rejected: Vec<usize> =
-                report.rejects.iter().map(|reject| reject.index).collect();
+            let mut rejected: Vec<usize> = report.rejects.iter().map(|reject| reject.index).collect();
             rejected.dedup();
             let told = report.postings.len() + report.skipped.len() + rejected.len();
             assert_eq!(records, told, "{} {}", adapter.name(), sample.name);
@@ -100,18 +72,14 @@ fn no_posting_is_lost_between_a_body_and_its_report() {
 #[test]
 fn a_trial_reads_the_folder_as_it_stands_on_disk() {
     let dir = here().join("adapters/meituan");
-    let all =
-        try_adapter(&dir, None, TODAY).unwrap_or_else(|problems| panic!("{}", lines(&problems)));
+    let all = try_adapter(&dir, None, TODAY).unwrap_or_else(|problems| panic!("{}", lines(&problems)));
     assert!(all.differences.is_empty(), "{}", lines(&all.differences));
     assert!(!all.postings.is_empty() && !all.rejects.is_empty() && !all.skipped.is_empty());
     let one = try_adapter(&dir, Some(&dir.join("samples/push.json")), TODAY).unwrap();
     assert_eq!((one.postings.len(), one.rejects.len()), (3, 0));
     let document = serde_json::to_value(&one).unwrap();
     assert_eq!(document["postings"][0]["source_id"], "MT-20200601-001");
-    assert_eq!(
-        document.as_object().unwrap().keys().collect::<Vec<_>>(),
-        ["postings", "rejects", "skipped"]
-    );
+    assert_eq!(document.as_object().unwrap().keys().collect::<Vec<_>>(), ["postings", "rejects", "skipped"]);
     let missing = try_adapter(&dir, Some(&dir.join("samples/none.json")), TODAY).unwrap_err();
     assert!(missing[0].file.ends_with("none.json"));
     assert!(try_adapter(&here().join("adapters"), None, TODAY).is_err());
@@ -123,27 +91,15 @@ fn a_sample_that_comes_to_something_else_is_told_by_its_pointer() {
         "adapters/trial",
         &[
             ("adapter.toml", "name = \"trial\"\nformat = \"json\""),
-            (
-                "mapping.jinja",
-                "{% set source_id = item.id %}{% set title = item.t %}{% set job_location = {'text': '北京市朝阳区'} %}",
-            ),
+            ("mapping.jinja", "{% set source_id = item.id %}{% set title = item.t %}{% set job_location = {'text': '北京市朝阳区'} %}"),
             ("samples/a.json", r#"{"id":"1","t":"保安"}"#),
-            (
-                "expected/a.json",
-                r#"{"postings":[],"rejects":[],"skipped":[]}"#,
-            ),
+            ("expected/a.json", r#"{"postings":[],"rejects":[],"skipped":[]}"#),
             ("samples/b.json", "{"),
         ],
     );
     let problems = lines(&doorstep::adapter::Adapter::load(&folder).unwrap().check());
-    assert!(
-        problems.contains("adapters/trial/expected/a.json: /postings/0\n  - null"),
-        "{problems}"
-    );
-    assert!(
-        problems.contains("adapters/trial/samples/b.json: json_invalid"),
-        "{problems}"
-    );
+    assert!(problems.contains("adapters/trial/expected/a.json: /postings/0\n  - null"), "{problems}");
+    assert!(problems.contains("adapters/trial/samples/b.json: json_invalid"), "{problems}");
 }
 
 #[test]
@@ -155,10 +111,7 @@ fn a_fault_never_holds_what_the_record_holds() {
                 continue;
             };
             // Every value in turn becomes the canary: most are then of no use.
-            for (at, _) in text
-                .match_indices(|c: char| c.is_ascii_digit() || matches!(c, '市' | '员'))
-                .step_by(7)
-            {
+            for (at, _) in text.match_indices(|c: char| c.is_ascii_digit() || matches!(c, '市' | '员')).step_by(7) {
                 let len = text[at..].chars().next().map_or(1, char::len_utf8);
                 let body = format!("{}{canary}{}", &text[..at], &text[at + len..]);
                 let Ok(records) = adapter.read(body.as_bytes()) else {
@@ -166,10 +119,7 @@ fn a_fault_never_holds_what_the_record_holds() {
                 };
                 for record in records {
                     if let Outcome::Rejected(fault, _) = record.outcome {
-                        assert!(
-                            !fault.detail.contains("CANARY") && !fault.pointer.contains("CANARY"),
-                            "{fault:?}"
-                        );
+                        assert!(!fault.detail.contains("CANARY") && !fault.pointer.contains("CANARY"), "{fault:?}");
                     }
                 }
             }
@@ -183,36 +133,19 @@ fn the_public_schema_org_sample_comes_in_whole() {
         return;
     };
     let all = builtin();
-    let report = all
-        .get("schema-org")
-        .unwrap()
-        .try_body("sample.json", &body, TODAY)
-        .unwrap();
+    let report = all.get("schema-org").unwrap().try_body("sample.json", &body, TODAY).unwrap();
     assert!(report.rejects.is_empty(), "{:?}", report.rejects);
     assert_eq!(report.postings.len(), 8);
-    let mut ids: Vec<&str> = report
-        .postings
-        .iter()
-        .map(|p| p["source_id"].as_str().unwrap())
-        .collect();
+    let mut ids: Vec<&str> = report.postings.iter().map(|p| p["source_id"].as_str().unwrap()).collect();
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 8, "each has a source_id of its own");
     for posting in &report.postings {
-        let warnings: Vec<&str> = posting["warnings"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(|w| w.as_str())
-            .collect();
+        let warnings: Vec<&str> = posting["warnings"].as_array().unwrap().iter().filter_map(|w| w.as_str()).collect();
         assert!(warnings.contains(&"source_id_derived"), "{warnings:?}");
         assert!(warnings.contains(&"region_unresolved"), "{warnings:?}");
         let foreign = posting["base_salary"]["currency"] == "USD";
-        assert_eq!(
-            warnings.contains(&"foreign_currency"),
-            foreign,
-            "{warnings:?}"
-        );
+        assert_eq!(warnings.contains(&"foreign_currency"), foreign, "{warnings:?}");
     }
     assert_eq!(report.postings[0]["base_salary"]["currency"], "USD");
 }
@@ -234,18 +167,11 @@ fn the_public_samples_of_other_formats_come_in_whole() {
         let Some(body) = public_sample(file) else {
             return;
         };
-        let report = all
-            .get(adapter)
-            .unwrap()
-            .try_body(file, &body, today)
-            .unwrap();
+        let report = all.get(adapter).unwrap().try_body(file, &body, today).unwrap();
         assert!(report.rejects.is_empty(), "{adapter}: {:?}", report.rejects);
         assert_eq!(report.postings.len(), count, "{adapter}");
         for posting in &report.postings {
-            assert!(
-                posting["url"].is_string() || adapter == "personio",
-                "{adapter}: {posting}"
-            );
+            assert!(posting["url"].is_string() || adapter == "personio", "{adapter}: {posting}");
             assert_ne!(posting["job_location"]["text"], "unstated", "{adapter}");
         }
     }

@@ -14,9 +14,7 @@ type Row = BTreeMap<String, String>;
 
 /// The rows of a data file, by header name.
 fn rows(file: &str) -> Option<Vec<Row>> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared/data")
-        .join(file);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(file);
     if !path.exists() {
         println!("skipped: no {file}");
         return None;
@@ -65,32 +63,14 @@ fn labelled_postings_are_read_above_the_bars() {
     };
     let mut scores: BTreeMap<&str, Score> = BTreeMap::new();
     for row in &gold {
-        let got = normalize::row(
-            &row["title"],
-            &row["salary_text"],
-            &row["region_text"],
-            &row["context"],
-        );
+        let got = normalize::row(&row["title"], &row["salary_text"], &row["region_text"], &row["context"]);
         let pay = &got["base_salary"];
         let category = accepted("category", &got["category"], row);
         let region = accepted("region", &got["region"], row);
         let unit = pay["unit"].as_str().unwrap_or("") == row["unit"];
-        let amounts = [
-            "min",
-            "max",
-            "months_per_year",
-            "monthly_min",
-            "monthly_max",
-        ];
-        let salary = unit
-            && amounts
-                .iter()
-                .all(|field| same_amount(&pay[*field], &row[*field]));
-        for (name, right) in [
-            ("category", category),
-            ("region", region),
-            ("salary", salary),
-        ] {
+        let amounts = ["min", "max", "months_per_year", "monthly_min", "monthly_max"];
+        let salary = unit && amounts.iter().all(|field| same_amount(&pay[*field], &row[*field]));
+        for (name, right) in [("category", category), ("region", region), ("salary", salary)] {
             scores.entry(name).or_default().add(right);
             if !right {
                 println!("miss {name}: {row:?} -> {got}");
@@ -101,19 +81,9 @@ fn labelled_postings_are_read_above_the_bars() {
         }
     }
     for (name, score) in &scores {
-        println!(
-            "{name:10} {:4}/{:<4} {:6.2} %",
-            score.right,
-            score.of,
-            score.percent()
-        );
+        println!("{name:10} {:4}/{:<4} {:6.2} %", score.right, score.of, score.percent());
     }
-    for (name, bar) in [
-        ("salary", 99.0),
-        ("region", 98.0),
-        ("category", 96.0),
-        ("trades", 93.0),
-    ] {
+    for (name, bar) in [("salary", 99.0), ("region", 98.0), ("category", 96.0), ("trades", 93.0)] {
         assert!(scores[name].percent() >= bar, "{name} is below {bar} %");
     }
 }
@@ -130,27 +100,15 @@ fn every_real_posting_is_read_quickly_or_for_a_known_reason() {
     let mut unresolved: BTreeMap<String, usize> = BTreeMap::new();
     for row in &postings {
         let extra: Value = serde_json::from_str(&row["extra_json"]).unwrap_or_default();
-        let context = ["city_context", "province_context"]
-            .iter()
-            .find_map(|k| extra[*k].as_str())
-            .unwrap_or("");
+        let context = ["city_context", "province_context"].iter().find_map(|k| extra[*k].as_str()).unwrap_or("");
         let before = Instant::now();
-        let got = normalize::row(
-            &row["title"],
-            &row["salary_text"],
-            &row["region_text"],
-            context,
-        );
+        let got = normalize::row(&row["title"], &row["salary_text"], &row["region_text"], context);
         let took = before.elapsed();
         slowest = slowest.max(took);
         total += took;
         let text = row["salary_text"].trim();
         if got["base_salary"]["unit"].is_null() {
-            let unreadable = got["warnings"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(|w| w == "pay_unreadable");
+            let unreadable = got["warnings"].as_array().unwrap().iter().any(|w| w == "pay_unreadable");
             let reason = match text {
                 _ if unreadable => format!("unreadable {text:?}"),
                 "" => "empty".to_owned(),
@@ -162,18 +120,11 @@ fn every_real_posting_is_read_quickly_or_for_a_known_reason() {
             *unresolved.entry(row["region_text"].clone()).or_default() += 1;
         }
     }
-    println!(
-        "{} postings, {:?} each, slowest {slowest:?}",
-        postings.len(),
-        total / postings.len() as u32
-    );
+    println!("{} postings, {:?} each, slowest {slowest:?}", postings.len(), total / postings.len() as u32);
     println!("pay not read: {reasons:#?}");
     println!("places not read: {unresolved:#?}");
     assert!(total / (postings.len() as u32) < Duration::from_millis(1));
-    assert!(
-        reasons.keys().all(|r| !r.starts_with("unreadable")),
-        "a wage of the boards is not read"
-    );
+    assert!(reasons.keys().all(|r| !r.starts_with("unreadable")), "a wage of the boards is not read");
 }
 
 #[test]
@@ -186,11 +137,7 @@ fn every_real_posting_is_read_as_a_record() {
         .iter()
         .enumerate()
         .map(|(i, row)| {
-            let place = if row["region_text"].is_empty() {
-                "未知"
-            } else {
-                &row["region_text"]
-            };
+            let place = if row["region_text"].is_empty() { "未知" } else { &row["region_text"] };
             serde_json::json!({
                 "source_id": i, "title": row["title"], "description": row["extra_json"],
                 "job_location": {"text": place}, "base_salary": row["salary_text"],
@@ -198,14 +145,7 @@ fn every_real_posting_is_read_as_a_record() {
         })
         .collect();
     let before = Instant::now();
-    let faults: Vec<_> = records
-        .iter()
-        .filter_map(|record| normalize::posting(record, today).err())
-        .collect();
-    println!(
-        "{} records, {:?} each",
-        records.len(),
-        before.elapsed() / records.len() as u32
-    );
+    let faults: Vec<_> = records.iter().filter_map(|record| normalize::posting(record, today).err()).collect();
+    println!("{} records, {:?} each", records.len(), before.elapsed() / records.len() as u32);
     assert!(faults.is_empty(), "{faults:?}");
 }

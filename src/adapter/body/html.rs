@@ -24,20 +24,14 @@ pub fn cut(text: &str, pointers: &[String]) -> Result<Vec<Piece>, BodyError> {
         let offset = json::range(text, script).start;
         match json::cut(script, pointers) {
             Ok(found) => {
-                pieces.extend(
-                    found
-                        .into_iter()
-                        .map(|piece| piece.map(|r| r.start + offset..r.end + offset)),
-                );
+                pieces.extend(found.into_iter().map(|piece| piece.map(|r| r.start + offset..r.end + offset)));
             }
             Err(BodyError::TooDeep) => return Err(BodyError::TooDeep),
             Err(_) => pieces.push(Err("this script of the page is not JSON")),
         }
     }
     if scripts == 0 {
-        return Err(BodyError::NoRecords {
-            pointer: String::new(),
-        });
+        return Err(BodyError::NoRecords { pointer: String::new() });
     }
     Ok(pieces)
 }
@@ -45,11 +39,7 @@ pub fn cut(text: &str, pointers: &[String]) -> Result<Vec<Piece>, BodyError> {
 /// The script without the comment or CDATA marks that old pages put around it.
 fn unwrapped(script: &str) -> &str {
     let mut inner = script.trim();
-    for (open, close) in [
-        ("<!--", "-->"),
-        ("//<![CDATA[", "//]]>"),
-        ("<![CDATA[", "]]>"),
-    ] {
+    for (open, close) in [("<!--", "-->"), ("//<![CDATA[", "//]]>"), ("<![CDATA[", "]]>")] {
         if let Some(rest) = inner.strip_prefix(open) {
             inner = rest.trim_end().trim_end_matches(close).trim();
         }
@@ -62,14 +52,8 @@ fn find(text: &str, what: &str) -> Option<usize> {
     let first = what.as_bytes().first()?;
     let mut from = 0;
     loop {
-        let at = from
-            + text.as_bytes()[from..]
-                .iter()
-                .position(|byte| byte.eq_ignore_ascii_case(first))?;
-        if text.as_bytes()[at..]
-            .get(..what.len())?
-            .eq_ignore_ascii_case(what.as_bytes())
-        {
+        let at = from + text.as_bytes()[from..].iter().position(|byte| byte.eq_ignore_ascii_case(first))?;
+        if text.as_bytes()[at..].get(..what.len())?.eq_ignore_ascii_case(what.as_bytes()) {
             return Some(at);
         }
         from = at + 1;

@@ -16,19 +16,14 @@ pub fn cut(text: &str, pointers: &[String]) -> Result<Vec<Piece>, BodyError> {
             continue;
         };
         let pieces = match found.as_bytes().first() {
-            Some(b'[') => parse::<Vec<&RawValue>>(found)?
-                .into_iter()
-                .map(|raw| Ok(range(text, raw.get())))
-                .collect(),
+            Some(b'[') => parse::<Vec<&RawValue>>(found)?.into_iter().map(|raw| Ok(range(text, raw.get()))).collect(),
             Some(b'{') => vec![Ok(range(text, found))],
             Some(b'n') => Vec::new(),
             _ => continue,
         };
         return Ok(pieces);
     }
-    Err(BodyError::NoRecords {
-        pointer: pointers.first().cloned().unwrap_or_default(),
-    })
+    Err(BodyError::NoRecords { pointer: pointers.first().cloned().unwrap_or_default() })
 }
 
 /// The text that a pointer (RFC 6901) leads to.
@@ -38,12 +33,9 @@ pub fn locate<'t>(text: &'t str, pointer: &str) -> Result<Option<&'t str>, BodyE
         let token = token.replace("~1", "/").replace("~0", "~");
         let found = match at.get().as_bytes().first() {
             Some(b'{') => parse::<HashMap<String, &RawValue>>(at.get())?.remove(&token),
-            Some(b'[') => token
-                .parse::<usize>()
-                .ok()
-                .map(|i| parse::<Vec<&RawValue>>(at.get()).map(|all| all.get(i).copied()))
-                .transpose()?
-                .flatten(),
+            Some(b'[') => {
+                token.parse::<usize>().ok().map(|i| parse::<Vec<&RawValue>>(at.get()).map(|all| all.get(i).copied())).transpose()?.flatten()
+            }
             _ => None,
         };
         match found {
@@ -55,11 +47,7 @@ pub fn locate<'t>(text: &'t str, pointer: &str) -> Result<Option<&'t str>, BodyE
 }
 
 fn parse<'t, T: serde::Deserialize<'t>>(text: &'t str) -> Result<T, BodyError> {
-    serde_json::from_str(text).map_err(|error| BodyError::Json {
-        line: error.line(),
-        column: error.column(),
-        detail: reason(&error),
-    })
+    serde_json::from_str(text).map_err(|error| BodyError::Json { line: error.line(), column: error.column(), detail: reason(&error) })
 }
 
 /// What is wrong, without serde_json's own words, which may quote the text.
@@ -83,12 +71,8 @@ pub fn bounded(text: &str) -> Result<(), Fault> {
         });
     }
     match measure(text) {
-        (depth, _) if depth > MAX_DEPTH => {
-            Err(Fault::new("", "unreadable", "nested deeper than 64 levels"))
-        }
-        (_, members) if members > MAX_FIELDS => {
-            Err(Fault::new("", "too_long", "more than 1,000 members"))
-        }
+        (depth, _) if depth > MAX_DEPTH => Err(Fault::new("", "unreadable", "nested deeper than 64 levels")),
+        (_, members) if members > MAX_FIELDS => Err(Fault::new("", "too_long", "more than 1,000 members")),
         _ => Ok(()),
     }
 }

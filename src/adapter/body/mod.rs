@@ -69,20 +69,12 @@ impl BodyError {
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BodyError::Encoding => {
-                f.write_str("the bytes are not in an encoding that this adapter takes")
-            }
-            BodyError::Json {
-                line,
-                column,
-                detail,
-            } => write!(f, "line {line}, column {column}: {detail}"),
+            BodyError::Encoding => f.write_str("the bytes are not in an encoding that this adapter takes"),
+            BodyError::Json { line, column, detail } => write!(f, "line {line}, column {column}: {detail}"),
             BodyError::Csv { detail } | BodyError::Xlsx { detail } => f.write_str(detail),
             BodyError::Xml { line, detail } => write!(f, "line {line}: {detail}"),
             BodyError::TooDeep => write!(f, "nested deeper than {MAX_DEPTH} levels"),
-            BodyError::NoRecords { pointer } if pointer.is_empty() => {
-                f.write_str("there are no records in it")
-            }
+            BodyError::NoRecords { pointer } if pointer.is_empty() => f.write_str("there are no records in it"),
             BodyError::NoRecords { pointer } => write!(f, "there are no records at {pointer}"),
         }
     }
@@ -107,15 +99,8 @@ pub(super) struct Sources<'a> {
 }
 
 enum Kind<'a> {
-    Cut {
-        text: Cow<'a, str>,
-        pieces: std::vec::IntoIter<Piece>,
-        xml: bool,
-    },
-    Lines {
-        text: Cow<'a, str>,
-        at: usize,
-    },
+    Cut { text: Cow<'a, str>, pieces: std::vec::IntoIter<Piece>, xml: bool },
+    Lines { text: Cow<'a, str>, at: usize },
     Table(Box<table::Rows<'a>>),
     Sheet(sheet::Rows),
 }
@@ -132,36 +117,21 @@ impl<'a> Sources<'a> {
             match format {
                 Format::Json => {
                     let pieces = json::cut(&text, &manifest.records)?;
-                    Kind::Cut {
-                        text,
-                        pieces: pieces.into_iter(),
-                        xml: false,
-                    }
+                    Kind::Cut { text, pieces: pieces.into_iter(), xml: false }
                 }
                 Format::Html => {
                     let pieces = html::cut(&text, &manifest.records)?;
-                    Kind::Cut {
-                        text,
-                        pieces: pieces.into_iter(),
-                        xml: false,
-                    }
+                    Kind::Cut { text, pieces: pieces.into_iter(), xml: false }
                 }
                 Format::Xml => {
                     let pieces = xml::cut(&text, &manifest.records)?;
-                    Kind::Cut {
-                        text,
-                        pieces: pieces.into_iter(),
-                        xml: true,
-                    }
+                    Kind::Cut { text, pieces: pieces.into_iter(), xml: true }
                 }
                 Format::Csv => Kind::Table(Box::new(table::Rows::open(text, manifest.delimiter)?)),
                 Format::Ndjson | Format::Xlsx => Kind::Lines { text, at: 0 },
             }
         };
-        Ok(Self {
-            kind,
-            arrays: &manifest.arrays,
-        })
+        Ok(Self { kind, arrays: &manifest.arrays })
     }
 
     /// The next record, or what is wrong with it.
@@ -172,13 +142,7 @@ impl<'a> Sources<'a> {
                     Ok(range) => &text[range],
                     Err(detail) => return Some(Err(Fault::new("", "unreadable", detail))),
                 };
-                Some(sized(piece).map(|()| {
-                    if *xml {
-                        Source::Xml(piece)
-                    } else {
-                        Source::Json(piece)
-                    }
-                }))
+                Some(sized(piece).map(|()| if *xml { Source::Xml(piece) } else { Source::Json(piece) }))
             }
             Kind::Lines { text, at } => loop {
                 let rest = text.get(*at..).filter(|rest| !rest.is_empty())?;
@@ -213,8 +177,7 @@ impl Source<'_> {
                 let tree = xml::tree(text, arrays)?;
                 T::deserialize(tree).map_err(|_| unreadable("this element cannot be read"))
             }
-            Source::Row(row) => T::deserialize(Value::Object(row))
-                .map_err(|_| unreadable("this row cannot be read")),
+            Source::Row(row) => T::deserialize(Value::Object(row)).map_err(|_| unreadable("this row cannot be read")),
         }
     }
 }
@@ -230,18 +193,14 @@ fn sized(piece: &str) -> Result<(), Fault> {
 /// or, in XML, the declaration allows.
 pub(super) fn decode(body: &[u8], encoding: Encoding) -> Result<Cow<'_, str>, BodyError> {
     let strict = |encoding: &'static encoding_rs::Encoding, bytes| {
-        encoding
-            .decode_without_bom_handling_and_without_replacement(bytes)
-            .ok_or(BodyError::Encoding)
+        encoding.decode_without_bom_handling_and_without_replacement(bytes).ok_or(BodyError::Encoding)
     };
     if let Some((found, len)) = encoding_rs::Encoding::for_bom(body) {
         return strict(found, &body[len..]);
     }
     match std::str::from_utf8(body) {
         Ok(text) => Ok(Cow::Borrowed(text)),
-        Err(_) if encoding == Encoding::Gb18030 || declares_chinese(body) => {
-            strict(encoding_rs::GB18030, body)
-        }
+        Err(_) if encoding == Encoding::Gb18030 || declares_chinese(body) => strict(encoding_rs::GB18030, body),
         Err(_) => Err(BodyError::Encoding),
     }
 }
@@ -251,15 +210,9 @@ fn declares_chinese(body: &[u8]) -> bool {
     let Some(declaration) = body.strip_prefix(b"<?xml") else {
         return false;
     };
-    let end = declaration
-        .iter()
-        .take(200)
-        .position(|byte| *byte == b'>')
-        .unwrap_or(0);
+    let end = declaration.iter().take(200).position(|byte| *byte == b'>').unwrap_or(0);
     let declaration = String::from_utf8_lossy(&declaration[..end]).to_ascii_lowercase();
-    ["gbk", "gb2312", "gb18030"]
-        .iter()
-        .any(|name| declaration.contains(name))
+    ["gbk", "gb2312", "gb18030"].iter().any(|name| declaration.contains(name))
 }
 
 /// Which of these formats the first bytes look like; the first one when in doubt.
@@ -272,22 +225,12 @@ pub(super) fn sniff(body: &[u8], formats: &[Format]) -> Format {
     if body.starts_with(b"PK\x03\x04") {
         return has(Format::Xlsx).unwrap_or(fallback);
     }
-    let body = body
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(body)
-        .trim_ascii_start();
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
     let found = match body.first() {
-        Some(b'<') => has(Format::Xml)
-            .filter(|_| body.starts_with(b"<?xml"))
-            .or(has(Format::Html))
-            .or(has(Format::Xml)),
+        Some(b'<') => has(Format::Xml).filter(|_| body.starts_with(b"<?xml")).or(has(Format::Html)).or(has(Format::Xml)),
         Some(b'[') => has(Format::Json),
         Some(b'{') => {
-            let (line, rest) = body.split_at(
-                body.iter()
-                    .position(|byte| *byte == b'\n')
-                    .unwrap_or(body.len()),
-            );
+            let (line, rest) = body.split_at(body.iter().position(|byte| *byte == b'\n').unwrap_or(body.len()));
             let whole = serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok();
             let lines = has(Format::Ndjson).filter(|_| whole && !rest.trim_ascii().is_empty());
             lines.or(has(Format::Json)).or(has(Format::Ndjson))

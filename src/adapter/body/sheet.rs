@@ -23,30 +23,18 @@ pub struct Rows {
 
 impl Rows {
     pub fn open(body: &[u8], sheet: Option<&str>) -> Result<Self, BodyError> {
-        let wrong = |detail: &str| BodyError::Xlsx {
-            detail: detail.to_owned(),
-        };
+        let wrong = |detail: &str| BodyError::Xlsx { detail: detail.to_owned() };
         inflates_within(body, MAX_INFLATED).map_err(wrong)?;
-        let mut book =
-            Xlsx::new(Cursor::new(body)).map_err(|_| wrong("this is not an XLSX workbook"))?;
+        let mut book = Xlsx::new(Cursor::new(body)).map_err(|_| wrong("this is not an XLSX workbook"))?;
         let name = match sheet {
             Some(name) => name.to_owned(),
-            None => book
-                .sheet_names()
-                .first()
-                .cloned()
-                .ok_or_else(|| wrong("the workbook has no sheet"))?,
+            None => book.sheet_names().first().cloned().ok_or_else(|| wrong("the workbook has no sheet"))?,
         };
-        let mut cells = book
-            .worksheet_cells_reader(&name)
-            .map_err(|_| wrong("the sheet is not there"))?;
+        let mut cells = book.worksheet_cells_reader(&name).map_err(|_| wrong("the sheet is not there"))?;
         let mut rows: Vec<Vec<Value>> = Vec::new();
         let mut row_number = None;
         // Cell by cell: the dense range of calamine has the size that the cells' addresses claim.
-        while let Some(cell) = cells
-            .next_cell()
-            .map_err(|_| wrong("the sheet cannot be read"))?
-        {
+        while let Some(cell) = cells.next_cell().map_err(|_| wrong("the sheet cannot be read"))? {
             let (row, column) = cell.get_position();
             let value = value(cell.get_value());
             if value.is_null() {
@@ -71,37 +59,22 @@ impl Rows {
         let filled = |row: &Vec<Value>| row.iter().filter(|cell| !cell.is_null()).count();
         let header = rows.iter().position(|row| filled(row) > 1).unwrap_or(0);
         if rows.is_empty() {
-            return Err(BodyError::NoRecords {
-                pointer: String::new(),
-            });
+            return Err(BodyError::NoRecords { pointer: String::new() });
         }
         let body = rows.split_off(header + 1);
         let names = rows.pop().unwrap_or_default();
-        let columns = Columns::new(names.iter().map(|cell| cell.as_str().unwrap_or_default()))
-            .map_err(|detail| BodyError::Xlsx { detail })?;
-        Ok(Self {
-            columns,
-            rows: body.into_iter(),
-        })
+        let columns =
+            Columns::new(names.iter().map(|cell| cell.as_str().unwrap_or_default())).map_err(|detail| BodyError::Xlsx { detail })?;
+        Ok(Self { columns, rows: body.into_iter() })
     }
 
     pub fn next(&mut self) -> Option<Result<Map<String, Value>, Fault>> {
         let row = self.rows.next()?;
         if row.len() > self.columns.len() {
-            let detail = format!(
-                "a row has {} cells, the header has {}",
-                row.len(),
-                self.columns.len()
-            );
+            let detail = format!("a row has {} cells, the header has {}", row.len(), self.columns.len());
             return Some(Err(Fault::new("", "unreadable", detail)));
         }
-        if row
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::len)
-            .sum::<usize>()
-            > MAX_RECORD
-        {
+        if row.iter().filter_map(Value::as_str).map(str::len).sum::<usize>() > MAX_RECORD {
             return Some(Err(Fault::new("", "too_long", "one record may have 1 MiB")));
         }
         Some(Ok(self.columns.row(row.into_iter())))
@@ -111,21 +84,13 @@ impl Rows {
 /// A cell as JSON has it: days and times as ISO text, whole numbers as such.
 fn value(cell: &DataRef<'_>) -> Value {
     let text = |text: &str| {
-        if text.trim().is_empty() {
-            Value::Null
-        } else {
-            Value::from(text.trim())
-        }
+        if text.trim().is_empty() { Value::Null } else { Value::from(text.trim()) }
     };
     match cell {
         DataRef::Int(number) => Value::from(*number),
-        DataRef::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
-            Value::from(*number as i64)
-        }
+        DataRef::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => Value::from(*number as i64),
         DataRef::Float(number) => Value::from(*number),
-        DataRef::String(found) | DataRef::DateTimeIso(found) | DataRef::DurationIso(found) => {
-            text(found)
-        }
+        DataRef::String(found) | DataRef::DateTimeIso(found) | DataRef::DurationIso(found) => text(found),
         DataRef::SharedString(found) => text(found),
         DataRef::Bool(flag) => Value::from(*flag),
         DataRef::DateTime(time) => {
@@ -143,21 +108,11 @@ fn value(cell: &DataRef<'_>) -> Value {
 /// claims of sizes is not believed.
 fn inflates_within(body: &[u8], limit: u64) -> Result<(), &'static str> {
     const BROKEN: &str = "this is not an XLSX workbook";
-    let u16_at = |at: usize| {
-        body.get(at..at + 2)
-            .map(|b| usize::from(u16::from_le_bytes([b[0], b[1]])))
-    };
-    let u32_at = |at: usize| {
-        body.get(at..at + 4)
-            .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize)
-    };
+    let u16_at = |at: usize| body.get(at..at + 2).map(|b| usize::from(u16::from_le_bytes([b[0], b[1]])));
+    let u32_at = |at: usize| body.get(at..at + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize);
     // The end record has at most 64 KiB of comment behind it.
     let from = body.len().saturating_sub(22 + 65_535);
-    let end = body[from..]
-        .windows(4)
-        .rposition(|w| w == b"PK\x05\x06")
-        .map(|at| from + at)
-        .ok_or(BROKEN)?;
+    let end = body[from..].windows(4).rposition(|w| w == b"PK\x05\x06").map(|at| from + at).ok_or(BROKEN)?;
     let files = u16_at(end + 10).ok_or(BROKEN)?;
     let mut at = u32_at(end + 16).ok_or(BROKEN)?;
     let mut left = limit;
@@ -169,28 +124,18 @@ fn inflates_within(body: &[u8], limit: u64) -> Result<(), &'static str> {
         let (Some(method), Some(packed), Some(local)) = (method, packed, local) else {
             return Err(BROKEN);
         };
-        let skip = u16_at(local + 26)
-            .zip(u16_at(local + 28))
-            .map(|(name, extra)| local + 30 + name + extra);
-        let content = skip
-            .and_then(|start| body.get(start..start.checked_add(packed)?))
-            .ok_or(BROKEN)?;
+        let skip = u16_at(local + 26).zip(u16_at(local + 28)).map(|(name, extra)| local + 30 + name + extra);
+        let content = skip.and_then(|start| body.get(start..start.checked_add(packed)?)).ok_or(BROKEN)?;
         left = match method {
-            0 => left
-                .checked_sub(packed as u64)
-                .ok_or("the workbook is too large")?,
+            0 => left.checked_sub(packed as u64).ok_or("the workbook is too large")?,
             8 => {
                 let mut inflated = flate2::read::DeflateDecoder::new(content).take(left + 1);
-                let size =
-                    std::io::copy(&mut inflated, &mut std::io::sink()).map_err(|_| BROKEN)?;
+                let size = std::io::copy(&mut inflated, &mut std::io::sink()).map_err(|_| BROKEN)?;
                 left.checked_sub(size).ok_or("the workbook is too large")?
             }
             _ => return Err("the workbook is packed in a way that is not taken"),
         };
-        at += 46
-            + u16_at(at + 28).ok_or(BROKEN)?
-            + u16_at(at + 30).ok_or(BROKEN)?
-            + u16_at(at + 32).ok_or(BROKEN)?;
+        at += 46 + u16_at(at + 28).ok_or(BROKEN)? + u16_at(at + 30).ok_or(BROKEN)? + u16_at(at + 32).ok_or(BROKEN)?;
     }
     Ok(())
 }

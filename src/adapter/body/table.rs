@@ -28,26 +28,15 @@ impl io::Read for Text<'_> {
 
 impl<'a> Rows<'a> {
     pub fn open(text: Cow<'a, str>, delimiter: u8) -> Result<Self, BodyError> {
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(delimiter)
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(Text(Cursor::new(text)));
+        let mut reader =
+            csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(Text(Cursor::new(text)));
         let mut row = csv::StringRecord::new();
-        let found = reader.read_record(&mut row).map_err(|_| BodyError::Csv {
-            detail: "the header cannot be read".to_owned(),
-        })?;
+        let found = reader.read_record(&mut row).map_err(|_| BodyError::Csv { detail: "the header cannot be read".to_owned() })?;
         if !found {
-            return Err(BodyError::NoRecords {
-                pointer: String::new(),
-            });
+            return Err(BodyError::NoRecords { pointer: String::new() });
         }
         let columns = Columns::new(row.iter()).map_err(|detail| BodyError::Csv { detail })?;
-        Ok(Self {
-            reader,
-            columns,
-            row,
-        })
+        Ok(Self { reader, columns, row })
     }
 
     /// The next row that is not blank.
@@ -65,16 +54,12 @@ impl<'a> Rows<'a> {
             let line = self.row.position().map_or(0, csv::Position::line);
             if self.row.len() != self.columns.0.len() {
                 let (cells, columns) = (self.row.len(), self.columns.0.len());
-                return unreadable(format!(
-                    "line {line} has {cells} cells, the header has {columns}"
-                ));
+                return unreadable(format!("line {line} has {cells} cells, the header has {columns}"));
             }
             if self.row.as_slice().len() > MAX_RECORD {
                 return Some(Err(Fault::new("", "too_long", "one record may have 1 MiB")));
             }
-            return Some(Ok(self
-                .columns
-                .row(self.row.iter().map(|cell| Value::from(cell.trim())))));
+            return Some(Ok(self.columns.row(self.row.iter().map(|cell| Value::from(cell.trim())))));
         }
     }
 }
@@ -91,15 +76,8 @@ impl Columns {
         }
         for (at, name) in names.iter().enumerate() {
             // By number: a file without a header has a record in the first row.
-            if let Some(earlier) = names[..at]
-                .iter()
-                .position(|other| other == name && !name.is_empty())
-            {
-                return Err(format!(
-                    "columns {} and {} have the same name",
-                    earlier + 1,
-                    at + 1
-                ));
+            if let Some(earlier) = names[..at].iter().position(|other| other == name && !name.is_empty()) {
+                return Err(format!("columns {} and {} have the same name", earlier + 1, at + 1));
             }
         }
         Ok(Self(names))
@@ -111,11 +89,6 @@ impl Columns {
 
     /// A row's cells by the name of their column; missing ones are absent.
     pub fn row(&self, cells: impl Iterator<Item = Value>) -> Map<String, Value> {
-        self.0
-            .iter()
-            .zip(cells)
-            .filter(|(name, _)| !name.is_empty())
-            .map(|(name, cell)| (name.clone(), cell))
-            .collect()
+        self.0.iter().zip(cells).filter(|(name, _)| !name.is_empty()).map(|(name, cell)| (name.clone(), cell)).collect()
     }
 }

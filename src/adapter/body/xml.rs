@@ -17,23 +17,15 @@ use serde_json::{Map, Value};
 /// Checks the whole body and finds the elements at one of the paths: `/jobs/job`
 /// is every `job` in the root `jobs`.
 pub fn cut(text: &str, pointers: &[String]) -> Result<Vec<Piece>, BodyError> {
-    let paths: Vec<Vec<&str>> = pointers
-        .iter()
-        .map(|p| p.split('/').skip(1).collect())
-        .collect();
+    let paths: Vec<Vec<&str>> = pointers.iter().map(|p| p.split('/').skip(1).collect()).collect();
     let mut reader = Reader::from_str(text);
     let (mut pieces, mut path, mut starts) = (Vec::new(), Vec::<String>::new(), Vec::new());
     let mut container = paths.iter().any(|path| path.len() < 2);
     let mut rooted = false;
     loop {
         let before = offset(&reader);
-        let wrong = |detail: &str| BodyError::Xml {
-            line: line_of(text, before),
-            detail: detail.to_owned(),
-        };
-        let event = reader
-            .read_event()
-            .map_err(|_| wrong("this is not well-formed"))?;
+        let wrong = |detail: &str| BodyError::Xml { line: line_of(text, before), detail: detail.to_owned() };
+        let event = reader.read_event().map_err(|_| wrong("this is not well-formed"))?;
         let start = match &event {
             Event::Start(start) | Event::Empty(start) => start,
             Event::End(_) => {
@@ -65,17 +57,10 @@ pub fn cut(text: &str, pointers: &[String]) -> Result<Vec<Piece>, BodyError> {
             return Err(BodyError::TooDeep);
         }
         let at = |wanted: &Vec<&str>| {
-            if wanted.is_empty() {
-                path.len() == 1
-            } else {
-                *wanted == path
-            }
+            if wanted.is_empty() { path.len() == 1 } else { *wanted == path }
         };
         let wanted = starts.is_empty() && paths.iter().any(at);
-        container = container
-            || paths
-                .iter()
-                .any(|wanted| wanted.len() == path.len() + 1 && wanted[..path.len()] == path[..]);
+        container = container || paths.iter().any(|wanted| wanted.len() == path.len() + 1 && wanted[..path.len()] == path[..]);
         if matches!(event, Event::Empty(_)) {
             if wanted {
                 pieces.push(Ok(before..offset(&reader)));
@@ -86,15 +71,10 @@ pub fn cut(text: &str, pointers: &[String]) -> Result<Vec<Piece>, BodyError> {
         }
     }
     if !path.is_empty() || !rooted {
-        return Err(BodyError::Xml {
-            line: line_of(text, text.len()),
-            detail: "the document ends too early".to_owned(),
-        });
+        return Err(BodyError::Xml { line: line_of(text, text.len()), detail: "the document ends too early".to_owned() });
     }
     if !container {
-        return Err(BodyError::NoRecords {
-            pointer: pointers.first().cloned().unwrap_or_default(),
-        });
+        return Err(BodyError::NoRecords { pointer: pointers.first().cloned().unwrap_or_default() });
     }
     Ok(pieces)
 }
@@ -147,11 +127,7 @@ pub fn tree(text: &str, arrays: &[String]) -> Result<Value, Fault> {
             _ => None,
         };
         if fields > MAX_FIELDS {
-            return Err(Fault::new(
-                "",
-                "too_long",
-                "more than 1,000 elements and attributes",
-            ));
+            return Err(Fault::new("", "too_long", "more than 1,000 elements and attributes"));
         }
         if let Some(element) = done {
             let name = element.name.clone();
@@ -174,29 +150,16 @@ impl Open {
             let unreadable = || Fault::new("", "unreadable", "an attribute cannot be read");
             let attribute = attribute.map_err(|_| unreadable())?;
             *fields += 1;
-            let value = attribute
-                .normalized_value(quick_xml::XmlVersion::Implicit1_0)
-                .map_err(|_| unreadable())?;
-            members.insert(
-                format!("@{}", attribute.key.local_name().as_ref()),
-                Value::from(value.into_owned()),
-            );
+            let value = attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).map_err(|_| unreadable())?;
+            members.insert(format!("@{}", attribute.key.local_name().as_ref()), Value::from(value.into_owned()));
         }
-        Ok(Self {
-            name: start.local_name().as_ref().to_owned(),
-            members,
-            text: String::new(),
-        })
+        Ok(Self { name: start.local_name().as_ref().to_owned(), members, text: String::new() })
     }
 
     fn close(mut self) -> Value {
         let text = self.text.trim();
         if self.members.is_empty() {
-            return if text.is_empty() {
-                Value::Null
-            } else {
-                Value::from(text)
-            };
+            return if text.is_empty() { Value::Null } else { Value::from(text) };
         }
         if !text.is_empty() {
             self.members.insert("#text".to_owned(), Value::from(text));
@@ -223,7 +186,5 @@ fn add(members: &mut Map<String, Value>, name: String, value: Value, arrays: &[S
 
 fn reference(name: &str) -> Option<char> {
     let predefined = matches!(name, "amp" | "lt" | "gt" | "quot" | "apos");
-    (predefined || name.starts_with('#'))
-        .then(|| text::entity(name))
-        .flatten()
+    (predefined || name.starts_with('#')).then(|| text::entity(name)).flatten()
 }

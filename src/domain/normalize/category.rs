@@ -65,22 +65,11 @@ static WORDS: LazyLock<Words> = LazyLock::new(|| {
     file.decoy.into_iter().for_each(|w| add(w, Sense::Decoy));
     for entry in file.category {
         let category = Category::parse(&entry.code).unwrap_or(Category::Other);
-        entry
-            .roles
-            .into_iter()
-            .for_each(|w| add(w, Sense::Role(category)));
-        entry
-            .trades
-            .into_iter()
-            .for_each(|w| add(w, Sense::Trade(category)));
-        entry
-            .hints
-            .into_iter()
-            .for_each(|w| add(w, Sense::Hint(category)));
+        entry.roles.into_iter().for_each(|w| add(w, Sense::Role(category)));
+        entry.trades.into_iter().for_each(|w| add(w, Sense::Trade(category)));
+        entry.hints.into_iter().for_each(|w| add(w, Sense::Hint(category)));
     }
-    words
-        .values_mut()
-        .for_each(|list| list.sort_by_key(|(w, _)| std::cmp::Reverse(w.len())));
+    words.values_mut().for_each(|list| list.sort_by_key(|(w, _)| std::cmp::Reverse(w.len())));
     Words(words)
 });
 
@@ -139,10 +128,7 @@ struct Heads {
 
 impl Heads {
     fn see(&mut self, at: usize, len: usize, category: Category) {
-        if self
-            .last
-            .is_none_or(|(end, longest, _)| (at + len, len) > (end, longest))
-        {
+        if self.last.is_none_or(|(end, longest, _)| (at + len, len) > (end, longest)) {
             self.last = Some((at + len, len, category));
         }
     }
@@ -168,8 +154,7 @@ fn by_description(text: &str) -> Option<Category> {
     }
     let trades = Category::ALL.into_iter().filter(|c| *c != Category::Other);
     let best = trades.max_by_key(|c| (counts[*c as usize], std::cmp::Reverse(*c)))?;
-    (counts[best as usize] >= 2 && counts[best as usize] >= counts[Category::Other as usize])
-        .then_some(best)
+    (counts[best as usize] >= 2 && counts[best as usize] >= counts[Category::Other as usize]).then_some(best)
 }
 
 /// Where a title's segments part.
@@ -204,27 +189,20 @@ impl Words {
     /// whole only (a plural s is let pass).
     fn at<'a>(&'a self, text: &'a str, at: usize) -> impl Iterator<Item = &'a (String, Sense)> {
         let rest = &text[at..];
-        let list = rest
-            .chars()
-            .next()
-            .and_then(|c| self.0.get(&c))
-            .map_or(&[][..], Vec::as_slice);
+        let list = rest.chars().next().and_then(|c| self.0.get(&c)).map_or(&[][..], Vec::as_slice);
         list.iter().filter(move |(word, _)| {
             let Some(after) = rest.strip_prefix(word.as_str()) else {
                 return false;
             };
             // 土木工程 is not 木工.
-            if word.ends_with('工')
-                && after.starts_with(['程', '艺', '具', '业', '信', '控', '商', '序'])
-            {
+            if word.ends_with('工') && after.starts_with(['程', '艺', '具', '业', '信', '控', '商', '序']) {
                 return false;
             }
             if !word.starts_with(|c: char| c.is_ascii_alphanumeric()) || !word.is_ascii() {
                 return true;
             }
             let after = after.strip_prefix('s').unwrap_or(after);
-            !after.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric())
+            !after.starts_with(|c: char| c.is_ascii_alphanumeric()) && !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric())
         })
     }
 }
@@ -248,13 +226,7 @@ static TRADES: LazyLock<Vec<Trade>> = LazyLock::new(|| {
             };
             let mut titles: Vec<&str> = titles.split('|').collect();
             titles.push(name);
-            Some(Trade {
-                gb,
-                isco08,
-                category: Category::parse(category)?,
-                usual: usual == "yes",
-                titles,
-            })
+            Some(Trade { gb, isco08, category: Category::parse(category)?, usual: usual == "yes", titles })
         })
         .collect()
 });
@@ -266,13 +238,7 @@ pub fn occupation(category: Category, title: &str) -> Option<Occupation> {
         return None;
     }
     let title = plain(title);
-    let named = |t: &Trade| {
-        t.titles
-            .iter()
-            .filter(|n| title.contains(**n))
-            .map(|n| n.len())
-            .max()
-    };
+    let named = |t: &Trade| t.titles.iter().filter(|n| title.contains(**n)).map(|n| n.len()).max();
     TRADES
         .iter()
         .filter(|t| t.category == category)
@@ -280,10 +246,7 @@ pub fn occupation(category: Category, title: &str) -> Option<Occupation> {
         .max_by_key(|(len, _)| *len)
         .map(|(_, t)| t)
         .or_else(|| TRADES.iter().find(|t| t.category == category && t.usual))
-        .map(|t| Occupation {
-            gb: Some(t.gb.to_owned()),
-            isco08: Some(t.isco08.to_owned()),
-        })
+        .map(|t| Occupation { gb: Some(t.gb.to_owned()), isco08: Some(t.isco08.to_owned()) })
 }
 
 #[cfg(test)]

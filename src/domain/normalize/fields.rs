@@ -12,18 +12,12 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// The record itself.
     pub fn of(object: &'a Map<String, Value>) -> Self {
-        Self {
-            object: Some(object),
-            pointer: String::new(),
-        }
+        Self { object: Some(object), pointer: String::new() }
     }
 
     /// The object at this pointer, or one without any field.
     pub fn at(object: Option<&'a Map<String, Value>>, pointer: &str) -> Self {
-        Self {
-            object,
-            pointer: pointer.to_owned(),
-        }
+        Self { object, pointer: pointer.to_owned() }
     }
 
     /// The field's value; null is the same as absent.
@@ -43,11 +37,7 @@ impl<'a> Fields<'a> {
     /// A text without the space around it; an empty one is absent.
     pub fn text(&self, name: &str, most_chars: usize, faults: &mut Vec<Fault>) -> Option<String> {
         let Value::String(text) = self.get(name)? else {
-            faults.push(Fault::new(
-                self.pointer(name),
-                "invalid_type",
-                "a text is wanted",
-            ));
+            faults.push(Fault::new(self.pointer(name), "invalid_type", "a text is wanted"));
             return None;
         };
         let text = sound(text, self.pointer(name), most_chars, faults)?;
@@ -63,12 +53,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number, or a text of digits, within a range.
-    pub fn integer(
-        &self,
-        name: &str,
-        range: std::ops::RangeInclusive<i64>,
-        faults: &mut Vec<Fault>,
-    ) -> Option<i64> {
+    pub fn integer(&self, name: &str, range: std::ops::RangeInclusive<i64>, faults: &mut Vec<Fault>) -> Option<i64> {
         let value = self.get(name)?;
         let number = match value {
             Value::Number(n) => n.as_i64().or_else(|| {
@@ -82,11 +67,7 @@ impl<'a> Fields<'a> {
             _ => None,
         };
         match number {
-            None => faults.push(Fault::new(
-                self.pointer(name),
-                "invalid_type",
-                "a whole number is wanted",
-            )),
+            None => faults.push(Fault::new(self.pointer(name), "invalid_type", "a whole number is wanted")),
             Some(n) if !range.contains(&n) => {
                 let detail = format!("between {} and {}", range.start(), range.end());
                 faults.push(Fault::new(self.pointer(name), "out_of_range", detail));
@@ -97,31 +78,18 @@ impl<'a> Fields<'a> {
     }
 
     /// A word of a closed list.
-    pub fn word<T>(
-        &self,
-        name: &str,
-        read: impl Fn(&str) -> Option<T>,
-        faults: &mut Vec<Fault>,
-    ) -> Option<T> {
+    pub fn word<T>(&self, name: &str, read: impl Fn(&str) -> Option<T>, faults: &mut Vec<Fault>) -> Option<T> {
         match self.get(name)? {
             Value::String(text) if text.trim().is_empty() => None,
             Value::String(text) => {
                 let word = read(text.trim());
                 if word.is_none() {
-                    faults.push(Fault::new(
-                        self.pointer(name),
-                        "unknown_value",
-                        "not one of the known words",
-                    ));
+                    faults.push(Fault::new(self.pointer(name), "unknown_value", "not one of the known words"));
                 }
                 word
             }
             _ => {
-                faults.push(Fault::new(
-                    self.pointer(name),
-                    "invalid_type",
-                    "a text is wanted",
-                ));
+                faults.push(Fault::new(self.pointer(name), "invalid_type", "a text is wanted"));
                 None
             }
         }
@@ -131,44 +99,25 @@ impl<'a> Fields<'a> {
     pub fn members(&self, name: &str, faults: &mut Vec<Fault>) -> Vec<(&'a Value, String)> {
         match self.get(name) {
             None => vec![],
-            Some(Value::Array(items)) => items
-                .iter()
-                .enumerate()
-                .map(|(i, v)| (v, format!("{}/{i}", self.pointer(name))))
-                .collect(),
+            Some(Value::Array(items)) => items.iter().enumerate().map(|(i, v)| (v, format!("{}/{i}", self.pointer(name)))).collect(),
             Some(Value::String(text)) if text.trim().is_empty() => vec![],
             Some(text @ Value::String(_)) => vec![(text, self.pointer(name))],
             Some(_) => {
-                faults.push(Fault::new(
-                    self.pointer(name),
-                    "invalid_type",
-                    "a list is wanted",
-                ));
+                faults.push(Fault::new(self.pointer(name), "invalid_type", "a list is wanted"));
                 vec![]
             }
         }
     }
 
     /// An object, or the text that stands for it.
-    pub fn object_or_text(
-        &self,
-        name: &str,
-        faults: &mut Vec<Fault>,
-    ) -> (Fields<'a>, Option<&'a str>) {
+    pub fn object_or_text(&self, name: &str, faults: &mut Vec<Fault>) -> (Fields<'a>, Option<&'a str>) {
         let pointer = self.pointer(name);
         match self.get(name) {
             None => (Fields::at(None, &pointer), None),
             Some(Value::Object(object)) => (Fields::at(Some(object), &pointer), None),
-            Some(Value::String(text)) => (
-                Fields::at(None, &pointer),
-                Some(text.trim()).filter(|t| !t.is_empty()),
-            ),
+            Some(Value::String(text)) => (Fields::at(None, &pointer), Some(text.trim()).filter(|t| !t.is_empty())),
             Some(_) => {
-                faults.push(Fault::new(
-                    &pointer,
-                    "invalid_type",
-                    "an object or a text is wanted",
-                ));
+                faults.push(Fault::new(&pointer, "invalid_type", "an object or a text is wanted"));
                 (Fields::at(None, &pointer), None)
             }
         }
@@ -177,12 +126,7 @@ impl<'a> Fields<'a> {
 
 /// A text without the space around it, where it is not too long and has no NUL,
 /// which PostgreSQL cannot keep.
-pub fn sound<'a>(
-    text: &'a str,
-    pointer: String,
-    most_chars: usize,
-    faults: &mut Vec<Fault>,
-) -> Option<&'a str> {
+pub fn sound<'a>(text: &'a str, pointer: String, most_chars: usize, faults: &mut Vec<Fault>) -> Option<&'a str> {
     let text = text.trim();
     if longer_than(text, most_chars) {
         let detail = format!("at most {most_chars} characters");
@@ -190,11 +134,7 @@ pub fn sound<'a>(
         return None;
     }
     if text.contains('\0') {
-        faults.push(Fault::new(
-            pointer,
-            "unreadable",
-            "a NUL character in a text",
-        ));
+        faults.push(Fault::new(pointer, "unreadable", "a NUL character in a text"));
         return None;
     }
     Some(text)
@@ -212,10 +152,6 @@ fn whole(text: &str) -> Option<i64> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let far = if text.starts_with('-') {
-        i64::MIN
-    } else {
-        i64::MAX
-    };
+    let far = if text.starts_with('-') { i64::MIN } else { i64::MAX };
     Some(text.parse().unwrap_or(far))
 }

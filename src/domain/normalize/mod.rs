@@ -37,9 +37,7 @@ fn plain(text: &str) -> String {
             c if c.is_control() => out.push(' '),
             c if c.is_whitespace() => {
                 let latin_before = out.ends_with(|b: char| b.is_ascii_alphanumeric());
-                let chinese_after = chars
-                    .peek()
-                    .is_some_and(|a| !a.is_ascii() && a.is_alphabetic());
+                let chinese_after = chars.peek().is_some_and(|a| !a.is_ascii() && a.is_alphabetic());
                 if !(latin_before && chinese_after) {
                     out.push(' ');
                 }

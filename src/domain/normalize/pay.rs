@@ -37,11 +37,7 @@ const LONGEST: usize = 200;
 pub fn read(text: &str) -> PayReading {
     let text = text.trim();
     let stored = (!text.is_empty()).then(|| text.to_owned());
-    let unstated = |warnings| PayReading {
-        pay: Pay::unstated(stored.clone()),
-        unit_stated: false,
-        warnings,
-    };
+    let unstated = |warnings| PayReading { pay: Pay::unstated(stored.clone()), unit_stated: false, warnings };
     if text.is_empty() {
         return unstated(vec![]);
     }
@@ -49,21 +45,11 @@ pub fn read(text: &str) -> PayReading {
         return unstated(vec!["pay_unreadable"]);
     }
     let scanned = scan(text);
-    let mut offers = scanned
-        .clauses
-        .iter()
-        .map(|clause| offer(clause, scanned.currency));
+    let mut offers = scanned.clauses.iter().map(|clause| offer(clause, scanned.currency));
     let found = offers.find(|o| !matches!(o, Err(NoOffer::Silent)));
     let mut reading = match found {
         Some(Ok(o)) => PayReading {
-            pay: compose(
-                stored,
-                scanned.currency.unwrap_or("CNY"),
-                o.unit,
-                o.min,
-                o.max,
-                scanned.months_per_year,
-            ),
+            pay: compose(stored, scanned.currency.unwrap_or("CNY"), o.unit, o.min, o.max, scanned.months_per_year),
             unit_stated: o.unit_stated,
             warnings: vec![],
         },
@@ -89,16 +75,7 @@ pub fn compose(
         ("CNY", Some(unit), Some(amount)) => monthly(unit, amount),
         _ => None,
     };
-    Pay {
-        text,
-        currency: currency.to_owned(),
-        unit,
-        min,
-        max,
-        months_per_year,
-        monthly_min: monthly_of(min),
-        monthly_max: monthly_of(max),
-    }
+    Pay { text, currency: currency.to_owned(), unit, min, max, months_per_year, monthly_min: monthly_of(min), monthly_max: monthly_of(max) }
 }
 
 /// What an amount per unit comes to in a month, in whole yuan, halves up. None
@@ -135,10 +112,7 @@ enum Bound {
 
 /// Reads one clause: `[words] number [unit] [- number] [unit] [words]`.
 fn offer(tokens: &[Token], currency: Option<&str>) -> Result<Offer, NoOffer> {
-    let first = tokens
-        .iter()
-        .position(|t| matches!(t, Token::Number { .. }))
-        .ok_or(NoOffer::Silent)?;
+    let first = tokens.iter().position(|t| matches!(t, Token::Number { .. })).ok_or(NoOffer::Silent)?;
     let mut bound = Bound::Exact;
     let mut unit = None;
     for (i, token) in tokens[..first].iter().enumerate() {
@@ -149,11 +123,7 @@ fn offer(tokens: &[Token], currency: Option<&str>) -> Result<Offer, NoOffer> {
             _ => {}
         }
     }
-    let Token::Number {
-        amount: low,
-        suffixed: low_suffixed,
-    } = tokens[first]
-    else {
+    let Token::Number { amount: low, suffixed: low_suffixed } = tokens[first] else {
         return Err(NoOffer::Silent);
     };
     let mut at = first + 1;
@@ -185,8 +155,7 @@ fn offer(tokens: &[Token], currency: Option<&str>) -> Result<Offer, NoOffer> {
     }
     let (min, max) = match high {
         Some((high, high_suffixed)) => {
-            let (low, high) = share_suffix((low, low_suffixed), (high, high_suffixed))
-                .ok_or(NoOffer::Unreadable)?;
+            let (low, high) = share_suffix((low, low_suffixed), (high, high_suffixed)).ok_or(NoOffer::Unreadable)?;
             (Some(low), Some(high))
         }
         None if bound == Bound::Least => (Some(low), None),
@@ -201,12 +170,7 @@ fn offer(tokens: &[Token], currency: Option<&str>) -> Result<Offer, NoOffer> {
     if unit.is_none() && currency.is_none_or(|c| c == "CNY") {
         unit = Some(usual_unit(min, max));
     }
-    Ok(Offer {
-        unit,
-        unit_stated,
-        min,
-        max,
-    })
+    Ok(Offer { unit, unit_stated, min, max })
 }
 
 /// Takes `元 / 天` and the like; a time wins over a piece (元/人/天).

@@ -6,15 +6,12 @@
 //! Start at: [`read`].
 
 use super::fields::{Fields, longer_than, sound};
-use super::words::{
-    arrangement, benefits, currency, declared, employment_type, kind, unit, write_canonical,
-};
+use super::words::{arrangement, benefits, currency, declared, employment_type, kind, unit, write_canonical};
 use super::{category, dates, pay, region, requirements};
 use crate::domain::category::Category;
 use crate::domain::pay::{Money, Pay};
 use crate::domain::posting::{
-    Arrangement, Content, Declared, Fault, Occupation, Organization, OrganizationKind, Place,
-    Requirements, Target,
+    Arrangement, Content, Declared, Fault, Occupation, Organization, OrganizationKind, Place, Requirements, Target,
 };
 use crate::domain::region::{Region, RegionFault, focus_set, resolve_code};
 use crate::domain::skill::Skill;
@@ -31,11 +28,7 @@ pub fn read(record: &Value, today: Date) -> Result<Content, Vec<Fault>> {
     let Value::Object(object) = record else {
         return Err(vec![Fault::new("", "invalid_type", "an object is wanted")]);
     };
-    let mut reader = Reader {
-        fields: Fields::of(object),
-        faults: vec![],
-        warnings: vec![],
-    };
+    let mut reader = Reader { fields: Fields::of(object), faults: vec![], warnings: vec![] };
     let content = reader.content(record, today);
     match content {
         Some(content) if reader.faults.is_empty() => Ok(content),
@@ -57,51 +50,27 @@ impl Reader<'_> {
         let description = self.text("description", 20_000);
         let url = self.url();
         let source_id = self.source_id(record, url.as_deref());
-        let arrangement = self
-            .word("arrangement", arrangement)
-            .unwrap_or(Arrangement::OnSite);
+        let arrangement = self.word("arrangement", arrangement).unwrap_or(Arrangement::OnSite);
         let job_location = self.place(arrangement);
         let target_regions = self.targets(arrangement);
         let base_salary = self.salary();
-        let total_job_openings = self
-            .fields
-            .integer("total_job_openings", 1..=100_000, &mut self.faults)
-            .unwrap_or(1);
+        let total_job_openings = self.fields.integer("total_job_openings", 1..=100_000, &mut self.faults).unwrap_or(1);
         let (requirements, asked) = self.requirements();
         let (date_posted, valid_through) = self.dates(today);
         let hiring_organization = self.organization();
         let category = match self.word("category", Category::parse) {
             Some(category) => category,
-            None => {
-                category::read(
-                    title.as_deref().unwrap_or(""),
-                    description.as_deref().unwrap_or(""),
-                )
-                .0
-            }
+            None => category::read(title.as_deref().unwrap_or(""), description.as_deref().unwrap_or("")).0,
         };
         let occupation = self.occupation(category, title.as_deref().unwrap_or(""));
         let employment_type = self.words("employment_type", employment_type);
         let job_benefits = self.words("job_benefits", benefits);
         let status = self.word("status", declared).unwrap_or(Declared::Open);
-        let texts = [
-            title.as_deref(),
-            description.as_deref(),
-            asked.as_deref(),
-            base_salary.text.as_deref(),
-        ];
-        if texts[..3]
-            .iter()
-            .flatten()
-            .any(|t| requirements::restricts_sex(t))
-        {
+        let texts = [title.as_deref(), description.as_deref(), asked.as_deref(), base_salary.text.as_deref()];
+        if texts[..3].iter().flatten().any(|t| requirements::restricts_sex(t)) {
             self.warn("sex_restriction_dropped");
         }
-        if texts
-            .iter()
-            .flatten()
-            .any(|t| requirements::speaks_of_fraud(t))
-        {
+        if texts.iter().flatten().any(|t| requirements::speaks_of_fraud(t)) {
             self.warn("fraud_words");
         }
         Some(Content {
@@ -148,11 +117,7 @@ impl Reader<'_> {
     /// What an adapter warned of.
     fn earlier_warnings(&mut self) {
         if let Some(Value::Array(items)) = self.fields.get("warnings") {
-            for warning in items
-                .iter()
-                .filter_map(Value::as_str)
-                .filter(|w| !longer_than(w, 64) && !w.contains(char::is_control))
-                .take(32)
+            for warning in items.iter().filter_map(Value::as_str).filter(|w| !longer_than(w, 64) && !w.contains(char::is_control)).take(32)
             {
                 self.warn(warning);
             }
@@ -170,19 +135,13 @@ impl Reader<'_> {
 
     fn url(&mut self) -> Option<String> {
         let url = self.text("url", 2000)?;
-        let host = ["http://", "https://"].iter().find_map(|scheme| {
-            url.get(..scheme.len())
-                .filter(|s| s.eq_ignore_ascii_case(scheme))
-                .map(|_| &url[scheme.len()..])
-        });
+        let host = ["http://", "https://"]
+            .iter()
+            .find_map(|scheme| url.get(..scheme.len()).filter(|s| s.eq_ignore_ascii_case(scheme)).map(|_| &url[scheme.len()..]));
         let sound = host.is_some_and(|h| !h.is_empty() && !h.starts_with(['/', '?', '#', ':']))
             && !url.contains(|c: char| c.is_whitespace() || c.is_control());
         if !sound {
-            self.fault(
-                "/url",
-                "unknown_value",
-                "an http or https address is wanted",
-            );
+            self.fault("/url", "unknown_value", "an http or https address is wanted");
             return None;
         }
         Some(url)
@@ -194,11 +153,7 @@ impl Reader<'_> {
         let before = self.faults.len();
         if let Some(id) = self.fields.code("source_id", 128, &mut self.faults) {
             if id.contains(char::is_control) {
-                self.fault(
-                    "/source_id",
-                    "unknown_value",
-                    "an id has no control characters",
-                );
+                self.fault("/source_id", "unknown_value", "an id has no control characters");
                 return None;
             }
             return Some(id);
@@ -213,10 +168,7 @@ impl Reader<'_> {
         let mut canonical = String::new();
         write_canonical(record, &mut canonical);
         let hash = Sha256::digest(canonical.as_bytes());
-        Some(
-            hash.iter()
-                .fold("sha256:".to_owned(), |id, byte| id + &format!("{byte:02x}")),
-        )
+        Some(hash.iter().fold("sha256:".to_owned(), |id, byte| id + &format!("{byte:02x}")))
     }
 
     fn place(&mut self, arrangement: Arrangement) -> Place {
@@ -242,10 +194,7 @@ impl Reader<'_> {
                 }
             },
             None => {
-                let reading = region::read(
-                    text.as_deref().unwrap_or(""),
-                    context.as_deref().unwrap_or(""),
-                );
+                let reading = region::read(text.as_deref().unwrap_or(""), context.as_deref().unwrap_or(""));
                 if let Some(warning) = reading.warning {
                     self.warn(warning);
                 }
@@ -272,9 +221,7 @@ impl Reader<'_> {
                 }
             };
             let target = match text.strip_prefix("set:") {
-                Some(name) => focus_set(name)
-                    .map(|set| Target::Set(set.name.to_owned()))
-                    .ok_or("no such set"),
+                Some(name) => focus_set(name).map(|set| Target::Set(set.name.to_owned())).ok_or("no such set"),
                 None => resolve_code(&text).map(Target::Region).map_err(unresolved),
             };
             match target {
@@ -283,8 +230,7 @@ impl Reader<'_> {
                 Err(detail) => self.fault(pointer, "unknown_value", detail),
             }
         }
-        if arrangement == Arrangement::InPlace && targets.is_empty() && self.faults.len() == before
-        {
+        if arrangement == Arrangement::InPlace && targets.is_empty() && self.faults.len() == before {
             let detail = "work in place needs the places that it comes to";
             self.fault("/target_regions", "target_regions_missing", detail);
         }
@@ -302,15 +248,9 @@ impl Reader<'_> {
         let unit = salary.word("unit", unit, faults);
         let min = amount(&salary, "min", faults);
         let max = amount(&salary, "max", faults);
-        let months = salary
-            .integer("months_per_year", 1..=36, faults)
-            .map(|n| n as u8);
+        let months = salary.integer("months_per_year", 1..=36, faults).map(|n| n as u8);
         if min > max && max.is_some() {
-            faults.push(Fault::new(
-                salary.pointer("min"),
-                "out_of_range",
-                "min is above max",
-            ));
+            faults.push(Fault::new(salary.pointer("min"), "out_of_range", "min is above max"));
         }
         let reading = pay::read(text.as_deref().unwrap_or(""));
         let currency = currency.unwrap_or_else(|| reading.pay.currency.clone());
@@ -319,12 +259,7 @@ impl Reader<'_> {
         let given = [min, max].iter().flatten().any(|m| m.minor() > 0);
         let (unit, min, max) = if given {
             let usual = || (currency == "CNY").then(|| pay::usual_unit(min, max));
-            (
-                unit.or(reading.pay.unit.filter(|_| reading.unit_stated))
-                    .or_else(usual),
-                min,
-                max,
-            )
+            (unit.or(reading.pay.unit.filter(|_| reading.unit_stated)).or_else(usual), min, max)
         } else {
             let stated = reading.pay.unit.filter(|_| reading.unit_stated);
             let said = reading.pay.min.is_some() || reading.pay.max.is_some();
@@ -337,37 +272,20 @@ impl Reader<'_> {
         if currency != "CNY" {
             self.warn("foreign_currency");
         }
-        pay::compose(
-            text,
-            &currency,
-            unit,
-            min,
-            max,
-            months.or(reading.pay.months_per_year),
-        )
+        pay::compose(text, &currency, unit, min, max, months.or(reading.pay.months_per_year))
     }
 
     /// What is asked, and the text that says it.
     fn requirements(&mut self) -> (Requirements, Option<String>) {
         let (asked, alone) = self.fields.object_or_text("requirements", &mut self.faults);
         let text = match alone {
-            Some(text) => {
-                sound(text, asked.pointer(""), 20_000, &mut self.faults).map(str::to_owned)
-            }
+            Some(text) => sound(text, asked.pointer(""), 20_000, &mut self.faults).map(str::to_owned),
             None => asked.text("text", 20_000, &mut self.faults),
         };
-        let mut age_min = asked
-            .integer("age_min", requirements::AGES, &mut self.faults)
-            .map(|n| n as u8);
-        let mut age_max = asked
-            .integer("age_max", requirements::AGES, &mut self.faults)
-            .map(|n| n as u8);
+        let mut age_min = asked.integer("age_min", requirements::AGES, &mut self.faults).map(|n| n as u8);
+        let mut age_max = asked.integer("age_max", requirements::AGES, &mut self.faults).map(|n| n as u8);
         if age_min > age_max && age_max.is_some() {
-            self.fault(
-                "/requirements/age_min",
-                "out_of_range",
-                "age_min is above age_max",
-            );
+            self.fault("/requirements/age_min", "out_of_range", "age_min is above age_max");
         }
         let mut skills: Vec<String> = Vec::new();
         for (member, pointer) in asked.members("skills", &mut self.faults) {
@@ -384,34 +302,16 @@ impl Reader<'_> {
                 (age_min, age_max) = (read.age_min, read.age_max);
             }
             if asked.get("skills").is_none() {
-                skills = read
-                    .skills
-                    .into_iter()
-                    .map(|s| s.code().to_owned())
-                    .collect();
+                skills = read.skills.into_iter().map(|s| s.code().to_owned()).collect();
             }
         }
         let no_matter = |v: &Value| {
-            v.as_str().is_some_and(|s| {
-                ["", "不限", "无", "any", "all", "both", "none"]
-                    .contains(&s.trim().to_lowercase().as_str())
-            })
+            v.as_str().is_some_and(|s| ["", "不限", "无", "any", "all", "both", "none"].contains(&s.trim().to_lowercase().as_str()))
         };
-        if ["gender", "sex"]
-            .iter()
-            .filter_map(|key| asked.get(key))
-            .any(|v| !no_matter(v))
-        {
+        if ["gender", "sex"].iter().filter_map(|key| asked.get(key)).any(|v| !no_matter(v)) {
             self.warn("sex_restriction_dropped");
         }
-        (
-            Requirements {
-                age_min,
-                age_max,
-                skills,
-            },
-            text,
-        )
+        (Requirements { age_min, age_max, skills }, text)
     }
 
     fn dates(&mut self, today: Date) -> (Option<Date>, Option<Date>) {
@@ -452,23 +352,13 @@ impl Reader<'_> {
     }
 
     fn organization(&mut self) -> Organization {
-        let (organization, alone) = self
-            .fields
-            .object_or_text("hiring_organization", &mut self.faults);
+        let (organization, alone) = self.fields.object_or_text("hiring_organization", &mut self.faults);
         let name = match alone {
-            Some(name) => {
-                sound(name, organization.pointer(""), 200, &mut self.faults).map(str::to_owned)
-            }
+            Some(name) => sound(name, organization.pointer(""), 200, &mut self.faults).map(str::to_owned),
             None => organization.text("name", 200, &mut self.faults),
         };
-        let usual = if name.is_none() {
-            OrganizationKind::Platform
-        } else {
-            OrganizationKind::Other
-        };
-        let kind = organization
-            .word("kind", kind, &mut self.faults)
-            .unwrap_or(usual);
+        let usual = if name.is_none() { OrganizationKind::Platform } else { OrganizationKind::Other };
+        let kind = organization.word("kind", kind, &mut self.faults).unwrap_or(usual);
         Organization { name, kind }
     }
 
@@ -501,10 +391,7 @@ impl Reader<'_> {
                 self.fault(pointer, "invalid_type", "a text is wanted");
                 continue;
             };
-            for word in sound(text, pointer, 64, &mut self.faults)
-                .map(read)
-                .unwrap_or_default()
-            {
+            for word in sound(text, pointer, 64, &mut self.faults).map(read).unwrap_or_default() {
                 if !words.contains(&word) {
                     words.push(word);
                 }
@@ -519,26 +406,13 @@ fn amount(salary: &Fields, name: &str, faults: &mut Vec<Fault>) -> Option<Money>
     let units = match salary.get(name)? {
         Value::Number(number) => number.as_f64(),
         Value::String(text) if text.trim().is_empty() => return None,
-        Value::String(text) => text
-            .trim()
-            .replace(',', "")
-            .parse::<f64>()
-            .ok()
-            .filter(|n| n.is_finite()),
+        Value::String(text) => text.trim().replace(',', "").parse::<f64>().ok().filter(|n| n.is_finite()),
         _ => None,
     };
     match units {
-        None => faults.push(Fault::new(
-            salary.pointer(name),
-            "invalid_type",
-            "a number is wanted",
-        )),
+        None => faults.push(Fault::new(salary.pointer(name), "invalid_type", "a number is wanted")),
         Some(n) if n < 0.0 || n * 100.0 > Money::MAX.minor() as f64 => {
-            faults.push(Fault::new(
-                salary.pointer(name),
-                "out_of_range",
-                "not an amount of pay",
-            ));
+            faults.push(Fault::new(salary.pointer(name), "out_of_range", "not an amount of pay"));
         }
         Some(n) => return Some(Money::from_minor((n * 100.0).round() as i64)),
     }

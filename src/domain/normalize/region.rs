@@ -37,11 +37,7 @@ enum Nothing {
 
 /// Reads a place; `context` is the page's own city or province, or empty.
 pub fn read(text: &str, context: &str) -> RegionReading {
-    let context = if context.trim().is_empty() {
-        None
-    } else {
-        place(context.trim(), None).ok()
-    };
+    let context = if context.trim().is_empty() { None } else { place(context.trim(), None).ok() };
     let text = text.trim();
     let region = match place(text, context) {
         Ok(region) => Some(region),
@@ -54,10 +50,7 @@ pub fn read(text: &str, context: &str) -> RegionReading {
         (region, _) => region,
     };
     let unresolved = region.is_none() && !text.is_empty();
-    RegionReading {
-        region,
-        warning: unresolved.then_some("region_unresolved"),
-    }
+    RegionReading { region, warning: unresolved.then_some("region_unresolved") }
 }
 
 /// The division that a registry's text names (户籍地): a full path, or one that
@@ -71,10 +64,7 @@ pub fn resolve_name(text: &str) -> Result<Region, RegionFault> {
 
 /// Between the alternatives of a list.
 fn parts_list(c: char) -> bool {
-    matches!(
-        c,
-        '/' | '、' | ',' | '，' | ';' | '；' | '|' | '｜' | '&' | '+'
-    )
+    matches!(c, '/' | '、' | ',' | '，' | ';' | '；' | '|' | '｜' | '&' | '+')
 }
 
 /// Between the levels of a path.
@@ -151,21 +141,13 @@ enum Next {
 fn next_in_list(group: &str, first: Region) -> Next {
     let name = group.trim_matches(parts_path);
     if let Some((region, "")) = step(name, Some(first)) {
-        return if region == first {
-            Next::NoPlace
-        } else {
-            Next::Finer(region)
-        };
+        return if region == first { Next::NoPlace } else { Next::Finer(region) };
     }
     // A sibling of the first place, or of those above it: 朝阳/海淀.
     let mut above = first.parent();
     while let Some(scope) = above {
         if let Some((region, "")) = step(name, Some(scope)) {
-            return if first.is_within(region) {
-                Next::NoPlace
-            } else {
-                Next::Another
-            };
+            return if first.is_within(region) { Next::NoPlace } else { Next::Another };
         }
         above = scope.parent().filter(|p| *p != Region::NATION);
     }
@@ -221,11 +203,7 @@ fn path(text: &str, scope: Option<Region>) -> Result<Region, Nothing> {
 fn anywhere(text: &str) -> Result<Region, Nothing> {
     for (i, _) in text.char_indices().skip(1) {
         let rest = &text[i..];
-        if let Some(Hit {
-            region,
-            len,
-            full: true,
-        }) = NAMES.longest(rest, None)
+        if let Some(Hit { region, len, full: true }) = NAMES.longest(rest, None)
             && rest[..len].chars().count() >= 3
         {
             let mut at = region;
@@ -271,20 +249,16 @@ fn step(rest: &str, scope: Option<Region>) -> Option<(Region, &str)> {
 /// Whether what follows a short name makes it a street's or a building's.
 fn names_something_else(after: &str) -> bool {
     let begins = |text: &str| {
-        WORDS.not_after.iter().any(|w| text.starts_with(w.as_str()))
-            && !WORDS.yet_after.iter().any(|w| text.starts_with(w.as_str()))
+        WORDS.not_after.iter().any(|w| text.starts_with(w.as_str())) && !WORDS.yet_after.iter().any(|w| text.starts_with(w.as_str()))
     };
     if matches!(after, "镇" | "乡") || begins(after) {
         return true;
     }
     let mut chars = after.chars();
     match chars.next() {
-        Some(
-            '东' | '西' | '南' | '北' | '中' | '一' | '二' | '三' | '四' | '五' | '六' | '前'
-            | '后' | '新',
-        ) => ["路", "街", "大道", "大街"]
-            .iter()
-            .any(|w| chars.as_str().starts_with(w)),
+        Some('东' | '西' | '南' | '北' | '中' | '一' | '二' | '三' | '四' | '五' | '六' | '前' | '后' | '新') => {
+            ["路", "街", "大道", "大街"].iter().any(|w| chars.as_str().starts_with(w))
+        }
         _ => false,
     }
 }

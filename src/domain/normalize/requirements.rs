@@ -20,11 +20,7 @@ pub const AGES: std::ops::RangeInclusive<i64> = 14..=100;
 pub fn read(text: &str) -> Asked {
     let text = plain(text);
     let (age_min, age_max) = ages(&text);
-    Asked {
-        age_min,
-        age_max,
-        skills: Skill::read(&text),
-    }
+    Asked { age_min, age_max, skills: Skill::read(&text) }
 }
 
 fn ages(text: &str) -> (Option<u8>, Option<u8>) {
@@ -35,30 +31,18 @@ fn ages(text: &str) -> (Option<u8>, Option<u8>) {
         let Some((age, head)) = last_number(before) else {
             continue;
         };
-        let head_bare = head
-            .trim_end()
-            .trim_end_matches('岁')
-            .trim_end_matches('周')
-            .trim_end();
+        let head_bare = head.trim_end().trim_end_matches('岁').trim_end_matches('周').trim_end();
         let lower = head_bare
             .strip_suffix(['-', '~', '～', '—', '–', '至', '到'])
             .and_then(|h| last_number(h.trim_end().trim_end_matches('岁').trim_end_matches('周')));
         if let Some((low, _)) = lower {
             (least, most) = (least.or(low), most.or(age));
-        } else if ["以上", "及以上", "起", "含以上", "(含)以上"]
-            .iter()
-            .any(|w| after.starts_with(w))
-            || ["年满", "满", "不低于", "大于", "至少"]
-                .iter()
-                .any(|w| head.ends_with(w))
+        } else if ["以上", "及以上", "起", "含以上", "(含)以上"].iter().any(|w| after.starts_with(w))
+            || ["年满", "满", "不低于", "大于", "至少"].iter().any(|w| head.ends_with(w))
         {
             least = least.or(age);
-        } else if ["以下", "及以下", "以内", "之内", "(含)以下"]
-            .iter()
-            .any(|w| after.starts_with(w))
-            || ["不超过", "小于", "不大于", "低于"]
-                .iter()
-                .any(|w| head.ends_with(w))
+        } else if ["以下", "及以下", "以内", "之内", "(含)以下"].iter().any(|w| after.starts_with(w))
+            || ["不超过", "小于", "不大于", "低于"].iter().any(|w| head.ends_with(w))
         {
             most = most.or(age);
         }
@@ -74,12 +58,7 @@ fn last_number(text: &str) -> Option<(Option<u8>, &str)> {
     let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count();
     let head = &text[..text.len() - digits];
     let number: i64 = text[text.len() - digits..].parse().ok()?;
-    Some((
-        u8::try_from(number)
-            .ok()
-            .filter(|n| AGES.contains(&i64::from(*n))),
-        head,
-    ))
+    Some((u8::try_from(number).ok().filter(|n| AGES.contains(&i64::from(*n))), head))
 }
 
 /// Words by which work is kept for one sex.
@@ -157,11 +136,7 @@ const EITHER_SEX: [&str; 30] = [
 
 /// Whether a text keeps the work for one sex, or prefers one.
 pub fn restricts_sex(text: &str) -> bool {
-    let english = || {
-        text.as_bytes()
-            .windows(3)
-            .any(|w| w.eq_ignore_ascii_case(b"men") || w.eq_ignore_ascii_case(b"ale"))
-    };
+    let english = || text.as_bytes().windows(3).any(|w| w.eq_ignore_ascii_case(b"men") || w.eq_ignore_ascii_case(b"ale"));
     if !text.contains(['男', '女']) && !english() {
         return false;
     }
@@ -200,20 +175,14 @@ const FRAUD: [&str; 21] = [
 ];
 
 /// Before a word, within a few characters, these take it back.
-const NEGATIONS: [&str; 12] = [
-    "不收", "无", "免", "不交", "不需", "0", "零", "不用", "没有", "拒绝", "退还", "非",
-];
+const NEGATIONS: [&str; 12] = ["不收", "无", "免", "不交", "不需", "0", "零", "不用", "没有", "拒绝", "退还", "非"];
 
 /// Whether a text speaks of fraud, or of fees asked of workers; 不收押金 does not.
 pub fn speaks_of_fraud(text: &str) -> bool {
     FRAUD.iter().any(|word| {
         text.match_indices(word).any(|(at, _)| {
-            let near: String = text[..at]
-                .chars()
-                .rev()
-                .take_while(|c| !matches!(c, '，' | ',' | '。' | '；' | '\n' | '！'))
-                .take(8)
-                .collect();
+            let near: String =
+                text[..at].chars().rev().take_while(|c| !matches!(c, '，' | ',' | '。' | '；' | '\n' | '！')).take(8).collect();
             let near: String = near.chars().rev().collect();
             !NEGATIONS.iter().any(|n| near.contains(n))
         })
@@ -249,53 +218,24 @@ mod tests {
 
     #[test]
     fn a_restriction_by_sex_is_found_and_its_absence_too() {
-        for text in [
-            "限男",
-            "仅限女性",
-            "女性优先",
-            "只招男工",
-            "要求女，身高160",
-            "男性，身体健康",
-            "招女工10名",
-            "female only",
-            "性别：女",
-        ] {
+        for text in
+            ["限男", "仅限女性", "女性优先", "只招男工", "要求女，身高160", "男性，身体健康", "招女工10名", "female only", "性别：女"]
+        {
             assert!(restricts_sex(text), "{text}");
         }
-        for text in [
-            "",
-            "男女不限",
-            "性别不限",
-            "女装导购",
-            "男女均可，18岁以上",
-            "外卖骑手",
-            "销售女性用品",
-            "子女上学补贴",
-        ] {
+        for text in ["", "男女不限", "性别不限", "女装导购", "男女均可，18岁以上", "外卖骑手", "销售女性用品", "子女上学补贴"]
+        {
             assert!(!restricts_sex(text), "{text}");
         }
     }
 
     #[test]
     fn fees_count_unless_they_are_denied() {
-        for text in [
-            "需交押金300元",
-            "培训费自理",
-            "手机刷单日结",
-            "入职收保证金",
-        ] {
+        for text in ["需交押金300元", "培训费自理", "手机刷单日结", "入职收保证金"] {
             assert!(speaks_of_fraud(text), "{text}");
         }
-        for text in [
-            "不收押金",
-            "0押金入职",
-            "无任何押金",
-            "免培训费",
-            "不收取任何费用和押金",
-            "配车无押金",
-            "普工",
-            "押运员",
-        ] {
+        for text in ["不收押金", "0押金入职", "无任何押金", "免培训费", "不收取任何费用和押金", "配车无押金", "普工", "押运员"]
+        {
             assert!(!speaks_of_fraud(text), "{text}");
         }
     }

@@ -38,8 +38,7 @@ pub fn kind(word: &str) -> Option<OrganizationKind> {
 
 /// An ISO 4217 code; any three letters pass, since the list changes.
 pub fn currency(word: &str) -> Option<String> {
-    (word.len() == 3 && word.bytes().all(|b| b.is_ascii_alphabetic()))
-        .then(|| word.to_ascii_uppercase())
+    (word.len() == 3 && word.bytes().all(|b| b.is_ascii_alphabetic())).then(|| word.to_ascii_uppercase())
 }
 
 /// What pay is paid per.
@@ -71,47 +70,14 @@ pub fn employment_type(word: &str) -> Vec<String> {
 /// 包吃住 and the like as codes; a word of the platform's own stays.
 pub fn benefits(text: &str) -> Vec<String> {
     let words = [
-        (
-            "lodging",
-            &[
-                "包住",
-                "包吃住",
-                "包食宿",
-                "包吃包住",
-                "管吃住",
-                "管住",
-                "宿舍",
-                "住宿",
-                "免费住",
-                "提供车住",
-                "吃住",
-                "食宿",
-            ][..],
-        ),
-        (
-            "meals",
-            &[
-                "包吃",
-                "包食",
-                "管吃",
-                "工作餐",
-                "包餐",
-                "餐补",
-                "吃住",
-                "食宿",
-            ][..],
-        ),
+        ("lodging", &["包住", "包吃住", "包食宿", "包吃包住", "管吃住", "管住", "宿舍", "住宿", "免费住", "提供车住", "吃住", "食宿"][..]),
+        ("meals", &["包吃", "包食", "管吃", "工作餐", "包餐", "餐补", "吃住", "食宿"][..]),
         ("transport", &["班车", "接送", "交通", "车补", "路费"][..]),
         ("training", &["培训"][..]),
     ];
     let mut out: Vec<String> = Vec::new();
-    for part in text
-        .split(['、', ',', '，', ';', '；', '/', '|', ' '])
-        .filter(|p| !p.is_empty())
-    {
-        let known = words
-            .iter()
-            .filter(|(_, spellings)| spellings.iter().any(|s| part.contains(s)));
+    for part in text.split(['、', ',', '，', ';', '；', '/', '|', ' ']).filter(|p| !p.is_empty()) {
+        let known = words.iter().filter(|(_, spellings)| spellings.iter().any(|s| part.contains(s)));
         let before = out.len();
         out.extend(known.map(|(code, _)| (*code).to_owned()));
         if out.len() == before {

@@ -20,9 +20,7 @@ pub struct FocusSet {
 impl FocusSet {
     /// Whether this county (any leaf division) is in the set.
     pub fn contains(&self, county: Region) -> bool {
-        county
-            .leaf_index()
-            .is_some_and(|i| self.members[usize::from(i / 64)] >> (i % 64) & 1 == 1)
+        county.leaf_index().is_some_and(|i| self.members[usize::from(i / 64)] >> (i % 64) & 1 == 1)
     }
 
     /// The leaf divisions of the set by code.
@@ -33,32 +31,15 @@ impl FocusSet {
 
 /// Name and titles of every set of `config/tables/focus_areas.csv`.
 const TITLES: [(&str, &str, &str); 5] = [
-    (
-        "listed-52",
-        "2020年挂牌督战52县",
-        "52 counties still listed at the start of 2020",
-    ),
-    (
-        "three-regions-three-prefectures",
-        "三区三州",
-        "Three regions and three prefectures",
-    ),
+    ("listed-52", "2020年挂牌督战52县", "52 counties still listed at the start of 2020"),
+    ("three-regions-three-prefectures", "三区三州", "Three regions and three prefectures"),
     ("hubei", "湖北省", "Hubei province"),
-    (
-        "poor-counties-832",
-        "832个国家级贫困县",
-        "832 counties of the national poverty list",
-    ),
-    (
-        "key-counties-160",
-        "国家乡村振兴重点帮扶县（160县中已知90县）",
-        "Key counties of rural revitalisation (90 of the 160 known so far)",
-    ),
+    ("poor-counties-832", "832个国家级贫困县", "832 counties of the national poverty list"),
+    ("key-counties-160", "国家乡村振兴重点帮扶县（160县中已知90县）", "Key counties of rural revitalisation (90 of the 160 known so far)"),
 ];
 
 static SETS: LazyLock<Vec<FocusSet>> = LazyLock::new(|| {
-    let rows: Vec<_> =
-        table_lines(include_str!("../../../config/tables/focus_areas.csv")).collect();
+    let rows: Vec<_> = table_lines(include_str!("../../../config/tables/focus_areas.csv")).collect();
     TITLES
         .into_iter()
         .map(|(name, title_zh, title_en)| {
@@ -74,13 +55,7 @@ static SETS: LazyLock<Vec<FocusSet>> = LazyLock::new(|| {
             for i in counties.iter().filter_map(|c| c.leaf_index()) {
                 members[usize::from(i / 64)] |= 1 << (i % 64);
             }
-            FocusSet {
-                name,
-                title_zh,
-                title_en,
-                counties,
-                members,
-            }
+            FocusSet { name, title_zh, title_en, counties, members }
         })
         .collect()
 });
@@ -117,17 +92,10 @@ mod tests {
     #[test]
     fn membership_is_that_of_the_list() {
         for set in focus_sets() {
-            let inside = Region::NATION
-                .leaves()
-                .iter()
-                .filter(|r| set.contains(**r))
-                .count();
+            let inside = Region::NATION.leaves().iter().filter(|r| set.contains(**r)).count();
             assert_eq!(inside, set.counties().len(), "{}", set.name);
         }
         let hubei = Region::parse("420000").unwrap();
-        assert!(
-            !focus_set("hubei").unwrap().contains(hubei),
-            "a province is not a county"
-        );
+        assert!(!focus_set("hubei").unwrap().contains(hubei), "a province is not a county");
     }
 }

@@ -35,10 +35,7 @@ pub(crate) static RETIRED: LazyLock<Vec<Retired>> = LazyLock::new(|| {
                 name,
                 // `130108[2001]`: a part that went over by a later change of
                 // boundaries is a successor like the others.
-                successors: successors
-                    .split(';')
-                    .filter_map(|s| six_digits(s.split('[').next()?))
-                    .collect(),
+                successors: successors.split(';').filter_map(|s| six_digits(s.split('[').next()?)).collect(),
             })
         })
         .collect()
@@ -50,10 +47,7 @@ static FINAL: LazyLock<HashMap<u32, Vec<Region>>> = LazyLock::new(|| {
     for row in RETIRED.iter() {
         steps.entry(row.code).or_default().extend(&row.successors);
     }
-    steps
-        .keys()
-        .map(|&code| (code, follow(&steps, &steps[&code])))
-        .collect()
+    steps.keys().map(|&code| (code, follow(&steps, &steps[&code]))).collect()
 });
 
 /// Walks from these codes to the current ones; a code that is current is an end
@@ -111,11 +105,7 @@ mod tests {
     use super::*;
 
     fn check(code: &str, expected: Result<&str, RegionFault>) {
-        assert_eq!(
-            resolve_code(code).map(|r| r.to_string()),
-            expected.map(str::to_owned),
-            "{code}"
-        );
+        assert_eq!(resolve_code(code).map(|r| r.to_string()), expected.map(str::to_owned), "{code}");
     }
 
     #[test]
@@ -131,10 +121,7 @@ mod tests {
     fn several_successors_or_none_are_ambiguous() {
         check("132201", Err(RegionFault::Ambiguous));
         check("130124", Err(RegionFault::Ambiguous));
-        let none = RETIRED
-            .iter()
-            .find(|r| r.successors.is_empty() && Region::from_code(r.code).is_none())
-            .unwrap();
+        let none = RETIRED.iter().find(|r| r.successors.is_empty() && Region::from_code(r.code).is_none()).unwrap();
         check(&format!("{:06}", none.code), Err(RegionFault::Ambiguous));
     }
 
@@ -142,10 +129,7 @@ mod tests {
     fn what_is_current_today_is_never_retired() {
         check("330105", Ok("330105"));
         check("000000", Ok("000000"));
-        let both: Vec<_> = RETIRED
-            .iter()
-            .filter(|r| Region::from_code(r.code).is_some())
-            .collect();
+        let both: Vec<_> = RETIRED.iter().filter(|r| Region::from_code(r.code).is_some()).collect();
         assert_eq!(both.len(), 233);
         for row in both {
             check(&format!("{:06}", row.code), Ok(&format!("{:06}", row.code)));

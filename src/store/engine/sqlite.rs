@@ -8,12 +8,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const FRAGMENTS: &[(&str, &str)] = &[
-    ("{blob}", "BLOB"),
-    ("{serial}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
-    ("{for_update}", ""),
-    ("{skip_locked}", ""),
-];
+const FRAGMENTS: &[(&str, &str)] =
+    &[("{blob}", "BLOB"), ("{serial}", "INTEGER PRIMARY KEY AUTOINCREMENT"), ("{for_update}", ""), ("{skip_locked}", "")];
 
 /// The file behind `sqlite://PATH`.
 pub struct Sqlite {

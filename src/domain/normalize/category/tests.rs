@@ -2,11 +2,8 @@ use super::*;
 
 /// `titles` are parted by `|`.
 fn check(titles: &str, expected: Category) {
-    let wrong: Vec<String> = titles
-        .split('|')
-        .filter(|t| read(t, "").0 != expected)
-        .map(|t| format!("{t} -> {}", read(t, "").0.code()))
-        .collect();
+    let wrong: Vec<String> =
+        titles.split('|').filter(|t| read(t, "").0 != expected).map(|t| format!("{t} -> {}", read(t, "").0.code())).collect();
     assert!(wrong.is_empty(), "{}: {wrong:#?}", expected.code());
 }
 
@@ -22,10 +19,7 @@ fn riders_and_couriers_are_told_apart() {
          9元/单 就近安排/配车管吃住/直招无押金",
         Category::DeliveryRider,
     );
-    check(
-        "快递员|顺丰快递收派员|快递小哥|邮递员|送水工|物流配送员|送货员|中通快递派件员",
-        Category::Courier,
-    );
+    check("快递员|顺丰快递收派员|快递小哥|邮递员|送水工|物流配送员|送货员|中通快递派件员", Category::Courier);
 }
 
 #[test]
@@ -81,23 +75,14 @@ fn the_other_trades_are_read() {
          拣货员",
         Category::Warehouse,
     );
-    check(
-        "分拣员|包装工|心怡供应链招聘搬运工/装卸工|快递分拣员|打包工|仓库搬运工|外卖打包员",
-        Category::SortingPacking,
-    );
-    check(
-        "保洁|嘉兴麦德龙保洁|酒店客房服务员|环卫工人|医院保洁员|洗车工",
-        Category::Cleaning,
-    );
+    check("分拣员|包装工|心怡供应链招聘搬运工/装卸工|快递分拣员|打包工|仓库搬运工|外卖打包员", Category::SortingPacking);
+    check("保洁|嘉兴麦德龙保洁|酒店客房服务员|环卫工人|医院保洁员|洗车工", Category::Cleaning);
     check(
         "数据标注|AI 训练师|人工智\u{202c}能训练师|百度数据标注员|数据标注工程师|数据采集员|\
          大厂+数据标注专员-（中文TTS）|智能训练师 (智能质检系统)|Data annotator",
         Category::AiAnnotation,
     );
-    check(
-        "电话客服|客服顾问|网络/在线客服|案场客服|客户咨询热线/呼叫中心人员|客服专员/助理|话务员",
-        Category::CustomerService,
-    );
+    check("电话客服|客服顾问|网络/在线客服|案场客服|客户咨询热线/呼叫中心人员|客服专员/助理|话务员", Category::CustomerService);
     check(
         "普工|招聘普工/操作工|海得控制招聘折弯工|车工/铣工|CNC操作师傅|样衣工|测齿员（普工）|\
          焊锡工|电子厂 招聘残疾人：|缝纫工|经济开发区急招普工",
@@ -108,22 +93,13 @@ fn the_other_trades_are_read() {
          水吧/吧台/礼宾/客服助理|屈臣氏顾客服务专员（苏州）",
         Category::CateringRetail,
     );
-    check(
-        "保安|万科物业招聘消防中控员|小区门卫|安检员|保安队长",
-        Category::Security,
-    );
-    check(
-        "木工|爱登堡电梯招聘电梯工|水电工|招聘电工|瓦工|塔吊司机|挖机司机|空调安装师傅",
-        Category::Construction,
-    );
+    check("保安|万科物业招聘消防中控员|小区门卫|安检员|保安队长", Category::Security);
+    check("木工|爱登堡电梯招聘电梯工|水电工|招聘电工|瓦工|塔吊司机|挖机司机|空调安装师傅", Category::Construction);
 }
 
 #[test]
 fn a_description_helps_only_where_the_title_says_nothing() {
-    assert_eq!(
-        read("急招", "负责小区保洁，保洁员每天两班").0,
-        Category::Cleaning
-    );
+    assert_eq!(read("急招", "负责小区保洁，保洁员每天两班").0, Category::Cleaning);
     assert_eq!(read("数据仓库工程师", "保洁保洁保洁").0, Category::Other);
     assert_eq!(read("急招", "公司食堂有厨师").0, Category::Other);
     assert_eq!(read("", "").1, Confidence::None);
@@ -134,22 +110,10 @@ fn occupations_are_those_of_the_table() {
     let code = |category, title| occupation(category, title).and_then(|o| Some((o.gb?, o.isco08?)));
     let pair = |gb: &str, isco: &str| Some((gb.to_owned(), isco.to_owned()));
     assert_eq!(TRADES.len(), 27);
-    assert_eq!(
-        code(Category::DeliveryRider, "急招骑手"),
-        pair("4-10-08-01", "9621")
-    );
-    assert_eq!(
-        code(Category::Driver, "货车司机"),
-        pair("4-02-02-02", "8332")
-    );
+    assert_eq!(code(Category::DeliveryRider, "急招骑手"), pair("4-10-08-01", "9621"));
+    assert_eq!(code(Category::Driver, "货车司机"), pair("4-02-02-02", "8332"));
     assert_eq!(code(Category::Driver, "司机"), None);
-    assert_eq!(
-        code(Category::Housekeeping, "育婴师"),
-        pair("4-10-01-01", "5311")
-    );
-    assert_eq!(
-        code(Category::Warehouse, "叉车工"),
-        pair("6-30-01-00", "8344")
-    );
+    assert_eq!(code(Category::Housekeeping, "育婴师"), pair("4-10-01-01", "5311"));
+    assert_eq!(code(Category::Warehouse, "叉车工"), pair("6-30-01-00", "8344"));
     assert_eq!(code(Category::Other, "站长"), None);
 }

@@ -236,43 +236,25 @@ const NOT_MONEY: [&str; 7] = ["人", "名", "个人", "小时", "天", "险", "�
 /// After a number these say so wherever it stands.
 const NEVER_MONEY: [&str; 4] = ["岁", "周岁", "%", "年经验"];
 
-const NEGOTIABLE: [&str; 9] = [
-    "面议",
-    "面谈",
-    "电议",
-    "另议",
-    "详谈",
-    "私聊",
-    "商议",
-    "保密",
-    "negotiable",
-];
+const NEGOTIABLE: [&str; 9] = ["面议", "面谈", "电议", "另议", "详谈", "私聊", "商议", "保密", "negotiable"];
 
 /// Takes a text apart.
 pub fn scan(text: &str) -> Scanned {
     let chars: Vec<char> = plain(text);
     let text: String = chars.iter().collect();
-    let mut scanned = Scanned {
-        negotiable: NEGOTIABLE.iter().any(|w| text.contains(w)),
-        ..Scanned::default()
-    };
+    let mut scanned = Scanned { negotiable: NEGOTIABLE.iter().any(|w| text.contains(w)), ..Scanned::default() };
     let mut clause: Vec<Token> = Vec::new();
     let mut rest = text.as_str();
     while let Some(c) = rest.chars().next() {
         if let Some((token, after)) = number(rest, &clause, &mut scanned) {
-            if std::mem::take(&mut scanned.drop_range)
-                && matches!(clause[..], [.., Token::Number { .. }, Token::Dash])
-            {
+            if std::mem::take(&mut scanned.drop_range) && matches!(clause[..], [.., Token::Number { .. }, Token::Dash]) {
                 clause.truncate(clause.len() - 2);
             }
             clause.extend(token);
             rest = after;
             continue;
         }
-        if matches!(
-            c,
-            ',' | ';' | '。' | '、' | '(' | ')' | '[' | ']' | '【' | '】' | '!' | '|' | '\n'
-        ) {
+        if matches!(c, ',' | ';' | '。' | '、' | '(' | ')' | '[' | ']' | '【' | '】' | '!' | '|' | '\n') {
             if !clause.is_empty() {
                 scanned.clauses.push(std::mem::take(&mut clause));
             }
@@ -307,21 +289,11 @@ fn plain(text: &str) -> Vec<char> {
             '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
             c => c,
         };
-        let c = if c == '~' {
-            '-'
-        } else {
-            c.to_ascii_lowercase()
-        };
+        let c = if c == '~' { '-' } else { c.to_ascii_lowercase() };
         if c.is_whitespace() {
-            let alike = |a: &char, b: &char| {
-                (a.is_ascii_alphabetic() && b.is_ascii_alphabetic())
-                    || (a.is_ascii_digit() && b.is_ascii_digit())
-            };
-            if out
-                .last()
-                .zip(chars.peek())
-                .is_some_and(|(a, b)| alike(a, b))
-            {
+            let alike =
+                |a: &char, b: &char| (a.is_ascii_alphabetic() && b.is_ascii_alphabetic()) || (a.is_ascii_digit() && b.is_ascii_digit());
+            if out.last().zip(chars.peek()).is_some_and(|(a, b)| alike(a, b)) {
                 out.push(' ');
             }
         } else {
@@ -334,12 +306,7 @@ fn plain(text: &str) -> Vec<char> {
 /// One token that is no number, and its length.
 fn word(rest: &str, before: Option<&Token>, currency: &mut Option<&'static str>) -> (Token, usize) {
     let attached = matches!(before, Some(Token::Per | Token::Yuan));
-    if attached
-        && let Some((w, unit)) = UNITS
-            .iter()
-            .filter(|(w, _)| rest.starts_with(w))
-            .max_by_key(|(w, _)| w.len())
-    {
+    if attached && let Some((w, unit)) = UNITS.iter().filter(|(w, _)| rest.starts_with(w)).max_by_key(|(w, _)| w.len()) {
         return (Token::Unit(*unit), w.len());
     }
     if let Some((w, code)) = CURRENCIES.iter().find(|(w, _)| rest.starts_with(w)) {
@@ -362,11 +329,7 @@ fn word(rest: &str, before: Option<&Token>, currency: &mut Option<&'static str>)
 
 /// A number at the beginning of `rest`, in digits or Chinese numerals, with its
 /// suffix. The token is none where the number is no money.
-fn number<'a>(
-    rest: &'a str,
-    clause: &[Token],
-    scanned: &mut Scanned,
-) -> Option<(Option<Token>, &'a str)> {
+fn number<'a>(rest: &'a str, clause: &[Token], scanned: &mut Scanned) -> Option<(Option<Token>, &'a str)> {
     let read = digits(rest);
     let (mut amount, suffix, mut after) = match read {
         Some((amount, after)) => {
@@ -422,13 +385,7 @@ fn number<'a>(
     if !priced && NOT_MONEY.iter().any(|w| after.starts_with(w)) {
         return Some((Some(Token::Word), after));
     }
-    Some((
-        Some(Token::Number {
-            amount,
-            suffixed: suffix,
-        }),
-        after,
-    ))
+    Some((Some(Token::Number { amount, suffixed: suffix }), after))
 }
 
 /// Decimal digits, with thousands marks, in 1/SCALE.
@@ -472,13 +429,7 @@ fn thousands(before: &[u8], after: &[u8]) -> bool {
 
 /// What multiplies the number before it, 1 without one.
 fn suffix(after: &str) -> (i64, &str) {
-    for (word, times) in [
-        ("万", 10_000),
-        ("千", 1000),
-        ("百", 100),
-        ("k", 1000),
-        ("w", 10_000),
-    ] {
+    for (word, times) in [("万", 10_000), ("千", 1000), ("百", 100), ("k", 1000), ("w", 10_000)] {
         if let Some(tail) = after.strip_prefix(word) {
             // 5元/千字 is no suffix, nor is the k of a word.
             let latin = word.is_ascii() && tail.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -492,13 +443,7 @@ fn suffix(after: &str) -> (i64, &str) {
 
 /// Chinese numerals: those with 十百千万 in them, or one digit before 元 or 块.
 fn numeral(text: &str) -> Option<(i64, &str)> {
-    let digit = |c| {
-        "零一二三四五六七八九"
-            .chars()
-            .position(|d| d == c)
-            .or((c == '两').then_some(2))
-            .map(|d| d as i64)
-    };
+    let digit = |c| "零一二三四五六七八九".chars().position(|d| d == c).or((c == '两').then_some(2)).map(|d| d as i64);
     let (mut total, mut section, mut last, mut scale, mut len) = (0i64, 0i64, None, 1i64, 0);
     let mut compound = false;
     for c in text.chars() {
@@ -532,13 +477,7 @@ fn numeral(text: &str) -> Option<(i64, &str)> {
     }
     let after = &text[len..];
     // 一万二, 三千五.
-    let tail = last.map_or(0, |d| {
-        if compound && scale >= 100 {
-            d * scale / 10
-        } else {
-            d
-        }
-    });
+    let tail = last.map_or(0, |d| if compound && scale >= 100 { d * scale / 10 } else { d });
     let value = total + section + tail;
     let priced = after.starts_with(['元', '块']);
     ((compound || priced) && value > 0).then_some((value * SCALE, after))

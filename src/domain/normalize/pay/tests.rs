@@ -4,18 +4,8 @@ use super::*;
 fn check(text: &str, expected: &str) {
     let pay = read(text).pay;
     let money = |m: Option<Money>| m.map_or("-".to_owned(), |m| serde_json::to_string(&m).unwrap());
-    let unit = pay.unit.map_or("-".to_owned(), |u| {
-        serde_json::to_value(u)
-            .unwrap()
-            .as_str()
-            .unwrap()
-            .to_owned()
-    });
-    assert_eq!(
-        format!("{unit} {} {}", money(pay.min), money(pay.max)),
-        expected,
-        "{text:?}"
-    );
+    let unit = pay.unit.map_or("-".to_owned(), |u| serde_json::to_value(u).unwrap().as_str().unwrap().to_owned());
+    assert_eq!(format!("{unit} {} {}", money(pay.min), money(pay.max)), expected, "{text:?}");
 }
 
 #[test]
@@ -172,13 +162,9 @@ fn what_is_not_said_or_not_readable_is_nothing() {
 
 #[test]
 fn months_of_pay_do_not_change_the_month() {
-    for (text, months) in [
-        ("15-25K·14薪", Some(14)),
-        ("1万-2万·13薪", Some(13)),
-        ("20-30K*16薪", Some(16)),
-        ("12-18K", None),
-        ("10-20K·13-16薪", Some(13)),
-    ] {
+    for (text, months) in
+        [("15-25K·14薪", Some(14)), ("1万-2万·13薪", Some(13)), ("20-30K*16薪", Some(16)), ("12-18K", None), ("10-20K·13-16薪", Some(13))]
+    {
         let pay = read(text).pay;
         assert_eq!(pay.months_per_year, months, "{text}");
         assert_eq!(pay.monthly_min, pay.min);
@@ -200,11 +186,7 @@ fn the_monthly_figure_is_rounded_halves_up() {
         (Unit::Month, 5000, Some(5000)),
         (Unit::Piece, 8, None),
     ] {
-        assert_eq!(
-            monthly(unit, Money::from_units(amount)),
-            expected.map(Money::from_units),
-            "{amount} {unit:?}"
-        );
+        assert_eq!(monthly(unit, Money::from_units(amount)), expected.map(Money::from_units), "{amount} {unit:?}");
     }
 }
 
@@ -221,10 +203,7 @@ fn other_currencies_are_kept_without_a_month() {
         let reading = read(text);
         assert_eq!(reading.pay.currency, currency, "{text}");
         assert_eq!(reading.warnings, ["foreign_currency"]);
-        assert_eq!(
-            (reading.pay.monthly_min, reading.pay.monthly_max),
-            (None, None)
-        );
+        assert_eq!((reading.pay.monthly_min, reading.pay.monthly_max), (None, None));
         check(text, expected);
     }
 }

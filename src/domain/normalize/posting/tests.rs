@@ -22,10 +22,7 @@ fn sound(changes: Value) -> Content {
 /// `pointer code` of each fault.
 fn faults(changes: Value) -> Vec<String> {
     let faults = read(&with(changes), today()).unwrap_err();
-    faults
-        .into_iter()
-        .map(|f| format!("{} {}", f.pointer, f.code))
-        .collect()
+    faults.into_iter().map(|f| format!("{} {}", f.pointer, f.code)).collect()
 }
 
 #[test]
@@ -33,14 +30,8 @@ fn the_least_record_is_enough() {
     let content = sound(json!({}));
     assert_eq!(content.category, Category::DeliveryRider);
     assert_eq!(content.job_location.region.unwrap().to_string(), "330212");
-    assert_eq!(
-        (content.total_job_openings, content.arrangement),
-        (1, Arrangement::OnSite)
-    );
-    assert_eq!(
-        (content.date_posted, content.valid_through),
-        (today(), date(2020, 7, 10))
-    );
+    assert_eq!((content.total_job_openings, content.arrangement), (1, Arrangement::OnSite));
+    assert_eq!((content.date_posted, content.valid_through), (today(), date(2020, 7, 10)));
     assert_eq!(content.hiring_organization.kind, OrganizationKind::Platform);
     assert_eq!(content.status, Declared::Open);
     assert_eq!(content.warnings, [] as [&str; 0]);
@@ -71,140 +62,51 @@ fn the_contract_s_example_comes_back_as_it_went() {
 fn every_fault_is_told_with_its_pointer() {
     assert_eq!(read(&json!([]), today()).unwrap_err()[0].pointer, "");
     assert_eq!(
-        faults(
-            json!({"title": " ", "job_location": null, "total_job_openings": 0, "url": "ftp://x", "status": "gone"})
-        ),
-        [
-            "/title missing",
-            "/url unknown_value",
-            "/job_location missing",
-            "/total_job_openings out_of_range",
-            "/status unknown_value"
-        ]
+        faults(json!({"title": " ", "job_location": null, "total_job_openings": 0, "url": "ftp://x", "status": "gone"})),
+        ["/title missing", "/url unknown_value", "/job_location missing", "/total_job_openings out_of_range", "/status unknown_value"]
     );
     for (changes, expected) in [
         (json!({"title": 7}), "/title invalid_type"),
         (json!({"source_id": 2.5}), "/source_id invalid_type"),
         (json!({"description": "a\u{0}b"}), "/description unreadable"),
-        (
-            json!({"job_location": "a\u{0}b"}),
-            "/job_location unreadable",
-        ),
+        (json!({"job_location": "a\u{0}b"}), "/job_location unreadable"),
         (json!({"title": ["x"]}), "/title invalid_type"),
         (json!({"title": "长".repeat(201)}), "/title too_long"),
         (json!({"source_id": "x".repeat(129)}), "/source_id too_long"),
         (json!({"source_id": "a\u{0}b"}), "/source_id unreadable"),
         (json!({"source_id": {}}), "/source_id invalid_type"),
-        (
-            json!({"description": "长".repeat(20_001)}),
-            "/description too_long",
-        ),
+        (json!({"description": "长".repeat(20_001)}), "/description too_long"),
         (json!({"job_location": {}}), "/job_location missing"),
         (json!({"job_location": 5}), "/job_location invalid_type"),
-        (
-            json!({"job_location": {"region": "999999"}}),
-            "/job_location/region unknown_value",
-        ),
-        (
-            json!({"arrangement": "remote"}),
-            "/arrangement unknown_value",
-        ),
-        (
-            json!({"arrangement": "in_place"}),
-            "/target_regions target_regions_missing",
-        ),
-        (
-            json!({"arrangement": "in_place", "target_regions": []}),
-            "/target_regions target_regions_missing",
-        ),
-        (
-            json!({"target_regions": ["520000", "set:listed-52", "set:nowhere"]}),
-            "/target_regions/2 unknown_value",
-        ),
-        (
-            json!({"target_regions": {"a": 1}}),
-            "/target_regions invalid_type",
-        ),
-        (
-            json!({"total_job_openings": -1}),
-            "/total_job_openings out_of_range",
-        ),
-        (
-            json!({"total_job_openings": 100_001}),
-            "/total_job_openings out_of_range",
-        ),
-        (
-            json!({"total_job_openings": "99999999999999999999"}),
-            "/total_job_openings out_of_range",
-        ),
-        (
-            json!({"total_job_openings": 2.5}),
-            "/total_job_openings invalid_type",
-        ),
-        (
-            json!({"total_job_openings": "several"}),
-            "/total_job_openings invalid_type",
-        ),
+        (json!({"job_location": {"region": "999999"}}), "/job_location/region unknown_value"),
+        (json!({"arrangement": "remote"}), "/arrangement unknown_value"),
+        (json!({"arrangement": "in_place"}), "/target_regions target_regions_missing"),
+        (json!({"arrangement": "in_place", "target_regions": []}), "/target_regions target_regions_missing"),
+        (json!({"target_regions": ["520000", "set:listed-52", "set:nowhere"]}), "/target_regions/2 unknown_value"),
+        (json!({"target_regions": {"a": 1}}), "/target_regions invalid_type"),
+        (json!({"total_job_openings": -1}), "/total_job_openings out_of_range"),
+        (json!({"total_job_openings": 100_001}), "/total_job_openings out_of_range"),
+        (json!({"total_job_openings": "99999999999999999999"}), "/total_job_openings out_of_range"),
+        (json!({"total_job_openings": 2.5}), "/total_job_openings invalid_type"),
+        (json!({"total_job_openings": "several"}), "/total_job_openings invalid_type"),
         (json!({"category": "astronaut"}), "/category unknown_value"),
-        (
-            json!({"base_salary": {"min": 9, "max": 8}}),
-            "/base_salary/min out_of_range",
-        ),
-        (
-            json!({"base_salary": {"min": -1}}),
-            "/base_salary/min out_of_range",
-        ),
-        (
-            json!({"base_salary": {"max": "much"}}),
-            "/base_salary/max invalid_type",
-        ),
-        (
-            json!({"base_salary": {"max": 1e300}}),
-            "/base_salary/max out_of_range",
-        ),
-        (
-            json!({"base_salary": {"unit": "FORTNIGHT"}}),
-            "/base_salary/unit unknown_value",
-        ),
+        (json!({"base_salary": {"min": 9, "max": 8}}), "/base_salary/min out_of_range"),
+        (json!({"base_salary": {"min": -1}}), "/base_salary/min out_of_range"),
+        (json!({"base_salary": {"max": "much"}}), "/base_salary/max invalid_type"),
+        (json!({"base_salary": {"max": 1e300}}), "/base_salary/max out_of_range"),
+        (json!({"base_salary": {"unit": "FORTNIGHT"}}), "/base_salary/unit unknown_value"),
         (json!({"base_salary": 5}), "/base_salary invalid_type"),
-        (
-            json!({"requirements": {"age_min": 13}}),
-            "/requirements/age_min out_of_range",
-        ),
-        (
-            json!({"requirements": {"age_min": 50, "age_max": 40}}),
-            "/requirements/age_min out_of_range",
-        ),
-        (
-            json!({"requirements": {"skills": ["juggling"]}}),
-            "/requirements/skills/0 unknown_value",
-        ),
-        (
-            json!({"hiring_organization": {"kind": "gang"}}),
-            "/hiring_organization/kind unknown_value",
-        ),
-        (
-            json!({"job_benefits": ["x".repeat(65)]}),
-            "/job_benefits/0 too_long",
-        ),
-        (
-            json!({"employment_type": vec!["a"; 21]}),
-            "/employment_type too_long",
-        ),
-        (
-            json!({"date_posted": "2020-06-12"}),
-            "/date_posted out_of_range",
-        ),
+        (json!({"requirements": {"age_min": 13}}), "/requirements/age_min out_of_range"),
+        (json!({"requirements": {"age_min": 50, "age_max": 40}}), "/requirements/age_min out_of_range"),
+        (json!({"requirements": {"skills": ["juggling"]}}), "/requirements/skills/0 unknown_value"),
+        (json!({"hiring_organization": {"kind": "gang"}}), "/hiring_organization/kind unknown_value"),
+        (json!({"job_benefits": ["x".repeat(65)]}), "/job_benefits/0 too_long"),
+        (json!({"employment_type": vec!["a"; 21]}), "/employment_type too_long"),
+        (json!({"date_posted": "2020-06-12"}), "/date_posted out_of_range"),
         (json!({"date_posted": "soon"}), "/date_posted unreadable"),
-        (
-            json!({"date_posted": "2020-06-01", "valid_through": "2020-05-31"}),
-            "/valid_through out_of_range",
-        ),
+        (json!({"date_posted": "2020-06-01", "valid_through": "2020-05-31"}), "/valid_through out_of_range"),
         (json!({"url": "javascript:alert(1)"}), "/url unknown_value"),
-        (
-            json!({"url": format!("https://e.org/{}", "x".repeat(2000))}),
-            "/url too_long",
-        ),
+        (json!({"url": format!("https://e.org/{}", "x".repeat(2000))}), "/url too_long"),
     ] {
         assert_eq!(faults(changes.clone()), [expected], "{changes}");
     }
@@ -217,103 +119,46 @@ fn pay_is_taken_from_numbers_then_from_text() {
         let p = content.base_salary;
         let show = |m: Option<Money>| m.map_or("-".to_owned(), |m| m.units_rounded().to_string());
         let unit = p.unit.map_or("-".to_owned(), |u| format!("{u:?}"));
-        format!(
-            "{unit} {} {} {} {}",
-            show(p.min),
-            show(p.max),
-            show(p.monthly_min),
-            show(p.monthly_max)
-        )
+        format!("{unit} {} {} {} {}", show(p.min), show(p.max), show(p.monthly_min), show(p.monthly_max))
     };
     assert_eq!(pay(json!("150-200元/天")), "Day 150 200 3263 4350");
-    assert_eq!(
-        pay(json!({"text": "150-200", "unit": "HOUR"})),
-        "Hour 150 200 26100 34800"
-    );
-    assert_eq!(
-        pay(json!({"text": "5000-8000元/月", "unit": "DAY"})),
-        "Month 5000 8000 5000 8000"
-    );
-    assert_eq!(
-        pay(json!({"text": "面议", "min": "6,000", "max": 8000})),
-        "Month 6000 8000 6000 8000"
-    );
+    assert_eq!(pay(json!({"text": "150-200", "unit": "HOUR"})), "Hour 150 200 26100 34800");
+    assert_eq!(pay(json!({"text": "5000-8000元/月", "unit": "DAY"})), "Month 5000 8000 5000 8000");
+    assert_eq!(pay(json!({"text": "面议", "min": "6,000", "max": 8000})), "Month 6000 8000 6000 8000");
     assert_eq!(pay(json!({"min": 20, "unit": "hour"})), "Hour 20 - 3480 -");
     assert_eq!(pay(json!({"min": 0, "max": 0})), "- - - - -");
     assert_eq!(pay(json!({"min": 3000, "currency": "usd"})), "- 3000 - - -");
     assert_eq!(pay(json!({"text": "面议", "unit": "MONTH"})), "- - - - -");
-    assert_eq!(
-        sound(json!({"base_salary": {"min": 1, "currency": "EUR"}})).warnings,
-        ["foreign_currency"]
-    );
-    assert_eq!(
-        sound(json!({"base_salary": "看情况"})).warnings,
-        ["pay_unreadable"]
-    );
+    assert_eq!(sound(json!({"base_salary": {"min": 1, "currency": "EUR"}})).warnings, ["foreign_currency"]);
+    assert_eq!(sound(json!({"base_salary": "看情况"})).warnings, ["pay_unreadable"]);
 }
 
 #[test]
 fn places_follow_retired_codes_and_unread_ones_are_kept() {
-    let region = |place: Value| {
-        sound(json!({"job_location": place}))
-            .job_location
-            .region
-            .map(|r| r.to_string())
-    };
-    assert_eq!(
-        region(json!({"region": "110103"})).as_deref(),
-        Some("110101")
-    );
+    let region = |place: Value| sound(json!({"job_location": place})).job_location.region.map(|r| r.to_string());
+    assert_eq!(region(json!({"region": "110103"})).as_deref(), Some("110101"));
     assert_eq!(region(json!({"region": 330212})).as_deref(), Some("330212"));
-    assert_eq!(
-        region(json!({"text": "青秀区", "context": "广西"})).as_deref(),
-        Some("450103")
-    );
+    assert_eq!(region(json!({"text": "青秀区", "context": "广西"})).as_deref(), Some("450103"));
     assert_eq!(region(json!("上海 浦东")).as_deref(), Some("310115"));
     assert_eq!(region(json!("Berlin")), None);
     assert_eq!(region(json!({"region": "000000"})), None);
-    assert_eq!(
-        sound(json!({"job_location": "Berlin"})).warnings,
-        ["region_unresolved"]
-    );
-    let in_place = sound(
-        json!({"arrangement": "in_place", "job_location": null, "target_regions": ["522601", "110103", "110101"]}),
-    );
-    assert_eq!(
-        serde_json::to_value(in_place.target_regions).unwrap(),
-        json!(["522601", "110101"])
-    );
+    assert_eq!(sound(json!({"job_location": "Berlin"})).warnings, ["region_unresolved"]);
+    let in_place = sound(json!({"arrangement": "in_place", "job_location": null, "target_regions": ["522601", "110103", "110101"]}));
+    assert_eq!(serde_json::to_value(in_place.target_regions).unwrap(), json!(["522601", "110101"]));
 }
 
 #[test]
 fn what_is_asked_is_read_and_sex_is_dropped() {
-    let content =
-        sound(json!({"requirements": {"text": "18-45岁，限女，有健康证", "gender": "female"}}));
-    assert_eq!(
-        (content.requirements.age_min, content.requirements.age_max),
-        (Some(18), Some(45))
-    );
+    let content = sound(json!({"requirements": {"text": "18-45岁，限女，有健康证", "gender": "female"}}));
+    assert_eq!((content.requirements.age_min, content.requirements.age_max), (Some(18), Some(45)));
     assert_eq!(content.requirements.skills, ["health_certificate"]);
     assert_eq!(content.warnings, ["sex_restriction_dropped"]);
-    assert_eq!(
-        sound(json!({"title": "普工（仅限男）"})).warnings,
-        ["sex_restriction_dropped"]
-    );
-    assert_eq!(
-        sound(json!({"description": "男女不限"})).warnings,
-        [] as [&str; 0]
-    );
-    let given =
-        sound(json!({"requirements": {"age_max": 50, "text": "18-45岁", "gender": "不限"}}));
-    assert_eq!(
-        (given.requirements.age_min, given.requirements.age_max),
-        (None, Some(50))
-    );
+    assert_eq!(sound(json!({"title": "普工（仅限男）"})).warnings, ["sex_restriction_dropped"]);
+    assert_eq!(sound(json!({"description": "男女不限"})).warnings, [] as [&str; 0]);
+    let given = sound(json!({"requirements": {"age_max": 50, "text": "18-45岁", "gender": "不限"}}));
+    assert_eq!((given.requirements.age_min, given.requirements.age_max), (None, Some(50)));
     assert_eq!(given.warnings, [] as [&str; 0]);
-    assert_eq!(
-        sound(json!({"description": "入职交押金300元"})).warnings,
-        ["fraud_words"]
-    );
+    assert_eq!(sound(json!({"description": "入职交押金300元"})).warnings, ["fraud_words"]);
 }
 
 #[test]
@@ -323,10 +168,7 @@ fn an_id_is_derived_where_none_is_given() {
         (content.source_id, content.warnings)
     };
     assert_eq!(id(json!({"source_id": 17})).0, "17");
-    assert_eq!(
-        id(json!({"source_id": null, "url": "https://e.org/1"})).0,
-        "https://e.org/1"
-    );
+    assert_eq!(id(json!({"source_id": null, "url": "https://e.org/1"})).0, "https://e.org/1");
     let (hash, warnings) = id(json!({"source_id": null}));
     assert!(hash.starts_with("sha256:") && hash.len() == 7 + 64);
     assert_eq!(warnings, ["source_id_derived"]);
@@ -339,19 +181,11 @@ fn words_become_codes() {
     let content = sound(
         json!({"job_benefits": ["包吃住", "班车", "岗前培训", "年终奖"], "employment_type": "全职", "warnings": ["x", 5, "x"], "status": "filled"}),
     );
-    assert_eq!(
-        content.job_benefits,
-        ["lodging", "meals", "transport", "training", "年终奖"]
-    );
+    assert_eq!(content.job_benefits, ["lodging", "meals", "transport", "training", "年终奖"]);
     assert_eq!(content.employment_type, ["FULL_TIME"]);
     assert_eq!(content.warnings, ["x"]);
     assert_eq!(content.status, Declared::Closed);
-    assert_eq!(
-        sound(json!({"hiring_organization": "某公司"}))
-            .hiring_organization
-            .kind,
-        OrganizationKind::Other
-    );
+    assert_eq!(sound(json!({"hiring_organization": "某公司"})).hiring_organization.kind, OrganizationKind::Other);
 }
 
 /// Any JSON, with the record's own names among its keys.
@@ -370,10 +204,7 @@ fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
     leaf.prop_recursive(3, 40, 8, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::hash_map(name, inner, 0..10).prop_map(|map| map
-                .into_iter()
-                .map(|(k, v)| (k.replace('\n', ""), v))
-                .collect()),
+            prop::collection::hash_map(name, inner, 0..10).prop_map(|map| map.into_iter().map(|(k, v)| (k.replace('\n', ""), v)).collect()),
         ]
     })
 }

@@ -143,11 +143,7 @@ impl Names {
         (1..count).rev().find_map(|i| {
             let bearers = self.by_name.get(&text[..ends[i]])?;
             let named = choose(bearers, scope)?;
-            Some(Hit {
-                region: named.region,
-                len: ends[i],
-                full: named.full,
-            })
+            Some(Hit { region: named.region, len: ends[i], full: named.full })
         })
     }
 
@@ -156,17 +152,12 @@ impl Names {
         let ends = text.char_indices().map(|(i, c)| i + c.len_utf8()).take(24);
         ends.skip(1).any(|end| {
             let full = |n: &&Named| n.full && !n.bound;
-            self.by_name.get(&text[..end]).is_some_and(|b| {
-                b.iter().filter(full).count() > 1 || (end == text.len() && b.len() > 1)
-            })
+            self.by_name.get(&text[..end]).is_some_and(|b| b.iter().filter(full).count() > 1 || (end == text.len() && b.len() > 1))
         })
     }
 
     fn build() -> Names {
-        let mut names = Names {
-            by_name: HashMap::new(),
-            longest: HashMap::new(),
-        };
+        let mut names = Names { by_name: HashMap::new(), longest: HashMap::new() };
         for region in Region::all().skip(1) {
             names.spell(region.name(), region, false);
         }
@@ -178,15 +169,7 @@ impl Names {
         }
         for (name, code) in &WORDS.alias {
             if let Some(region) = Region::parse(code) {
-                names.add(
-                    name.clone(),
-                    Named {
-                        region,
-                        full: name.chars().count() > 2,
-                        past: false,
-                        bound: false,
-                    },
-                );
+                names.add(name.clone(), Named { region, full: name.chars().count() > 2, past: false, bound: false });
             }
         }
         names
@@ -195,49 +178,17 @@ impl Names {
     /// Adds a division's name and the short forms of it.
     fn spell(&mut self, name: &'static str, region: Region, past: bool) {
         let bare = BARE.contains(&name);
-        self.add(
-            name.to_owned(),
-            Named {
-                region,
-                full: true,
-                past,
-                bound: bare,
-            },
-        );
+        self.add(name.to_owned(), Named { region, full: true, past, bound: bare });
         let (stem, stand_ins) = stem(name);
         if stem.chars().count() < 2 {
             return;
         }
-        self.add(
-            stem.to_owned(),
-            Named {
-                region,
-                full: false,
-                past,
-                bound: false,
-            },
-        );
+        self.add(stem.to_owned(), Named { region, full: false, past, bound: false });
         for kind in stand_ins {
-            self.add(
-                format!("{stem}{kind}"),
-                Named {
-                    region,
-                    full: true,
-                    past: true,
-                    bound: false,
-                },
-            );
+            self.add(format!("{stem}{kind}"), Named { region, full: true, past: true, bound: false });
         }
         if !past && name.ends_with('区') && region.level() == Level::County {
-            self.add(
-                format!("{stem}新区"),
-                Named {
-                    region,
-                    full: true,
-                    past: true,
-                    bound: true,
-                },
-            );
+            self.add(format!("{stem}新区"), Named { region, full: true, past: true, bound: true });
         }
     }
 
@@ -260,17 +211,7 @@ impl Names {
 /// before short ones, provinces before cities before counties. None where
 /// several are left.
 fn choose(bearers: &[Named], scope: Option<Region>) -> Option<Named> {
-    let rank = |n: &Named| {
-        (
-            n.past,
-            !n.full,
-            if n.full {
-                n.region.level()
-            } else {
-                coarseness(n.region)
-            },
-        )
-    };
+    let rank = |n: &Named| (n.past, !n.full, if n.full { n.region.level() } else { coarseness(n.region) });
     let mut best: Option<Named> = None;
     let mut tie = false;
     for named in bearers {
@@ -291,9 +232,7 @@ fn choose(bearers: &[Named], scope: Option<Region>) -> Option<Named> {
     if let (Some(scope), Some(found)) = (scope, best)
         && found.region == scope
         && scope.level() == Level::Province
-        && let Some(city) = bearers
-            .iter()
-            .find(|n| n.region.parent() == Some(scope) && !n.past && n.full == found.full)
+        && let Some(city) = bearers.iter().find(|n| n.region.parent() == Some(scope) && !n.past && n.full == found.full)
     {
         return Some(*city);
     }
@@ -323,20 +262,10 @@ fn stem(name: &'static str) -> (&'static str, &'static [&'static str]) {
             let stem = name.strip_suffix(kind).filter(|s| s.chars().count() >= 2)?;
             Some((stem, *stand_ins))
         })
-        .or_else(|| {
-            Some((
-                name.strip_suffix('区')
-                    .or_else(|| name.strip_suffix('旗'))?,
-                &[][..],
-            ))
-        })
+        .or_else(|| Some((name.strip_suffix('区').or_else(|| name.strip_suffix('旗'))?, &[][..])))
         .unwrap_or((name, &[]));
     let whole = stem;
-    while let Some(shorter) = PEOPLES
-        .iter()
-        .filter_map(|p| stem.strip_suffix(p))
-        .find(|s| s.chars().count() >= 2)
-    {
+    while let Some(shorter) = PEOPLES.iter().filter_map(|p| stem.strip_suffix(p)).find(|s| s.chars().count() >= 2) {
         stem = shorter;
     }
     // 东乡族自治县: the people's name is the place's.

@@ -4,11 +4,7 @@ fn check(text: &str, context: &str, expected: &str) {
     let reading = read(text, context);
     let code = reading.region.map(|r| r.to_string()).unwrap_or_default();
     assert_eq!(code, expected, "{text:?} in {context:?}");
-    assert_eq!(
-        reading.warning.is_some(),
-        code.is_empty() && !text.trim().is_empty(),
-        "{text:?}"
-    );
+    assert_eq!(reading.warning.is_some(), code.is_empty() && !text.trim().is_empty(), "{text:?}");
 }
 
 #[test]
@@ -131,16 +127,10 @@ fn addresses_are_read_as_far_as_they_name_divisions() {
         ("章丘区经十东路章丘双创基地", "370114"),
         ("福州市鼓楼区软件大道509号", "350102"),
         ("广东省广州市天河区珠江新城/广州大道北", "440106"),
-        (
-            "广工大数控装备研究院/深圳龙岗区坂田天安云谷4栋1702",
-            "440307",
-        ),
+        ("广工大数控装备研究院/深圳龙岗区坂田天安云谷4栋1702", "440307"),
         ("广州大学城(大学城北)创智园3栋4楼", "440100"),
         ("杭州新天地商务中心4幢东楼1303室", "330100"),
-        (
-            "北京市朝阳区光华东里8号院3号楼11层1101内05、06、08",
-            "110105",
-        ),
+        ("北京市朝阳区光华东里8号院3号楼11层1101内05、06、08", "110105"),
         ("深圳市南山区粤海街道滨海社区海天一路19、17、18号", "440305"),
         ("工作地点：杭州市余杭区", "330110"),
         ("我司位于深圳市南山区", "440305"),
@@ -180,10 +170,7 @@ fn the_page_helps_where_the_text_leaves_doubt() {
 fn a_registry_is_told_what_is_wrong_with_a_name() {
     assert_eq!(resolve_name("朝阳区"), Err(RegionFault::Ambiguous));
     assert_eq!(resolve_name("某某"), Err(RegionFault::Unknown));
-    assert_eq!(
-        resolve_name("贵州省从江县"),
-        Ok(Region::parse("522633").unwrap())
-    );
+    assert_eq!(resolve_name("贵州省从江县"), Ok(Region::parse("522633").unwrap()));
     assert_eq!(resolve_name("从江县"), Ok(Region::parse("522633").unwrap()));
     assert_eq!(resolve_name("成都/郑州"), Err(RegionFault::Ambiguous));
 }

@@ -1,0 +1,243 @@
+//! Build → run → stop: the one place that names a concrete store, cache, client
+//! and server, and starts the work that goes on beside requests.
+
+use crate::adapter::Adapters;
+use crate::cache::Limits;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::keys::Keys;
+use crate::deliver::Deliverer;
+use crate::hiring::Hiring;
+use crate::http::auth::Tokens;
+use crate::http::{Document, State, edge, routes};
+use crate::ingest::Ingest;
+use crate::outbound::Outbound;
+use crate::routing::Router;
+use crate::store::ids::Ids;
+use crate::store::{Opening, Store, StoreError};
+use actix_web::middleware::from_fn;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use utoipa::OpenApi;
+use utoipa_actix_web::AppExt;
+use utoipa_swagger_ui::SwaggerUi;
+
+/// How often due work is looked for when nothing wakes the loops.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long `/readyz` says no before the listener closes.
+const DRAIN: Duration = Duration::from_millis(300);
+
+/// Everything that a gateway is built from.
+pub struct Parts {
+    pub config: Config,
+    pub keys: Arc<Keys>,
+    pub clock: Clock,
+    pub ids: Arc<Ids>,
+    /// Run the work beside requests; tests do it by hand.
+    pub background: bool,
+}
+
+/// A built and listening gateway.
+pub struct Gateway {
+    pub state: Data<State>,
+    pub address: SocketAddr,
+    deliverer: Deliverer,
+    server: actix_web::dev::ServerHandle,
+    serving: tokio::task::JoinHandle<std::io::Result<()>>,
+    loops: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// The recorder of this process, installed once.
+pub fn metrics_handle() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            let recorder = PrometheusBuilder::new().set_buckets(&[0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0]);
+            let recorder = recorder.unwrap_or_else(|_| PrometheusBuilder::new()).build_recorder();
+            let handle = recorder.handle();
+            // Fails only where something else records already; then /metrics is empty.
+            let _ = metrics::set_global_recorder(recorder);
+            handle
+        })
+        .clone()
+}
+
+/// The adapters of this configuration: those compiled in, then the folder's.
+pub fn adapters(config: &Config) -> Result<Adapters, String> {
+    let told = |problems: Vec<crate::adapter::Problem>| problems.iter().map(|p| p.to_string()).collect::<Vec<_>>().join("\n");
+    let mut adapters = Adapters::builtin().map_err(told)?;
+    if !config.adapters.dir.is_empty() {
+        adapters.with_dir(std::path::Path::new(&config.adapters.dir)).map_err(told)?;
+    }
+    Ok(adapters)
+}
+
+impl Gateway {
+    /// Opens the store, binds the listener, starts the server and the loops.
+    pub async fn start(parts: Parts) -> Result<Self, String> {
+        let Parts { config, keys, clock, ids, background } = parts;
+        let adapters = Arc::new(adapters(&config)?);
+        let limits = Arc::new(Limits::new(&config)?);
+        let (url, readers, store_keys, store_ids) = (config.store.url.clone(), config.store.readers, keys.clone(), ids.clone());
+        let open = move || Store::open(Opening { url: &url, readers, keys: store_keys, ids: store_ids, serve: true });
+        let store = tokio::task::spawn_blocking(open).await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+        let listener = std::net::TcpListener::bind(&config.http.listen).map_err(|e| format!("{}: {e}", config.http.listen))?;
+        let address = listener.local_addr().map_err(|e| e.to_string())?;
+        let outbound = Arc::new(Outbound::new(&config));
+        let state = Data::new(State {
+            tokens: Tokens::new(&keys, &config.token.issuer, config.token.lifetime),
+            router: Arc::new(Router::new(store.clone(), &config)),
+            ingest: Ingest {
+                store: store.clone(),
+                limits: limits.clone(),
+                slice: config.ingest.slice,
+                promoted_within: config.offer.promoted_within,
+            },
+            hiring: Hiring { store: store.clone(), slice: config.ingest.slice },
+            outbound: outbound.clone(),
+            metrics: metrics_handle(),
+            public_url: config.public_url(address),
+            draining: false.into(),
+            store: store.clone(),
+            config: Arc::new(config),
+            clock: clock.clone(),
+            adapters,
+            limits,
+        });
+        state.router.catch_up().await.map_err(|e| e.to_string())?;
+        let server = serve(state.clone(), listener).map_err(|e| e.to_string())?;
+        let handle = server.handle();
+        let deliverer = Deliverer::new(store, outbound, clock, ids, &state.config);
+        let mut gateway = Self { state, address, deliverer, server: handle, serving: tokio::task::spawn_local(server), loops: Vec::new() };
+        if background {
+            gateway.start_loops();
+        }
+        Ok(gateway)
+    }
+
+    fn start_loops(&mut self) {
+        let (state, deliverer) = (self.state.clone(), self.deliverer.clone());
+        let routing = state.clone();
+        self.loops.push(tokio::task::spawn_local(repeat(state.store.clone(), move || {
+            let state = routing.clone();
+            async move { route_and_expire(&state).await }
+        })));
+        self.loops.push(tokio::task::spawn_local(repeat(state.store.clone(), move || {
+            let deliverer = deliverer.clone();
+            async move { deliverer.deliver_due().await }
+        })));
+        self.loops.push(tokio::task::spawn_local(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                state.limits.sweep();
+                state.metrics.run_upkeep();
+                if let Err(e) = state.store.forget_answers(state.clock.now()).await {
+                    tracing::warn!(error = %e, "old answers stay a while");
+                }
+            }
+        }));
+    }
+
+    /// Does everything that is due, until nothing is.
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        while route_and_expire(&self.state).await? + self.deliverer.deliver_due().await? > 0 {}
+        self.state.router.catch_up().await
+    }
+
+    /// Runs until a signal or an end of the server, then stops.
+    pub async fn run(mut self) -> std::io::Result<()> {
+        let stop = async {
+            #[cfg(unix)]
+            {
+                use tokio::signal::unix::{SignalKind, signal};
+                let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+                tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+            }
+            #[cfg(not(unix))]
+            tokio::signal::ctrl_c().await?;
+            Ok::<_, std::io::Error>(())
+        };
+        tokio::select! {
+            ended = &mut self.serving => return ended.unwrap_or(Ok(())),
+            signal = stop => signal?,
+        }
+        tracing::info!("stopping: no new requests, those under way are finished");
+        self.state.draining.store(true, Ordering::Release);
+        tokio::time::sleep(DRAIN).await;
+        self.stop().await;
+        Ok(())
+    }
+
+    /// Finishes the requests under way and ends.
+    pub async fn stop(self) {
+        for one in &self.loops {
+            one.abort();
+        }
+        self.server.stop(true).await;
+    }
+}
+
+async fn route_and_expire(state: &State) -> Result<usize, StoreError> {
+    let (now, within) = (state.clock.now(), state.config.offer.promoted_within);
+    let expired = state.store.expire_offers(within, now).await? + state.store.expire_postings(within, now).await?;
+    let routed = state.router.route_due(now).await?;
+    state.router.catch_up().await?;
+    Ok(expired + routed)
+}
+
+/// Runs `work` again at once while there is some, else at the next commit of this
+/// process or after a while.
+async fn repeat<W, F>(store: Store, work: W)
+where
+    W: Fn() -> F,
+    F: Future<Output = Result<usize, StoreError>>,
+{
+    let mut commits = store.commits();
+    loop {
+        commits.mark_unchanged();
+        match work().await {
+            Ok(0) => {
+                // The channel closes only with the store.
+                let _ = tokio::time::timeout(LOOK, commits.changed()).await;
+            }
+            Ok(_) => {}
+            Err(e) => {
+                tracing::warn!(error = %e, "work is tried again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+fn serve(state: Data<State>, listener: std::net::TcpListener) -> std::io::Result<actix_web::dev::Server> {
+    let http = state.config.http.clone();
+    let server = HttpServer::new(move || {
+        let (app, document) =
+            App::new().into_utoipa_app().openapi(Document::openapi()).app_data(state.clone()).configure(routes).split_for_parts();
+        let document = Data::new(document.to_json().unwrap_or_default());
+        app.app_data(document.clone())
+            .route("/openapi.json", actix_web::web::get().to(openapi))
+            .service(actix_web::web::redirect("/docs", "/docs/"))
+            .service(SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::from("/openapi.json")))
+            .configure(crate::http::pages::routes)
+            .wrap(from_fn(edge::edge))
+    });
+    let server = if http.workers > 0 { server.workers(http.workers) } else { server };
+    Ok(server
+        .max_connections(http.max_connections)
+        .client_request_timeout(Duration::from_secs(10))
+        .keep_alive(Duration::from_secs(30))
+        .shutdown_timeout(20)
+        .disable_signals()
+        .listen(listener)?
+        .run())
+}
+
+async fn openapi(document: Data<String>) -> actix_web::HttpResponse {
+    actix_web::HttpResponse::Ok().content_type("application/json").body(document.get_ref().clone())
+}

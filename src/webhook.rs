@@ -1,0 +1,77 @@
+//! Webhooks after Standard Webhooks 1.0.0: the body, its signature, and when a
+//! failed one is sent again.
+//!
+//! Does not: send anything (`deliver`).
+
+use crate::domain::time::Moment;
+use crate::store::log::Listed;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::json;
+use sha2::Sha256;
+use std::time::Duration;
+
+/// Every event type there is.
+pub const EVENT_TYPES: [&str; 8] = [
+    "offer.accepted",
+    "offer.withdrawn",
+    "hire.tagged",
+    "hire.ended",
+    "posting.filled",
+    "posting.closed",
+    "feed.held",
+    "endpoint.disabled",
+];
+
+/// Waits before the tries after the first: 13 tries over 5 days and more.
+const WAITS: [u64; 12] = [5, 30, 120, 600, 1_800, 7_200, 14_400, 28_800, 57_600, 86_400, 86_400, 172_800];
+
+/// The body of a webhook; the same bytes on every try.
+pub fn body(event: &Listed) -> String {
+    json!({"type": event.kind, "timestamp": event.at, "data": event.data}).to_string()
+}
+
+/// The value of `webhook-signature`: `v1,BASE64` for each secret, over
+/// `id.timestamp.body`.
+pub fn signature(secrets: &[Vec<u8>], id: &str, timestamp: i64, body: &str) -> String {
+    let sign = |secret: &Vec<u8>| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
+        mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
+        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    };
+    secrets.iter().map(sign).collect::<Vec<_>>().join(" ")
+}
+
+/// When to try again after `tries` failures; none once it was tried often enough.
+/// `jitter`, 0 to 255, spreads the tries by up to a fifth; a Retry-After is kept
+/// if it is later and below a day.
+pub fn retry_at(now: Moment, tries: i64, jitter: u8, retry_after: Option<Duration>) -> Option<Moment> {
+    let wait = Duration::from_secs(*WAITS.get(usize::try_from(tries).ok()?)?);
+    let spread = wait.mul_f64(f64::from(jitter) / 255.0 / 5.0);
+    let asked = retry_after.map_or(Duration::ZERO, |d| d.min(Duration::from_secs(86_400)));
+    Some(now.plus((wait + spread).max(asked)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_that_of_the_standards_own_example() {
+        // The example of the Standard Webhooks specification and its libraries.
+        let secret = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let signed = signature(&[secret], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, "{\"test\": 2432232314}");
+        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn tries_spread_over_more_than_four_days_and_the_first_comes_within_ten_seconds() {
+        let now = Moment::from_ms(0);
+        assert!(retry_at(now, 0, 255, None).unwrap().ms() <= 10_000);
+        let total: i64 = (0..).map_while(|t| retry_at(now, t, 0, None)).map(|m| m.ms()).sum();
+        assert!(total >= 96 * 3_600_000, "{total}");
+        assert_eq!(retry_at(now, 12, 0, None), None);
+        assert_eq!(retry_at(now, 0, 0, Some(Duration::from_secs(60))).unwrap().ms(), 60_000);
+    }
+}
