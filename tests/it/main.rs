@@ -1,4 +1,6 @@
 //! One test binary: what the outside sees.
 
 mod adapters;
+mod harness;
+mod journey;
 mod normalize;
