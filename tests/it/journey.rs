@@ -87,6 +87,5 @@ async fn a_posting_becomes_a_counted_hire(engine: Engine) {
     for secret in [person.text("id_number"), person.text("phone"), person.text("name")] {
         assert!(!file.text.contains(secret), "a file is masked");
     }
-    assert_eq!(file.json["months_worked"], 1);
     app.finish().await;
 }
