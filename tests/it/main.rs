@@ -4,3 +4,4 @@ mod adapters;
 mod harness;
 mod journey;
 mod normalize;
+mod store;
