@@ -28,15 +28,14 @@ pub async fn edge(request: ServiceRequest, next: Next<impl MessageBody + 'static
     let id = request_id(request.headers()).unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     request.extensions_mut().insert(RequestId(id.clone()));
     let (method, state) = (request.method().clone(), request.app_data::<Data<State>>().cloned());
-    let http = request.request().clone();
-    let mut response = match next.call(request).await {
-        Ok(response) => response.map_into_boxed_body(),
-        Err(error) => ServiceResponse::new(http.clone(), error.error_response()).map_into_boxed_body(),
-    };
+    // No clone of the request may live while it is routed: actix asks for the only
+    // one. Handlers' errors arrive as responses; no other middleware makes any.
+    let mut response = next.call(request).await?.map_into_boxed_body();
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
         response = as_problem(response, &id);
     }
+    let http = response.request().clone();
     let limited = http.extensions().get::<Limited>().copied();
     let headers = response.headers_mut();
     if let Some(limited) = limited {
