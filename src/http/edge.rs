@@ -28,15 +28,14 @@ pub async fn edge(request: ServiceRequest, next: Next<impl MessageBody + 'static
     let id = request_id(request.headers()).unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     request.extensions_mut().insert(RequestId(id.clone()));
     let (method, state) = (request.method().clone(), request.app_data::<Data<State>>().cloned());
-    // No clone of the request may live while it is routed: actix asks for the only
-    // one. Handlers' errors arrive as responses; no other middleware makes any.
+    // Routing needs the only handle on the request, so none is kept here. Handlers'
+    // and extractors' errors are responses by now.
     let mut response = next.call(request).await?.map_into_boxed_body();
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
         response = as_problem(response, &id);
     }
-    let http = response.request().clone();
-    let limited = http.extensions().get::<Limited>().copied();
+    let limited = response.request().extensions().get::<Limited>().copied();
     let headers = response.headers_mut();
     if let Some(limited) = limited {
         limit_headers(headers, limited);
@@ -50,7 +49,7 @@ pub async fn edge(request: ServiceRequest, next: Next<impl MessageBody + 'static
         }
     }
     // The pattern, not the path: a path may hold a link's token.
-    let route = http.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let (took, code) = (started.elapsed(), status.as_u16());
     if state.is_some() {
         let labels = [("method", method.to_string()), ("route", route.clone()), ("status", code.to_string())];

@@ -173,10 +173,11 @@ fn report(tx: &mut Tx<'_>, terms: &HireTerms, r: &Report, now: Moment) -> Result
     }
 }
 
-/// The hire of this pair to which a report of this moment belongs: the latest
-/// that was not over before it.
+/// The hire of this pair to which a report of this moment belongs: the first that
+/// was not over before it.
 fn hire_at(s: &mut dyn Sql, terms: &HireTerms, m: &Matter, at: Moment) -> Result<Option<Uuid>, StoreError> {
-    let sql = "SELECT id, ended_on FROM hires WHERE platform = $1 AND posting = $2 AND worker = $3 ORDER BY created_at DESC, id DESC";
+    let sql = "SELECT id, ended_on FROM hires WHERE platform = $1 AND posting = $2 AND worker = $3
+               ORDER BY CASE WHEN ended_on IS NULL THEN 1 ELSE 0 END, ended_on, hired_at, id";
     for row in s.query(sql, params![terms.platform.as_str(), m.posting.uuid(), m.worker.uuid()])? {
         if row.opt_int(1)?.is_none_or(|ended| day_number(at.day()) <= ended) {
             return row.uuid(0).map(Some);
@@ -417,7 +418,7 @@ fn over(
         workers::bump(tx, m.worker.uuid(), now)?;
         work::enqueue_short(tx, now)?;
     }
-    if status == HireStatus::Withdrawn && m.offer.state == OfferState::Hired {
+    if status == HireStatus::Withdrawn {
         let sql = "UPDATE offers SET state = 'withdrawn', reason = 'platform', updated_at = $2 WHERE id = $1 AND state = 'hired'";
         if tx.exec(sql, params![m.offer.id.uuid(), now.ms()])? == 1 {
             seats::free(tx, m.posting, now)?;
@@ -477,7 +478,7 @@ impl Store {
     pub async fn worker_hires(&self, worker: WorkerId) -> Result<Vec<Hire>, StoreError> {
         self.read(move |s| {
             let mut out = Vec::new();
-            for row in s.query("SELECT id FROM hires WHERE worker = $1 ORDER BY created_at, id", params![worker.uuid()])? {
+            for row in s.query("SELECT id FROM hires WHERE worker = $1 ORDER BY hired_at, id", params![worker.uuid()])? {
                 out.extend(s.one(HIRE, params![row.uuid(0)?])?.as_ref().map(hire).transpose()?);
             }
             Ok(out)
