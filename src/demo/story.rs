@@ -303,7 +303,7 @@ async fn report(stage: &mut Stage, office: &Player) -> Result<Reported, String> 
         .into_iter()
         .map(|(flow, status, n)| ((flow, status), n.max(0) as u64))
         .collect();
-    let active: u64 = hires.iter().filter(|((_, status), _)| status == "ACTIVE").map(|(_, n)| n).sum();
+    let active = store.active_people().await.map_err(|e| e.to_string())?;
     must(active == parts, || format!("{active} people are active and {parts} are reported"))?;
     let offers = store.offer_counts().await.map_err(|e| e.to_string())?;
     let offers = offers.into_iter().map(|(state, n)| (state.code().to_owned(), n.max(0) as u64)).collect();

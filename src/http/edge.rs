@@ -79,7 +79,7 @@ fn as_problem(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<B
     }
     let status = response.status();
     let problem = kept.unwrap_or_else(|| of_actix(status.as_u16(), response.response().error()));
-    if let Some(cause) = &problem.cause {
+    if let Some(cause) = &problem.extra.cause {
         tracing::error!(request.id = %id, code = problem.code, cause = %cause, "failed");
     }
     let (request, old) = response.into_parts();

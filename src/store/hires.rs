@@ -3,7 +3,7 @@
 
 use super::engine::{Row, Sql, StoreError, params};
 use super::offers::{self, Offer};
-use super::once::{self, Once};
+use super::once::Advance;
 use super::seats;
 use super::writer::Tx;
 use super::{Store, access, work, workers};
@@ -308,12 +308,10 @@ fn refresh(tx: &mut Tx<'_>, id: Uuid) -> Result<(), StoreError> {
                 started = Some(started.map_or(day, |d| d.min(day)));
                 status = if row.text(0)? == "ACTIVE" || status == HireStatus::Active { HireStatus::Active } else { HireStatus::Onboarded };
             }
-            "ENDED" | "WITHDRAWN" => {
-                if ended.is_none_or(|d| day < d) {
-                    ended = Some(day);
-                    reason = row.opt_text(2)?;
-                    status = HireStatus::parse(row.text(0)?).unwrap_or(HireStatus::Ended);
-                }
+            "ENDED" | "WITHDRAWN" if ended.is_none_or(|d| day < d) => {
+                ended = Some(day);
+                reason = row.opt_text(2)?;
+                status = HireStatus::parse(row.text(0)?).unwrap_or(HireStatus::Ended);
             }
             _ => {}
         }
@@ -455,7 +453,7 @@ impl Store {
         &self,
         terms: HireTerms,
         slice: Arc<Vec<Report>>,
-        progress: Option<(Once, Arc<dyn Fn(&[Reported]) -> Value + Send + Sync>)>,
+        progress: Option<Advance<[Reported]>>,
         now: Moment,
     ) -> Result<Vec<Reported>, StoreError> {
         self.write(move |tx| {
@@ -463,8 +461,8 @@ impl Store {
             for r in slice.iter() {
                 out.push(report(tx, &terms, r, now)?);
             }
-            if let Some((key, state)) = &progress {
-                once::advance(tx, key, &state(&out), now)?;
+            if let Some(progress) = &progress {
+                progress.write(tx, &out, now)?;
             }
             Ok(out)
         })

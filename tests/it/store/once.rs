@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::harness::on_every_engine;
-use doorstep::store::once::{Answer, KEPT, Once, Reserved};
+use doorstep::store::once::{Advance, Answer, KEPT, Once, Reserved};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -55,8 +55,8 @@ async fn an_interrupted_batch_goes_on_where_it_stopped(engine: Engine) {
     let b = bench(engine).await;
     b.store.reserve(key(&b, 1, "a"), noon()).await.unwrap();
     let slice = Arc::new(vec![prepared(&crate::harness::a_posting())]);
-    let state = Arc::new(|tally: Tally| json!({"done": tally.created}));
-    b.store.upsert_postings(PLATFORM.to_owned(), slice, PROMOTED, Some((key(&b, 1, "a"), state)), noon()).await.unwrap();
+    let advance = Advance::new(key(&b, 1, "a"), |tally: &Tally| json!({"done": tally.created}));
+    b.store.upsert_postings(PLATFORM.to_owned(), slice, PROMOTED, Some(advance), noon()).await.unwrap();
     let later = noon().plus(Duration::from_secs(60));
     match b.store.reserve(key(&b, 1, "a"), later).await.unwrap() {
         Reserved::Go { progress: Some(progress) } => assert_eq!(progress, json!({"done": 1})),
