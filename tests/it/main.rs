@@ -2,11 +2,14 @@
 
 mod adapters;
 mod batches;
+mod crash;
 mod erasure;
+mod floors;
 mod harness;
 mod journey;
 mod limits;
 mod normalize;
+mod redis;
 mod seats;
 mod store;
 mod tenants;
