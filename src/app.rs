@@ -52,6 +52,11 @@ pub struct Gateway {
     loops: Vec<tokio::task::JoinHandle<()>>,
 }
 
+/// Runs a future with what the server and its loops need around it.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    actix_web::rt::System::new().block_on(future)
+}
+
 /// The recorder of this process, installed once.
 pub fn metrics_handle() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -120,7 +125,8 @@ impl Gateway {
         Ok(gateway)
     }
 
-    fn start_loops(&mut self) {
+    /// Starts the work that goes on beside requests.
+    pub fn start_loops(&mut self) {
         let (state, deliverer) = (self.state.clone(), self.deliverer.clone());
         let routing = state.clone();
         self.loops.push(tokio::task::spawn_local(repeat(state.store.clone(), move || {

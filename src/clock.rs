@@ -10,10 +10,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 #[derive(Clone)]
 pub enum Clock {
     System,
-    /// Began at a moment and runs on.
-    From {
+    /// Began at a moment and runs on; may be moved ahead.
+    Running {
         start: Moment,
         began: Instant,
+        ahead: Arc<AtomicI64>,
     },
     /// Stands until it is moved.
     Manual(Arc<AtomicI64>),
@@ -21,7 +22,7 @@ pub enum Clock {
 
 impl Clock {
     pub fn starting_at(start: Moment) -> Self {
-        Clock::From { start, began: Instant::now() }
+        Clock::Running { start, began: Instant::now(), ahead: Arc::default() }
     }
 
     pub fn manual(at: Moment) -> Self {
@@ -34,15 +35,17 @@ impl Clock {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Moment::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
             }
-            Clock::From { start, began } => start.plus(began.elapsed()),
+            Clock::Running { start, began, ahead } => Moment::from_ms(start.plus(began.elapsed()).ms() + ahead.load(Ordering::SeqCst)),
             Clock::Manual(ms) => Moment::from_ms(ms.load(Ordering::SeqCst)),
         }
     }
 
-    /// Moves a hand-moved clock; the others go their own way.
+    /// Moves a clock to a moment; the machine's goes its own way.
     pub fn set(&self, to: Moment) {
-        if let Clock::Manual(ms) = self {
-            ms.store(to.ms(), Ordering::SeqCst);
+        match self {
+            Clock::System => {}
+            Clock::Running { ahead, .. } => drop(ahead.fetch_add(to.ms() - self.now().ms(), Ordering::SeqCst)),
+            Clock::Manual(ms) => ms.store(to.ms(), Ordering::SeqCst),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::time::Moment;
 use crate::ingest::BatchError;
 use crate::store::Store;
 use crate::store::hires::{HireTerms, PostingRef, Report, Reported, Subject};
-use crate::store::once::{Answer, Once, Reserved};
+use crate::store::once::{Advance, Answer, Once, Reserved};
 use jiff::civil::Date;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -53,8 +53,7 @@ impl Hiring {
             let good: Vec<Report> = read.iter().filter_map(|r| r.as_ref().ok().cloned()).collect();
             let advance = once.as_ref().map(|key| {
                 let (before, read) = (results.clone(), read.clone());
-                let state = move |outcomes: &[Reported]| json!([before.as_slice(), &answers(from, &read, outcomes)].concat());
-                (key.clone(), Arc::new(state) as Arc<dyn Fn(&[Reported]) -> Value + Send + Sync>)
+                Advance::new(key.clone(), move |outcomes: &[Reported]| json!([before.as_slice(), &answers(from, &read, outcomes)].concat()))
             });
             let outcomes = self.store.report_hires(terms.clone(), Arc::new(good), advance, now).await?;
             results.extend(answers(from, &read, &outcomes));

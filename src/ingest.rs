@@ -14,7 +14,7 @@ use crate::cache::{Limits, Meter, Verdict};
 use crate::domain::normalize;
 use crate::domain::posting::{Content, Declared, Fault};
 use crate::domain::time::{Moment, day_number};
-use crate::store::once::{Answer, Once, Reserved};
+use crate::store::once::{Advance, Answer, Once, Reserved};
 use crate::store::postings::{Prepared, Tally};
 use crate::store::{Store, StoreError};
 use jiff::ToSpan;
@@ -193,8 +193,7 @@ impl Ingest {
     ) -> Result<Tally, BatchError> {
         let advance = once.map(|key| {
             let (before, n) = (before.clone(), slice.len());
-            let state = move |tally: Tally| serde_json::to_value(before.plus(n, tally)).unwrap_or(Value::Null);
-            (key.clone(), Arc::new(state) as Arc<dyn Fn(Tally) -> Value + Send + Sync>)
+            Advance::new(key.clone(), move |tally: &Tally| serde_json::to_value(before.plus(n, *tally)).unwrap_or(Value::Null))
         });
         let stored = self.store.upsert_postings(platform.to_owned(), slice, self.promoted_within, advance, now).await;
         if let (Err(e), Some(key)) = (&stored, once)

@@ -22,6 +22,7 @@ pub mod hiring;
 pub mod http;
 pub mod ingest;
 pub mod outbound;
+pub mod progress;
 pub mod reporting;
 pub mod routing;
 pub mod store;

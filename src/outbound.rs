@@ -147,6 +147,51 @@ impl Outbound {
     }
 }
 
+/// A client of the gateway's own API, for the demonstration.
+#[derive(Clone)]
+pub struct ApiClient {
+    client: reqwest::Client,
+    base: String,
+}
+
+/// What the API answered.
+#[derive(Clone, Debug)]
+pub struct ApiAnswer {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+impl ApiAnswer {
+    /// The body as JSON; null where it is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+impl ApiClient {
+    /// A client of the server at `http://ADDRESS`.
+    pub fn new(address: SocketAddr) -> Result<Self, CallError> {
+        let client = reqwest::Client::builder().no_proxy().build().map_err(|e| CallError::Connect(why(&e)))?;
+        Ok(Self { client, base: format!("http://{address}") })
+    }
+
+    /// Calls with a bearer token and a body of a content type, where given.
+    pub async fn call(&self, method: &str, path: &str, token: Option<&str>, body: Option<(&str, Vec<u8>)>) -> Result<ApiAnswer, CallError> {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|_| CallError::Forbidden("it is no method"))?;
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some((kind, body)) = body {
+            request = request.header("content-type", kind).body(body);
+        }
+        let response = request.send().await.map_err(of_reqwest)?;
+        let status = response.status().as_u16();
+        let body = response.bytes().await.map_err(of_reqwest)?.to_vec();
+        Ok(ApiAnswer { status, body })
+    }
+}
+
 fn of_reqwest(e: reqwest::Error) -> CallError {
     if e.is_timeout() { CallError::Timeout } else { CallError::Connect(why(&e)) }
 }

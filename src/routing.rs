@@ -237,9 +237,10 @@ impl Router {
 }
 
 fn question(posting: &Posting) -> Option<Question> {
-    let bytes = posting.id.uuid().into_bytes();
-    let seed = u64::from_be_bytes([bytes[8], bytes[9], bytes[10], bytes[11], bytes[12], bytes[13], bytes[14], bytes[15]]);
-    Question::of(&posting.content, ranking::mix(seed))
+    // The seed follows from what the posting is called, so that a replay breaks
+    // ties as the first run did.
+    let name = posting.platform.bytes().chain([0]).chain(posting.content.source_id.bytes());
+    Question::of(&posting.content, name.fold(0, |seed, byte| ranking::mix(seed ^ u64::from(byte))))
 }
 
 /// The question of a posting that is open, wants offers and may be routed.

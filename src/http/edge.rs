@@ -28,16 +28,14 @@ pub async fn edge(request: ServiceRequest, next: Next<impl MessageBody + 'static
     let id = request_id(request.headers()).unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     request.extensions_mut().insert(RequestId(id.clone()));
     let (method, state) = (request.method().clone(), request.app_data::<Data<State>>().cloned());
-    let http = request.request().clone();
-    let mut response = match next.call(request).await {
-        Ok(response) => response.map_into_boxed_body(),
-        Err(error) => ServiceResponse::new(http.clone(), error.error_response()).map_into_boxed_body(),
-    };
+    // Routing needs the only handle on the request, so none is kept here. Handlers'
+    // and extractors' errors are responses by now.
+    let mut response = next.call(request).await?.map_into_boxed_body();
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
         response = as_problem(response, &id);
     }
-    let limited = http.extensions().get::<Limited>().copied();
+    let limited = response.request().extensions().get::<Limited>().copied();
     let headers = response.headers_mut();
     if let Some(limited) = limited {
         limit_headers(headers, limited);
@@ -51,7 +49,7 @@ pub async fn edge(request: ServiceRequest, next: Next<impl MessageBody + 'static
         }
     }
     // The pattern, not the path: a path may hold a link's token.
-    let route = http.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let (took, code) = (started.elapsed(), status.as_u16());
     if state.is_some() {
         let labels = [("method", method.to_string()), ("route", route.clone()), ("status", code.to_string())];
@@ -81,7 +79,7 @@ fn as_problem(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<B
     }
     let status = response.status();
     let problem = kept.unwrap_or_else(|| of_actix(status.as_u16(), response.response().error()));
-    if let Some(cause) = &problem.cause {
+    if let Some(cause) = &problem.extra.cause {
         tracing::error!(request.id = %id, code = problem.code, cause = %cause, "failed");
     }
     let (request, old) = response.into_parts();

@@ -21,6 +21,13 @@ pub struct Problem {
     pub status: StatusCode,
     pub code: &'static str,
     pub detail: String,
+    /// What few problems have, apart so that a refusal stays small.
+    pub extra: Box<Extra>,
+}
+
+/// See [`Problem`].
+#[derive(Clone, Debug, Default)]
+pub struct Extra {
     /// Parts of the input that are at fault: pointer, code, detail.
     pub errors: Vec<(String, String, String)>,
     pub headers: Vec<(HeaderName, String)>,
@@ -57,7 +64,7 @@ pub struct ProblemPart {
 impl Problem {
     pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, code, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), more: Map::new(), cause: None }
+        Self { status, code, detail: detail.into(), extra: Box::default() }
     }
 
     /// The one answer for what is not there and for what is another tenant's.
@@ -85,24 +92,29 @@ impl Problem {
     }
 
     pub fn part(mut self, pointer: &str, code: &str, detail: &str) -> Self {
-        self.errors.push((pointer.to_owned(), code.to_owned(), detail.to_owned()));
+        self.extra.errors.push((pointer.to_owned(), code.to_owned(), detail.to_owned()));
         self
     }
 
     pub fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+        self.extra.headers.push((name, value.into()));
         self
     }
 
     pub fn with(mut self, name: &str, value: Value) -> Self {
-        self.more.insert(name.to_owned(), value);
+        self.extra.more.insert(name.to_owned(), value);
         self
     }
 
     /// The server failed; `cause` goes to the log only.
     pub fn internal(cause: impl fmt::Display) -> Self {
-        let problem = Self::new(500, "internal", "The server failed. The request id helps to find out why.");
-        Self { cause: Some(cause.to_string()), ..problem }
+        Self::new(500, "internal", "The server failed. The request id helps to find out why.").because(cause)
+    }
+
+    /// Says in the log why.
+    fn because(mut self, cause: impl fmt::Display) -> Self {
+        self.extra.cause = Some(cause.to_string());
+        self
     }
 
     /// The problem as a body.
@@ -111,12 +123,12 @@ impl Problem {
             "type": "about:blank", "title": self.status.canonical_reason().unwrap_or("Error"), "status": self.status.as_u16(),
             "code": self.code, "detail": self.detail, "request_id": request_id,
         });
-        if !self.errors.is_empty() {
+        if !self.extra.errors.is_empty() {
             let part = |(pointer, code, detail): &(String, String, String)| json!({"pointer": pointer, "code": code, "detail": detail});
-            body["errors"] = self.errors.iter().map(part).collect();
+            body["errors"] = self.extra.errors.iter().map(part).collect();
         }
         if let Some(map) = body.as_object_mut() {
-            map.extend(self.more.clone());
+            map.extend(self.extra.more.clone());
         }
         body
     }
@@ -135,7 +147,7 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status).finish();
-        for (name, value) in &self.headers {
+        for (name, value) in &self.extra.headers {
             if let Ok(value) = HeaderValue::from_str(value) {
                 response.headers_mut().insert(name.clone(), value);
             }
@@ -150,7 +162,7 @@ impl From<StoreError> for Problem {
     fn from(e: StoreError) -> Self {
         if e.is_temporary() || e == StoreError::Stopped {
             let problem = Problem::new(503, "store_unavailable", "The store cannot be reached. The same request may be sent again.");
-            return Problem { cause: Some(e.to_string()), ..problem }.header(actix_web::http::header::RETRY_AFTER, "2");
+            return problem.because(e).header(actix_web::http::header::RETRY_AFTER, "2");
         }
         Problem::internal(e)
     }

@@ -78,7 +78,7 @@ async fn receive(sink: Data<Sink>, request: HttpRequest, body: Bytes) -> HttpRes
     let signed = header("webhook-signature");
     let valid = |secret: &String| {
         let key = STANDARD.decode(secret.trim_start_matches("whsec_")).unwrap_or_default();
-        signed.split(' ').any(|s| s == webhook::signature(&[key.clone()], &id, timestamp, &text))
+        signed.split(' ').any(|s| s == webhook::signature(std::slice::from_ref(&key), &id, timestamp, &text))
     };
     let received =
         Received { signature_is_valid: secrets.iter().any(valid), path, id, body: serde_json::from_str(&text).unwrap_or_default() };

@@ -10,7 +10,7 @@ use crate::domain::region::{self, Region, RegionFault};
 use crate::domain::skill::Skill;
 use crate::domain::time::{Moment, parse_date};
 use crate::domain::worker::{Destinations, Registration, Tier, Wishes};
-use crate::store::once::{Answer, Once, Reserved};
+use crate::store::once::{Advance, Answer, Once, Reserved};
 use crate::store::workers::Registered;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -124,8 +124,9 @@ impl Ingest {
             let here: Arc<[usize]> = indices[progress.done..progress.done + slice.len()].into();
             let advance = once.as_ref().map(|key| {
                 let (before, here) = (progress.clone(), here.clone());
-                let state = move |outcomes: &[Registered]| serde_json::to_value(before.plus(&here, outcomes)).unwrap_or(Value::Null);
-                (key.clone(), Arc::new(state) as Arc<dyn Fn(&[Registered]) -> Value + Send + Sync>)
+                Advance::new(key.clone(), move |outcomes: &[Registered]| {
+                    serde_json::to_value(before.plus(&here, outcomes)).unwrap_or(Value::Null)
+                })
             });
             let outcomes = self.store.register_workers(slice, advance, now).await?;
             progress = progress.plus(&here, &outcomes);

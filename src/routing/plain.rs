@@ -135,10 +135,9 @@ mod tests {
     #[test]
     fn the_funnel_counts_who_passed_each_step_and_all_before() {
         let index = index(9);
-        index.apply(vec![
-            Seeker { handle: 1, consent: false, ..seeker() },
-            Seeker { handle: 2, paused: true, ..index.rows()[2].as_ref().unwrap().seeker.clone() },
-        ]);
+        let paused = Seeker { paused: true, ..index.best(&question(), 9, &[], TERMS).seekers[0].clone() };
+        let stranger = (1..=9).find(|h| *h != paused.handle).unwrap();
+        index.apply(vec![Seeker { handle: stranger, consent: false, ..seeker() }, paused]);
         assert_eq!(index.funnel(&question(), TERMS), [8, 8, 8, 8, 8, 7]);
     }
 }

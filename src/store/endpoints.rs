@@ -116,7 +116,7 @@ fn fresh_secret(store: &Store) -> (String, String) {
 fn disable(tx: &mut Tx<'_>, id: EndpointId, why: &str, now: Moment) -> Result<(), StoreError> {
     let sql = "UPDATE endpoints SET enabled = 0 WHERE id = $1 AND enabled = 1 RETURNING platform";
     let Some(row) = tx.one(sql, params![id.uuid()])? else { return Ok(()) };
-    tx.exec("UPDATE deliveries SET state = 'dead' WHERE endpoint = $1 AND state = 'due'", params![id.uuid()])?;
+    give_up(tx, id)?;
     let data = json!({"endpoint": id, "reason": why, "posting": null, "source_id": null, "sequence": null});
     let event = Event {
         id: EventId::new(tx.ids.v7(now)),
@@ -130,6 +130,11 @@ fn disable(tx: &mut Tx<'_>, id: EndpointId, why: &str, now: Moment) -> Result<()
     Ok(())
 }
 
+/// Nothing is due any more to an endpoint that is disabled; replay brings it back.
+fn give_up(tx: &mut Tx<'_>, id: EndpointId) -> Result<(), StoreError> {
+    tx.exec("UPDATE deliveries SET state = 'dead' WHERE endpoint = $1 AND state = 'due'", params![id.uuid()]).map(|_| ())
+}
+
 fn attempted(tx: &mut Tx<'_>, a: &Attempted) -> Result<(), StoreError> {
     let (endpoint, event) = (a.endpoint.uuid(), a.event.uuid());
     tx.exec(
@@ -141,10 +146,13 @@ fn attempted(tx: &mut Tx<'_>, a: &Attempted) -> Result<(), StoreError> {
         Next::RetryAt(due) => ("due", due),
         Next::Dead | Next::Disable => ("dead", a.at),
     };
-    tx.exec(
-        "UPDATE deliveries SET state = $4, due_at = $5, tries = tries + 1 WHERE endpoint = $1 AND event = $2 AND fence = $3",
+    let ours = tx.exec(
+        "UPDATE deliveries SET state = $4, due_at = $5, tries = tries + 1 WHERE endpoint = $1 AND event = $2 AND fence = $3 AND state = 'due'",
         params![endpoint, event, a.fence, state, due.ms()],
     )?;
+    if ours == 0 {
+        return Ok(());
+    }
     let failing = match a.next {
         Next::Delivered => "UPDATE endpoints SET failing_since = NULL WHERE id = $1 AND failing_since IS NOT NULL",
         _ => "UPDATE endpoints SET failing_since = COALESCE(failing_since, $2) WHERE id = $1",
@@ -212,7 +220,11 @@ impl Store {
             let sql = "UPDATE endpoints SET url = COALESCE($3, url), types = COALESCE($4, types), enabled = COALESCE($5, enabled),
                        failing_since = CASE WHEN $5 = 1 THEN NULL ELSE failing_since END WHERE platform = $1 AND id = $2";
             let types = types.as_deref().map(types_text);
-            tx.exec(sql, params![platform.as_str(), id.uuid(), url.as_deref(), types, enabled]).map(|n| n == 1)
+            let found = tx.exec(sql, params![platform.as_str(), id.uuid(), url.as_deref(), types, enabled])? == 1;
+            if found && enabled == Some(false) {
+                give_up(tx, id)?;
+            }
+            Ok(found)
         })
         .await
     }
@@ -285,7 +297,8 @@ impl Store {
     pub async fn take_due(&self, limit: i64, lease: Duration, now: Moment) -> Result<Vec<Due>, StoreError> {
         let vault = self.vault.clone();
         self.write(move |tx| {
-            let sql = "SELECT endpoint, event, tries, fence FROM deliveries WHERE state = 'due' AND due_at <= $1 ORDER BY due_at LIMIT $2 {skip_locked}";
+            let sql = "SELECT endpoint, event, tries, fence FROM deliveries WHERE state = 'due' AND due_at <= $1
+                       AND endpoint IN (SELECT id FROM endpoints WHERE enabled = 1) ORDER BY due_at LIMIT $2 {skip_locked}";
             let mut out = Vec::new();
             for row in tx.query(sql, params![now.ms(), limit])? {
                 let (endpoint, event, fence) = (row.uuid(0)?, row.uuid(1)?, row.int(3)? + 1);
@@ -293,7 +306,8 @@ impl Store {
                     "UPDATE deliveries SET due_at = $3, fence = $4 WHERE endpoint = $1 AND event = $2",
                     params![endpoint, event, now.plus(lease).ms(), fence],
                 )?;
-                let sql = "SELECT platform, url, secret_sealed, previous_sealed, previous_until, failing_since, enabled FROM endpoints WHERE id = $1";
+                let sql =
+                    "SELECT platform, url, secret_sealed, previous_sealed, previous_until, failing_since FROM endpoints WHERE id = $1";
                 let (Some(to), Some(event)) = (tx.one(sql, params![endpoint])?, log::event(tx, EventId::new(event))?) else { continue };
                 let id = EndpointId::new(endpoint);
                 let mut secrets = vec![secret_of(&vault, id, to.blob(2)?)?];

@@ -3,7 +3,7 @@
 
 use super::engine::{Row, Sql, StoreError, params};
 use super::offers::{self, Offer};
-use super::once::{self, Once};
+use super::once::Advance;
 use super::seats;
 use super::writer::Tx;
 use super::{Store, access, work, workers};
@@ -173,10 +173,11 @@ fn report(tx: &mut Tx<'_>, terms: &HireTerms, r: &Report, now: Moment) -> Result
     }
 }
 
-/// The hire of this pair to which a report of this moment belongs: the latest
-/// that was not over before it.
+/// The hire of this pair to which a report of this moment belongs: the first that
+/// was not over before it.
 fn hire_at(s: &mut dyn Sql, terms: &HireTerms, m: &Matter, at: Moment) -> Result<Option<Uuid>, StoreError> {
-    let sql = "SELECT id, ended_on FROM hires WHERE platform = $1 AND posting = $2 AND worker = $3 ORDER BY created_at DESC, id DESC";
+    let sql = "SELECT id, ended_on FROM hires WHERE platform = $1 AND posting = $2 AND worker = $3
+               ORDER BY CASE WHEN ended_on IS NULL THEN 1 ELSE 0 END, ended_on, hired_at, id";
     for row in s.query(sql, params![terms.platform.as_str(), m.posting.uuid(), m.worker.uuid()])? {
         if row.opt_int(1)?.is_none_or(|ended| day_number(at.day()) <= ended) {
             return row.uuid(0).map(Some);
@@ -307,12 +308,10 @@ fn refresh(tx: &mut Tx<'_>, id: Uuid) -> Result<(), StoreError> {
                 started = Some(started.map_or(day, |d| d.min(day)));
                 status = if row.text(0)? == "ACTIVE" || status == HireStatus::Active { HireStatus::Active } else { HireStatus::Onboarded };
             }
-            "ENDED" | "WITHDRAWN" => {
-                if ended.is_none_or(|d| day < d) {
-                    ended = Some(day);
-                    reason = row.opt_text(2)?;
-                    status = HireStatus::parse(row.text(0)?).unwrap_or(HireStatus::Ended);
-                }
+            "ENDED" | "WITHDRAWN" if ended.is_none_or(|d| day < d) => {
+                ended = Some(day);
+                reason = row.opt_text(2)?;
+                status = HireStatus::parse(row.text(0)?).unwrap_or(HireStatus::Ended);
             }
             _ => {}
         }
@@ -419,7 +418,7 @@ fn over(
         workers::bump(tx, m.worker.uuid(), now)?;
         work::enqueue_short(tx, now)?;
     }
-    if status == HireStatus::Withdrawn && m.offer.state == OfferState::Hired {
+    if status == HireStatus::Withdrawn {
         let sql = "UPDATE offers SET state = 'withdrawn', reason = 'platform', updated_at = $2 WHERE id = $1 AND state = 'hired'";
         if tx.exec(sql, params![m.offer.id.uuid(), now.ms()])? == 1 {
             seats::free(tx, m.posting, now)?;
@@ -454,7 +453,7 @@ impl Store {
         &self,
         terms: HireTerms,
         slice: Arc<Vec<Report>>,
-        progress: Option<(Once, Arc<dyn Fn(&[Reported]) -> Value + Send + Sync>)>,
+        progress: Option<Advance<[Reported]>>,
         now: Moment,
     ) -> Result<Vec<Reported>, StoreError> {
         self.write(move |tx| {
@@ -462,8 +461,8 @@ impl Store {
             for r in slice.iter() {
                 out.push(report(tx, &terms, r, now)?);
             }
-            if let Some((key, state)) = &progress {
-                once::advance(tx, key, &state(&out), now)?;
+            if let Some(progress) = &progress {
+                progress.write(tx, &out, now)?;
             }
             Ok(out)
         })
@@ -479,7 +478,7 @@ impl Store {
     pub async fn worker_hires(&self, worker: WorkerId) -> Result<Vec<Hire>, StoreError> {
         self.read(move |s| {
             let mut out = Vec::new();
-            for row in s.query("SELECT id FROM hires WHERE worker = $1 ORDER BY created_at, id", params![worker.uuid()])? {
+            for row in s.query("SELECT id FROM hires WHERE worker = $1 ORDER BY hired_at, id", params![worker.uuid()])? {
                 out.extend(s.one(HIRE, params![row.uuid(0)?])?.as_ref().map(hire).transpose()?);
             }
             Ok(out)

@@ -83,8 +83,25 @@ fn reserve(tx: &mut Tx<'_>, vault: &Vault, once: &Once, now: Moment) -> Result<R
     Ok(Reserved::Go { progress: serde_json::from_str(progress).ok() })
 }
 
+/// What a slice stores of its batch beside its effects.
+pub struct Advance<T: ?Sized> {
+    key: Once,
+    state: Box<dyn Fn(&T) -> Value + Send + Sync>,
+}
+
+impl<T: ?Sized> Advance<T> {
+    /// `state` tells how far the batch is, from what came of the slice.
+    pub fn new(key: Once, state: impl Fn(&T) -> Value + Send + Sync + 'static) -> Self {
+        Self { key, state: Box::new(state) }
+    }
+
+    pub(super) fn write(&self, tx: &mut Tx<'_>, outcome: &T, now: Moment) -> Result<(), StoreError> {
+        advance(tx, &self.key, &(self.state)(outcome), now)
+    }
+}
+
 /// Stores how far a batch came, in the transaction of what it did.
-pub(super) fn advance(tx: &mut Tx<'_>, once: &Once, progress: &Value, now: Moment) -> Result<(), StoreError> {
+fn advance(tx: &mut Tx<'_>, once: &Once, progress: &Value, now: Moment) -> Result<(), StoreError> {
     tx.exec(
         "UPDATE idempotency SET progress = $3, lease_until = $4 WHERE client = $1 AND key = $2",
         params![once.client, once.key.as_str(), progress.to_string(), now.plus(LEASE).ms()],

@@ -2,7 +2,7 @@
 
 use super::engine::{Row, Sql, StoreError, params};
 use super::log::ChangeKind;
-use super::once::{self, Once};
+use super::once::Advance;
 use super::seats;
 use super::work::{self, Kind};
 use super::writer::Tx;
@@ -11,7 +11,6 @@ use crate::domain::id::PostingId;
 use crate::domain::posting::{Content, Declared, Status};
 use crate::domain::time::Moment;
 use serde::Serialize;
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -207,7 +206,7 @@ impl Store {
         platform: String,
         slice: Arc<Vec<Prepared>>,
         promoted_within: Duration,
-        progress: Option<(Once, Arc<dyn Fn(Tally) -> Value + Send + Sync>)>,
+        progress: Option<Advance<Tally>>,
         now: Moment,
     ) -> Result<Tally, StoreError> {
         self.write(move |tx| {
@@ -215,8 +214,8 @@ impl Store {
             for p in slice.iter() {
                 upsert(tx, &platform, p, now, promoted_within, &mut tally)?;
             }
-            if let Some((key, state)) = &progress {
-                once::advance(tx, key, &state(tally), now)?;
+            if let Some(progress) = &progress {
+                progress.write(tx, &tally, now)?;
             }
             Ok(tally)
         })

@@ -128,6 +128,13 @@ impl Store {
         .await
     }
 
+    /// People with a hire whose last word is ACTIVE, counted by one statement beside
+    /// the fold.
+    pub async fn active_people(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT COUNT(DISTINCT worker) FROM hires WHERE status = 'ACTIVE'";
+        self.read(move |s| s.one(sql, &[])?.map_or(Ok(0), |r| r.count(0).map(u64::from))).await
+    }
+
     /// Hires by flow and status, for the demo's table.
     pub async fn hire_counts(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
         self.read(|s| {

@@ -43,11 +43,12 @@ pub(super) fn enqueue(s: &mut dyn Sql, kind: Kind, key: Uuid, due: Moment) -> Re
 }
 
 /// Makes every open posting that has fewer offers than it wants due for routing:
-/// somebody new may suit it.
+/// somebody new may suit it. One that is being routed just now is routed once more,
+/// since its candidates were chosen before; one that is due anyway stays as it is.
 pub(super) fn enqueue_short(s: &mut dyn Sql, due: Moment) -> Result<(), StoreError> {
     s.exec(
-        "INSERT INTO work (kind, key, due_at) SELECT 'route', id, CAST($1 AS BIGINT) FROM postings WHERE status = 'open' AND short = 1
-         ON CONFLICT (kind, key) DO NOTHING",
+        "INSERT INTO work (kind, key, due_at) SELECT 'route', id, CAST($1 AS BIGINT) FROM postings WHERE status = 'open' AND short = 1 ORDER BY id
+         ON CONFLICT (kind, key) DO UPDATE SET fence = work.fence + 1, due_at = excluded.due_at WHERE work.due_at > excluded.due_at",
         params![due.ms()],
     )
     .map(|_| ())

@@ -2,7 +2,7 @@
 
 use super::engine::{Row, Sql, StoreError, Val, params};
 use super::log::ChangeKind;
-use super::once::{self, Once};
+use super::once::Advance;
 use super::vault::{Place, Vault};
 use super::writer::Tx;
 use super::{Store, access, offers, seats, work};
@@ -386,7 +386,7 @@ impl Store {
     pub async fn register_workers(
         &self,
         slice: Arc<Vec<Registration>>,
-        progress: Option<(Once, Arc<dyn Fn(&[Registered]) -> Value + Send + Sync>)>,
+        progress: Option<Advance<[Registered]>>,
         now: Moment,
     ) -> Result<Vec<Registered>, StoreError> {
         let vault = self.vault.clone();
@@ -398,8 +398,8 @@ impl Store {
             if out.iter().any(|r| matches!(r, Registered::Created(_) | Registered::Updated(_))) {
                 work::enqueue_short(tx, now)?;
             }
-            if let Some((key, state)) = &progress {
-                once::advance(tx, key, &state(&out), now)?;
+            if let Some(progress) = &progress {
+                progress.write(tx, &out, now)?;
             }
             Ok(out)
         })

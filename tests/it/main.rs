@@ -1,4 +1,7 @@
 //! One test binary: what the outside sees.
 
 mod adapters;
+mod harness;
+mod journey;
 mod normalize;
+mod store;

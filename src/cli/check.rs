@@ -1,0 +1,86 @@
+//! `doorstep check`: every problem at once, exit 1 if there is any.
+
+use super::{Outcome, settings};
+use crate::app;
+use crate::cache::Limits;
+use crate::config::Config;
+use crate::config::keys::Keys;
+use crate::store::ids::Ids;
+use crate::store::{Opening, Store};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+pub fn run(file: Option<PathBuf>) -> Outcome {
+    let config = match settings(file) {
+        Ok(config) => config,
+        Err(failure) => {
+            println!("config    {}", failure.0);
+            // What can be looked at without a configuration still is.
+            check_adapters(&Config::defaults());
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    println!("config    ok");
+    let parts = [check_keys(&config), check_adapters(&config), check_cache(&config)?];
+    Ok(if parts.iter().all(|ok| *ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The keys, and with them the store.
+fn check_keys(config: &Config) -> bool {
+    if config.keys.file.is_empty() {
+        println!("keys      keys.file is not set; `doorstep keys init FILE` makes one");
+        println!("store     not looked at: it cannot be read without keys");
+        return false;
+    }
+    let keys = match Keys::load(Path::new(&config.keys.file)) {
+        Ok(keys) => Arc::new(keys),
+        Err(problems) => {
+            problems.iter().for_each(|p| println!("keys      {p}"));
+            println!("store     not looked at: it cannot be read without keys");
+            return false;
+        }
+    };
+    println!("keys      ok");
+    match Store::open(Opening { url: &config.store.url, readers: 1, keys, ids: Arc::new(Ids::from_os()), serve: false }) {
+        Ok(store) => println!("store     ok: {}", store.engine_name()),
+        Err(e) => {
+            println!("store     {e}");
+            return false;
+        }
+    }
+    true
+}
+
+fn check_adapters(config: &Config) -> bool {
+    let adapters = match app::adapters(config) {
+        Ok(adapters) => adapters,
+        Err(problems) => {
+            println!("adapters  {problems}");
+            return false;
+        }
+    };
+    let problems: Vec<_> = adapters.iter().flat_map(|a| a.check()).collect();
+    problems.iter().for_each(|p| println!("adapters  {p}"));
+    if problems.is_empty() {
+        println!("adapters  ok: {}", adapters.names().collect::<Vec<_>>().join(" "));
+    }
+    problems.is_empty()
+}
+
+fn check_cache(config: &Config) -> Result<bool, super::Failure> {
+    let limits = match Limits::new(config) {
+        Ok(limits) => limits,
+        Err(e) => {
+            println!("cache     {e}");
+            return Ok(false);
+        }
+    };
+    let answer = super::with_runtime(async move { limits.ping().await })?;
+    match &answer {
+        None => println!("cache     ok: memory"),
+        Some(Ok(())) => println!("cache     ok: redis"),
+        Some(Err(e)) => println!("cache     {e}"),
+    }
+    Ok(!matches!(answer, Some(Err(_))))
+}
