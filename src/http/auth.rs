@@ -154,7 +154,10 @@ pub enum Caller {
 /// The bearer token of a request, checked, and its limit taken.
 async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let state = request.app_data::<Data<State>>().ok_or_else(|| Problem::internal("a route without its state"))?;
-    let token = bearer(request);
+    caller_with(request, state, bearer(request)).await
+}
+
+async fn caller_with(request: &HttpRequest, state: &State, token: Option<&str>) -> Result<Caller, Problem> {
     let Some(claims) = token.and_then(|t| state.tokens.check(t, state.clock.now())) else {
         take_anonymous(request, state).await?;
         return Err(Problem::unauthorized());
@@ -168,6 +171,12 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
             client.map(Caller::Client).ok_or_else(Problem::unauthorized)
         }
     }
+}
+
+/// The office behind an access token that did not come as a bearer: a page's
+/// session. Checked and limited as a bearer is.
+pub async fn office_of(request: &HttpRequest, state: &State, token: &str) -> Result<OfficeToken, Problem> {
+    caller_with(request, state, Some(token)).await.and_then(office)
 }
 
 fn bearer(request: &HttpRequest) -> Option<&str> {

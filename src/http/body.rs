@@ -27,6 +27,11 @@ pub struct Json<T> {
     pub raw: Vec<u8>,
 }
 
+/// The fields of an HTML form, as sent: small, whoever sends it.
+pub struct Form(pub String);
+
+/// Most bytes of an HTML form.
+const FORM: usize = 16 * 1024;
 /// zstd windows beyond 8 MiB are refused (RFC 8878 §3.1.1.1.2 asks decoders for 8).
 const ZSTD_WINDOW_LOG: u32 = 23;
 /// Bodies above this are inflated on a thread that may be busy for long.
@@ -66,9 +71,9 @@ fn inflate(encoding: &str, bytes: &[u8], most: usize) -> Result<Vec<u8>, Problem
     if out.len() > most { Err(too_large(most)) } else { Ok(out) }
 }
 
-async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Problem> {
+async fn read(request: &HttpRequest, mut payload: Payload, most: Option<usize>) -> Result<Vec<u8>, Problem> {
     let state = request.app_data::<Data<State>>().ok_or_else(|| Problem::internal("a route without its state"))?;
-    let (most, within) = (state.config.http.max_body, state.config.http.body_timeout);
+    let (most, within) = (most.unwrap_or(state.config.http.max_body), state.config.http.body_timeout);
     let encoding = request.headers().get(CONTENT_ENCODING).map(|v| v.to_str().unwrap_or("?").trim().to_ascii_lowercase());
     let late = |_| Problem::new(408, "request_timeout", "The body did not arrive in time.");
     let bytes = tokio::time::timeout(within, collect(&mut payload, most)).await.map_err(late)??;
@@ -89,7 +94,20 @@ impl FromRequest for Body {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move { read(&request, payload).await.map(Body) })
+        Box::pin(async move { read(&request, payload, None).await.map(Body) })
+    }
+}
+
+impl FromRequest for Form {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let raw = read(&request, payload, Some(FORM)).await?;
+            String::from_utf8(raw).map(Form).map_err(|_| Problem::new(400, "bad_request", "The form is no UTF-8."))
+        })
     }
 }
 
@@ -105,7 +123,7 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
             if essence != "application/json" && !essence.ends_with("+json") {
                 return Err(Problem::new(415, "unsupported_media_type", "This call takes application/json."));
             }
-            let raw = read(&request, payload).await?;
+            let raw = read(&request, payload, None).await?;
             let value = parse(&raw)?;
             Ok(Json { value, raw })
         })

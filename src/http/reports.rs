@@ -61,14 +61,19 @@ async fn report(state: Data<State>, who: OfficeToken, name: Path<String>, asked:
     if name.as_str() != "employment" {
         return Err(Problem::not_found());
     }
+    document(&state, who.region, &asked).await
+}
+
+/// The employment report of a subtree as a file or document.
+pub async fn document(state: &State, own: Region, asked: &Asked) -> Result<HttpResponse, Problem> {
     let format = match asked.format.as_deref() {
         None | Some("") => Format::Json,
         Some(text) => {
             Format::parse(text).ok_or_else(|| Problem::parameter("format", "format_invalid", "may be json, csv, xlsx or dhis2"))?
         }
     };
-    let report = employment(&state, who.region, &asked).await?;
-    let body = report.write(format).map_err(Problem::internal)?;
+    let made = employment(state, own, asked).await?;
+    let body = made.write(format).map_err(Problem::internal)?;
     let mut response = HttpResponse::Ok();
     response.content_type(format.media_type());
     if !matches!(format, Format::Json | Format::Dhis2) {

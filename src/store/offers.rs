@@ -65,6 +65,9 @@ pub struct WaveTerms {
     pub wave_max: u32,
     pub cap: u32,
     pub answer_within: Duration,
+    /// When a posting that lacks people is asked for again: somebody's cooldown
+    /// ends, another offer expires.
+    pub recheck: Duration,
 }
 
 /// What a wave came to.
@@ -171,6 +174,7 @@ fn issue(tx: &mut Tx<'_>, wave: &Wave, lease: Option<Lease>, now: Moment) -> Res
         params![id.uuid(), now.ms()],
     )?;
     let mut issued = Issued::default();
+    let mut short = false;
     let open = match &row {
         Some(row) if row.text(0)? == Status::Open.code() => Some(row),
         _ => None,
@@ -181,7 +185,7 @@ fn issue(tx: &mut Tx<'_>, wave: &Wave, lease: Option<Lease>, now: Moment) -> Res
         if issued.wanted > 0 {
             fill(tx, wave, &mut issued, number, row, now)?;
         }
-        let short = (issued.offered.len() as u32) < issued.wanted;
+        short = (issued.offered.len() as u32) < issued.wanted;
         issued.again = short && !wave.exhausted;
         if !issued.offered.is_empty() {
             tx.exec(
@@ -197,7 +201,11 @@ fn issue(tx: &mut Tx<'_>, wave: &Wave, lease: Option<Lease>, now: Moment) -> Res
     if let Some(lease) = lease
         && !issued.again
     {
-        work::done(tx, lease)?;
+        if short {
+            work::later(tx, lease, now.plus(wave.terms.recheck))?;
+        } else {
+            work::done(tx, lease)?;
+        }
     }
     Ok(issued)
 }
