@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 /// The top-level modules, each with its floor.
-const FLOORS: [(&str, u8); 20] = [
+const FLOORS: [(&str, u8); 21] = [
     ("domain", 0),
     ("clock", 1),
     ("config", 1),
@@ -26,6 +26,8 @@ const FLOORS: [(&str, u8); 20] = [
     ("progress", 4),
     ("cli", 4),
     ("main", 5),
+    // Runs before the crate is built.
+    ("build", 5),
 ];
 
 /// The one place, or two, of each outside package. A place that ends with a slash

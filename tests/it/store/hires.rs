@@ -126,7 +126,7 @@ async fn a_hire_nobody_accepted_takes_a_seat_or_raises_an_alert(engine: Engine) 
 async fn tags_stay_as_they_were_frozen(engine: Engine) {
     let b = bench(engine).await;
     let person = in_region("522624");
-    let Registered::Created(worker) = b.register(&[person.clone()], noon()).await[0] else { panic!("not created") };
+    let Registered::Created(worker) = b.register(std::slice::from_ref(&person), noon()).await[0] else { panic!("not created") };
     let posting = b.post(a_posting()).await;
     let offer = b.offer(posting, &[worker]).await[0];
     b.report(offer, status(HireStatus::Onboarded, "2020-06-15")).await;
