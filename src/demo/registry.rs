@@ -405,7 +405,8 @@ mod tests {
         near(percent(&people, |p| p.tier == Tier::NotLifted), 12);
         near(percent(&people, |p| p.tier == Tier::Lifted), 70);
         near(percent(&people, |p| p.in_place_only), 30);
-        near(percent(&people, |p| p.min_monthly_pay < 3_500), 46);
+        near(percent(&people, |p| !p.in_place_only && p.min_monthly_pay < 3_500), 32);
+        near(percent(&people, |p| p.in_place_only && p.min_monthly_pay < 1_750), 14);
         near(percent(&people, |p| !p.id_number.starts_with(&p.home_region.to_string())), 5);
         assert!(percent(&people, |p| p.destinations.iter().any(|d| d == "440000")) > 20);
     }
