@@ -7,8 +7,8 @@
 //! are checked here against the gateway's own.
 
 use super::State;
-use super::edge::{Limited, over};
-use super::problem::Problem;
+use super::edge::Limited;
+use super::problem::{Problem, over};
 use crate::cache::Meter;
 use crate::config::keys::Keys;
 use crate::domain::client::{Client, Role, Slug};

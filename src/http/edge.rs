@@ -121,10 +121,3 @@ fn limit_headers(headers: &mut HeaderMap, Limited(meter, verdict): Limited) {
         }
     }
 }
-
-/// The refusal of a limit.
-pub fn over(verdict: Verdict) -> Problem {
-    let seconds = verdict.retry_after.as_secs_f64().ceil().max(1.0);
-    Problem::new(429, "rate_limited", "Too much at once; come again later.")
-        .header(actix_web::http::header::RETRY_AFTER, format!("{seconds}"))
-}

@@ -8,7 +8,7 @@ use super::offers::offer_body;
 use super::problem::{Problem, ProblemBody};
 use super::workers::{WishesBody, worker_body};
 use crate::domain::id::{HireId, OfferId, WorkerId};
-use crate::store::offers::{Answerer, Answering};
+use crate::store::answers::{Answerer, Answering};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, delete, get, patch, post};
 use serde::Deserialize;

@@ -3,10 +3,11 @@
 //! here.
 
 use crate::adapter::BodyError;
+use crate::cache::Verdict;
 use crate::domain::offer::OfferState;
 use crate::ingest::BatchError;
 use crate::store::StoreError;
-use crate::store::offers::Refusal;
+use crate::store::answers::Refusal;
 use crate::store::once::Reserved;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -180,13 +181,20 @@ impl From<BatchError> for Problem {
         match e {
             BatchError::Body(e) => e.into(),
             BatchError::Over { records, verdict } if verdict.never => batch_too_large(records, verdict.quota.burst),
-            BatchError::Over { verdict, .. } => super::edge::over(verdict),
+            BatchError::Over { verdict, .. } => over(verdict),
             BatchError::KeyReused => key_reused(),
             BatchError::InFlight => in_flight(),
             BatchError::Reading => Problem::internal("a reading thread failed"),
             BatchError::Store(e) => e.into(),
         }
     }
+}
+
+/// The refusal of a limit.
+pub fn over(verdict: Verdict) -> Problem {
+    let seconds = verdict.retry_after.as_secs_f64().ceil().max(1.0);
+    Problem::new(429, "rate_limited", "Too much at once; come again later.")
+        .header(actix_web::http::header::RETRY_AFTER, format!("{seconds}"))
 }
 
 /// A batch larger than the limit can ever allow.

@@ -7,6 +7,7 @@
 //! Does not: decide when something is due, or send anything.
 
 pub mod access;
+pub mod answers;
 pub mod clients;
 pub mod endpoints;
 pub mod engine;
@@ -21,6 +22,7 @@ pub mod reports;
 mod schema;
 mod seats;
 pub mod vault;
+pub mod waves;
 pub mod work;
 pub mod workers;
 pub mod writer;
