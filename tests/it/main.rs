@@ -4,4 +4,5 @@ mod adapters;
 mod harness;
 mod journey;
 mod normalize;
+mod pages;
 mod store;

@@ -6,6 +6,7 @@
 //! Does not: decide anything (the store does) or keep anything between requests.
 //! Start at: [`routes`].
 
+mod chart;
 mod figures;
 mod offer;
 mod office;
@@ -122,7 +123,7 @@ impl<'a> Visit<'a> {
             Err(problem) => problem,
         };
         let id = self.request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        if let Some(cause) = &problem.cause {
+        if let Some(cause) = &problem.extra.cause {
             tracing::error!(request.id = %id, code = problem.code, cause = %cause, "failed");
         }
         let known = |key: &str| text::has(&format!("problem_{key}"));
@@ -142,7 +143,7 @@ impl<'a> Visit<'a> {
         let content = context! { key => key, back => back, id => (status >= 500).then_some(id) };
         match self.page(status, "problem.html", content) {
             Ok(mut response) => {
-                for (name, value) in &problem.headers {
+                for (name, value) in &problem.extra.headers {
                     if let Ok(value) = HeaderValue::from_str(value) {
                         response.headers_mut().insert(name.clone(), value);
                     }
