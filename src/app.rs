@@ -117,8 +117,17 @@ impl Gateway {
         state.router.catch_up().await.map_err(|e| e.to_string())?;
         let server = serve(state.clone(), listener).map_err(|e| e.to_string())?;
         let handle = server.handle();
+        let mut loops = Vec::new();
+        if !state.config.http.metrics_listen.is_empty() {
+            let counted = serve_metrics(state.clone()).map_err(|e| format!("{}: {e}", state.config.http.metrics_listen))?;
+            loops.push(tokio::task::spawn_local(async move {
+                if let Err(e) = counted.await {
+                    tracing::error!(error = %e, "metrics are no longer served");
+                }
+            }));
+        }
         let deliverer = Deliverer::new(store, outbound, clock, ids, &state.config);
-        let mut gateway = Self { state, address, deliverer, server: handle, serving: tokio::task::spawn_local(server), loops: Vec::new() };
+        let mut gateway = Self { state, address, deliverer, server: handle, serving: tokio::task::spawn_local(server), loops };
         if background {
             gateway.start_loops();
         }
@@ -242,6 +251,17 @@ fn serve(state: Data<State>, listener: std::net::TcpListener) -> std::io::Result
         .disable_signals()
         .listen(listener)?
         .run())
+}
+
+/// `/metrics` on a listener of its own.
+fn serve_metrics(state: Data<State>) -> std::io::Result<actix_web::dev::Server> {
+    let address = state.config.http.metrics_listen.clone();
+    let server = HttpServer::new(move || App::new().app_data(state.clone()).route("/metrics", actix_web::web::get().to(counted)));
+    Ok(server.workers(1).disable_signals().bind(address)?.run())
+}
+
+async fn counted(state: Data<State>) -> actix_web::HttpResponse {
+    actix_web::HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(crate::http::metrics_text(&state).await)
 }
 
 async fn openapi(document: Data<String>) -> actix_web::HttpResponse {

@@ -55,7 +55,11 @@ impl Hiring {
                 let (before, read) = (results.clone(), read.clone());
                 Advance::new(key.clone(), move |outcomes: &[Reported]| json!([before.as_slice(), &answers(from, &read, outcomes)].concat()))
             });
-            let outcomes = self.store.report_hires(terms.clone(), Arc::new(good), advance, now).await?;
+            let stored = self.store.report_hires(terms.clone(), Arc::new(good), advance, now).await;
+            if let Err(e) = &stored {
+                self.store.release_if_temporary(once.as_ref(), e).await;
+            }
+            let outcomes = stored?;
             results.extend(answers(from, &read, &outcomes));
         }
         let answer = Answer { status: 200, body: json!({"results": results}) };

@@ -146,7 +146,8 @@ impl Ingest {
                 Reserved::InFlight => return Err(BatchError::InFlight),
             }
         }
-        let verdict = self.admit(&platform, read.received, once.as_ref()).await?;
+        // A batch that is resumed was billed when it began.
+        let verdict = if progress.done == 0 { Some(self.admit(&platform, read.received, once.as_ref()).await?) } else { None };
         let mut rest = read.prepared;
         rest.drain(..progress.done.min(rest.len()));
         while !rest.is_empty() {
@@ -167,7 +168,7 @@ impl Ingest {
         if let Some(key) = once.filter(|_| !dry_run) {
             self.store.finish(key, answer.clone()).await?;
         }
-        Ok((answer, Some(verdict)))
+        Ok((answer, verdict))
     }
 
     /// Takes a batch's records from the limit of whoever sent it; a batch that is
@@ -196,12 +197,8 @@ impl Ingest {
             Advance::new(key.clone(), move |tally: &Tally| serde_json::to_value(before.plus(n, *tally)).unwrap_or(Value::Null))
         });
         let stored = self.store.upsert_postings(platform.to_owned(), slice, self.promoted_within, advance, now).await;
-        if let (Err(e), Some(key)) = (&stored, once)
-            && e.is_temporary()
-        {
-            // The next try must not wait for this one's lease. Where even this
-            // fails the lease runs out by itself.
-            let _ = self.store.release(key.clone()).await;
+        if let Err(e) = &stored {
+            self.store.release_if_temporary(once, e).await;
         }
         Ok(stored?)
     }

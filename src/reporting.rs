@@ -19,3 +19,4 @@ pub use employment::{Rules, employment};
 pub use query::{Axis, By, Params, Query, QueryFault, Scope};
 pub use report::{AsOf, Column, Format, Key, Report, Row, Unit, Value};
 pub use rust_xlsxwriter::XlsxError;
+pub use table::{cells, pad};

@@ -91,7 +91,13 @@ impl Router {
             position: AtomicI64::new(-1),
             catching_up: tokio::sync::Mutex::default(),
             focus: r.focus_sets.clone(),
-            terms: WaveTerms { overbook: r.overbook, wave_max: r.wave_max, cap: r.cap, answer_within: config.offer.answer_within },
+            terms: WaveTerms {
+                overbook: r.overbook,
+                wave_max: r.wave_max,
+                cap: r.cap,
+                answer_within: config.offer.answer_within,
+                recheck: r.recheck,
+            },
         }
     }
 

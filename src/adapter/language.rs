@@ -3,6 +3,7 @@
 
 use super::manifest::Lookup;
 use super::{date, text};
+use crate::domain::normalize::dates;
 use minijinja::value::{Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 use std::collections::BTreeMap;
@@ -222,7 +223,7 @@ fn day(value: &Value, format: Option<&str>) -> Result<Value, Error> {
         return Ok(Value::from(()));
     }
     let found = match value.kind() {
-        ValueKind::Number => value.as_i64().and_then(date::of_epoch),
+        ValueKind::Number => value.as_i64().and_then(dates::epoch),
         _ => value.as_str().and_then(|text| date::read(text, format)),
     };
     match found {

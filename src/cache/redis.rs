@@ -5,10 +5,13 @@
 use super::{Meter, Quota, Verdict};
 use redis::aio::ConnectionManager;
 use redis::{Client, Script};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
 const DEADLINE: Duration = Duration::from_millis(50);
+/// A server that did not answer is not asked again for this long.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// KEYS[1]; ARGV: microseconds for each unit, microseconds of the burst, units.
 /// Answers {allowed, remaining, microseconds to wait}. Numbers are kept with %d:
@@ -30,12 +33,14 @@ pub struct SharedLimits {
     client: Client,
     manager: OnceCell<ConnectionManager>,
     script: Script,
+    /// Passed over until then.
+    down_until: Mutex<Option<Instant>>,
 }
 
 impl SharedLimits {
     pub fn new(url: &str) -> Result<Self, String> {
         let client = Client::open(url).map_err(|e| format!("cache.url: {e}"))?;
-        Ok(Self { client, manager: OnceCell::new(), script: Script::new(GCRA) })
+        Ok(Self { client, manager: OnceCell::new(), script: Script::new(GCRA), down_until: Mutex::default() })
     }
 
     async fn manager(&self) -> redis::RedisResult<ConnectionManager> {
@@ -44,6 +49,11 @@ impl SharedLimits {
 
     /// Takes `n`; none where Redis does not answer in time.
     pub async fn take(&self, meter: Meter, key: &str, n: u32, quota: Quota) -> Option<Verdict> {
+        let down = *self.down_until.lock().unwrap_or_else(|e| e.into_inner());
+        if down.is_some_and(|until| Instant::now() < until) {
+            metrics::counter!("doorstep_limits_local_total").increment(1);
+            return None;
+        }
         let each = 1_000_000 / u64::from(quota.per_second.max(1));
         let key = format!("doorstep:limit:{}:{key}", meter.name());
         let ask = async {
@@ -61,6 +71,7 @@ impl SharedLimits {
                 never: false,
             }),
             _ => {
+                *self.down_until.lock().unwrap_or_else(|e| e.into_inner()) = Some(Instant::now() + PAUSE);
                 metrics::counter!("doorstep_limits_local_total").increment(1);
                 None
             }

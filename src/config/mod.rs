@@ -107,6 +107,8 @@ pub struct RoutingConfig {
     pub wave_max: u32,
     pub cap: u32,
     #[serde(deserialize_with = "span")]
+    pub recheck: Duration,
+    #[serde(deserialize_with = "span")]
     pub cooldown: Duration,
     #[serde(deserialize_with = "span")]
     pub displaced_for: Duration,

@@ -48,7 +48,7 @@ const TRADES: [(Trade, u32); 14] = [
     ((Category::SortingPacking, &["literacy"]), 10),
     ((Category::Housekeeping, &["cooking", "housekeeping_training", "childcare", "nursing_care"]), 9),
     ((Category::Cleaning, &["literacy"]), 6),
-    ((Category::AiAnnotation, &["computer", "typing", "smartphone"]), 6),
+    ((Category::AiAnnotation, &ANNOTATION), 6),
     ((Category::CustomerService, &["mandarin", "typing", "computer"]), 4),
     ((Category::Factory, &["sewing", "junior_secondary"]), 9),
     ((Category::CateringRetail, &["health_certificate", "cooking"]), 5),
@@ -56,6 +56,9 @@ const TRADES: [(Trade, u32); 14] = [
     ((Category::Construction, &["bricklaying", "carpentry", "work_at_height"]), 4),
     ((Category::Agriculture, &["farming"]), 2),
 ];
+
+/// What annotation asks for.
+const ANNOTATION: [&str; 4] = ["computer", "mandarin", "typing", "smartphone"];
 
 type Trade = (Category, &'static [&'static str]);
 
@@ -171,7 +174,7 @@ impl People {
         let tier = self.weighted(&TIERS);
         let in_place_only = self.percent(30);
         let seeking_since = self.days_before(self.today, 120);
-        let (categories, skills) = self.trades();
+        let (categories, skills) = self.trades(in_place_only);
         Invented {
             id_number,
             name: self.name(),
@@ -184,7 +187,7 @@ impl People {
             categories,
             destinations: if in_place_only { Vec::new() } else { self.destinations(home_region) },
             in_place_only,
-            min_monthly_pay: self.pay(),
+            min_monthly_pay: self.pay(in_place_only),
             skills,
             seeking_since,
         }
@@ -267,12 +270,14 @@ impl People {
         name
     }
 
-    /// Log-normal, half of the people below 3,500 yuan, in whole hundreds.
-    fn pay(&mut self) -> u32 {
+    /// Log-normal, half of the people below 3,500 yuan, in whole hundreds; who stays
+    /// at home asks for half as much.
+    fn pay(&mut self, at_home: bool) -> u32 {
         // Box and Muller; 1 - u is never 0.
         let (u, v): (f64, f64) = (self.rng.random(), self.rng.random());
         let normal = (-2.0 * (1.0 - u).ln()).sqrt() * (TAU * v).cos();
-        let yuan = (3_500f64.ln() + 0.25 * normal).exp();
+        let median: f64 = if at_home { 1_750.0 } else { 3_500.0 };
+        let yuan = (median.ln() + 0.25 * normal).exp();
         ((yuan / 100.0).round() * 100.0).clamp(1_000.0, 12_000.0) as u32
     }
 
@@ -291,8 +296,9 @@ impl People {
         provinces
     }
 
-    /// Up to three trades, with some of the skills that go with them.
-    fn trades(&mut self) -> (Vec<Category>, Vec<&'static str>) {
+    /// Up to three trades, with some of the skills that go with them. Most of those
+    /// who stay at home have learnt annotation.
+    fn trades(&mut self, at_home: bool) -> (Vec<Category>, Vec<&'static str>) {
         let (mut categories, mut skills) = (Vec::new(), Vec::new());
         for _ in 0..self.rng.random_range(0..=3) {
             let (category, fitting) = self.weighted(&TRADES);
@@ -302,6 +308,10 @@ impl People {
                     skills.push(skill);
                 }
             }
+        }
+        if at_home && self.percent(70) {
+            categories.push(Category::AiAnnotation);
+            skills.extend(ANNOTATION);
         }
         categories.sort();
         categories.dedup();
@@ -395,7 +405,8 @@ mod tests {
         near(percent(&people, |p| p.tier == Tier::NotLifted), 12);
         near(percent(&people, |p| p.tier == Tier::Lifted), 70);
         near(percent(&people, |p| p.in_place_only), 30);
-        near(percent(&people, |p| p.min_monthly_pay < 3_500), 46);
+        near(percent(&people, |p| !p.in_place_only && p.min_monthly_pay < 3_500), 32);
+        near(percent(&people, |p| p.in_place_only && p.min_monthly_pay < 1_750), 14);
         near(percent(&people, |p| !p.id_number.starts_with(&p.home_region.to_string())), 5);
         assert!(percent(&people, |p| p.destinations.iter().any(|d| d == "440000")) > 20);
     }

@@ -1,15 +1,15 @@
 //! What administrators do, and the alerts that offices see.
 
 use super::auth::{AdminToken, OfficeToken};
-use super::body::Json;
-use super::problem::{Problem, ProblemBody};
+use super::body::{Json, once};
+use super::problem::{Problem, ProblemBody, answered};
 use super::{Page, State, list};
 use crate::domain::client::{Role, Slug};
 use crate::domain::id::{AlertId, ClientId};
 use crate::domain::region::Region;
 use crate::store::clients::NewClient;
 use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpResponse, delete, get, post};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -99,7 +99,8 @@ struct NewBody {
 #[utoipa::path(tag = "admin", security(("bearer" = [])), request_body(content = Value), responses((status = 201, body = Value), (status = 401, body = ProblemBody),
     (status = 403, body = ProblemBody), (status = 422, body = ProblemBody)))]
 #[post("/v1/clients")]
-async fn add_client(state: Data<State>, _who: AdminToken, body: Json<NewBody>) -> Result<HttpResponse, Problem> {
+async fn add_client(state: Data<State>, who: AdminToken, request: HttpRequest, body: Json<NewBody>) -> Result<HttpResponse, Problem> {
+    let key = once(&request, &state, who.client.id.uuid(), &body.raw)?;
     let b = body.value;
     let role = b
         .role
@@ -114,8 +115,7 @@ async fn add_client(state: Data<State>, _who: AdminToken, body: Json<NewBody>) -
         .ok_or_else(|| Problem::field("/region", "unknown_value", "is no division"))?;
     let adapter = b.adapter.unwrap_or_else(|| "canonical".to_owned());
     state.adapters.get(&adapter).ok_or_else(|| Problem::field("/adapter", "unknown_value", "there is no such adapter"))?;
-    let (id, secret) = state.store.add_client(NewClient { role, name, region, adapter }, state.clock.now()).await?;
-    Ok(HttpResponse::Created().json(json!({"client_id": id, "client_secret": secret})))
+    answered(state.store.add_client_once(NewClient { role, name, region, adapter }, key, state.clock.now()).await?)
 }
 
 /// Ends a client's access within seconds.

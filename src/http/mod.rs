@@ -36,6 +36,7 @@ use crate::store::Store;
 use crate::store::hires::HireTerms;
 use actix_web::HttpRequest;
 use auth::Tokens;
+pub use health::render as metrics_text;
 use problem::Problem;
 use serde::Deserialize;
 use serde_json::{Value, json};

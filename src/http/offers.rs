@@ -140,9 +140,7 @@ fn answering(state: &State, who: &OfficeToken, id: &str, body: OnBehalf) -> Resu
 #[post("/v1/offers/{id}/accept")]
 async fn accept(state: Data<State>, who: OfficeToken, id: Path<String>, body: Json<OnBehalf>) -> Result<HttpResponse, Problem> {
     let answering = answering(&state, &who, &id, body.value)?;
-    let now = state.clock.now();
-    let offer = state.store.accept_offer(answering, now).await??;
-    state.store.log_access(who.client.id.to_string(), "accept_on_behalf", vec![offer.worker], offer.id.to_string(), now).await?;
+    let offer = state.store.accept_offer(answering, state.clock.now()).await??;
     Ok(HttpResponse::Ok().json(offer_body(&offer, json!(offer.worker))))
 }
 
@@ -156,8 +154,6 @@ async fn decline(state: Data<State>, who: OfficeToken, id: Path<String>, body: J
     if answering.reason.as_deref().is_none_or(|r| r.trim().is_empty()) {
         return Err(Problem::field("/reason", "missing", "is required where an office declines for somebody"));
     }
-    let now = state.clock.now();
-    let offer = state.store.decline_offer(answering, now).await??;
-    state.store.log_access(who.client.id.to_string(), "decline_on_behalf", vec![offer.worker], offer.id.to_string(), now).await?;
+    let offer = state.store.decline_offer(answering, state.clock.now()).await??;
     Ok(HttpResponse::Ok().json(offer_body(&offer, json!(offer.worker))))
 }

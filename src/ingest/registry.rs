@@ -104,7 +104,7 @@ impl Ingest {
                 Reserved::InFlight => return Err(BatchError::InFlight),
             }
         }
-        if let Some(sender) = &sender {
+        if let Some(sender) = sender.as_ref().filter(|_| progress.done == 0) {
             self.admit(sender, received, once.as_ref()).await?;
         }
         let (mut indices, mut good, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
@@ -128,7 +128,11 @@ impl Ingest {
                     serde_json::to_value(before.plus(&here, outcomes)).unwrap_or(Value::Null)
                 })
             });
-            let outcomes = self.store.register_workers(slice, advance, now).await?;
+            let stored = self.store.register_workers(slice, advance, now).await;
+            if let Err(e) = &stored {
+                self.store.release_if_temporary(once.as_ref(), e).await;
+            }
+            let outcomes = stored?;
             progress = progress.plus(&here, &outcomes);
             told(progress.done, received);
         }

@@ -44,14 +44,14 @@ fn text_of(value: Value) -> String {
 }
 
 /// Words to the left, figures to the right.
-fn pad(text: &str, width: usize, left: bool) -> String {
+pub fn pad(text: &str, width: usize, left: bool) -> String {
     let space = " ".repeat(width.saturating_sub(cells(text)));
     if left { format!("{text}{space}") } else { format!("{space}{text}") }
 }
 
 /// The cells of a terminal that a text takes: two for a character that is wide
 /// or full-width by UAX #11.
-fn cells(text: &str) -> usize {
+pub fn cells(text: &str) -> usize {
     text.chars().map(|c| if is_wide(c) { 2 } else { 1 }).sum()
 }
 

@@ -2,10 +2,12 @@
 
 use super::Store;
 use super::engine::{Row, Sql, StoreError, params};
+use super::once::{self, Answer, Once, Reserved};
 use crate::domain::client::{Client, Role};
 use crate::domain::id::ClientId;
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
+use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 /// A client to be.
@@ -32,27 +34,41 @@ fn client(row: &Row) -> Result<Client, StoreError> {
 }
 
 impl Store {
-    /// Makes a client; its secret is answered once and kept as a MAC only.
+    /// Makes a client and answers its id and its secret.
     pub async fn add_client(&self, new: NewClient, now: Moment) -> Result<(ClientId, String), StoreError> {
+        let made = self.add_client_once(new, None, now).await?;
+        let read = |body: &Value| Some((ClientId::parse(body["client_id"].as_str()?)?, body["client_secret"].as_str()?.to_owned()));
+        match made {
+            Reserved::Done(answer) => read(&answer.body).ok_or_else(|| StoreError::Corrupt("a client's answer".to_owned())),
+            _ => Err(StoreError::Busy),
+        }
+    }
+
+    /// Makes a client, once for its key; its secret stands in this answer and is
+    /// kept as a MAC only.
+    pub async fn add_client_once(&self, new: NewClient, key: Option<Once>, now: Moment) -> Result<Reserved, StoreError> {
         let id = self.ids.v7(now);
         let secret = format!("ds_{}", super::token(&self.ids));
         let mac = self.vault.mac("client-secret", secret.as_bytes()).to_vec();
+        let vault = self.vault.clone();
         self.write(move |tx| {
-            tx.exec(
-                "INSERT INTO clients (id, role, name, region, adapter, secret_mac, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                params![
-                    id,
-                    new.role.code(),
-                    new.name.as_str(),
-                    i64::from(new.region.code()),
-                    new.adapter.as_str(),
-                    mac.as_slice(),
-                    now.ms()
-                ],
-            )
+            once::once(tx, &vault, key.as_ref(), now, |tx| {
+                tx.exec(
+                    "INSERT INTO clients (id, role, name, region, adapter, secret_mac, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    params![
+                        id,
+                        new.role.code(),
+                        new.name.as_str(),
+                        i64::from(new.region.code()),
+                        new.adapter.as_str(),
+                        mac.as_slice(),
+                        now.ms()
+                    ],
+                )?;
+                Ok(Answer { status: 201, body: json!({"client_id": ClientId::new(id), "client_secret": secret}) })
+            })
         })
-        .await?;
-        Ok((ClientId::new(id), secret))
+        .await
     }
 
     /// The client with this id and secret, unless revoked. An unknown id takes as

@@ -366,8 +366,20 @@ fn apply_early_end(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, id: Uuid, now
     Ok(())
 }
 
+/// Whether a hire's first report lies on a later day.
+fn begins_after(s: &mut dyn Sql, hire: Uuid, at: Moment) -> Result<bool, StoreError> {
+    let sql = "SELECT MIN(at) FROM hire_facts WHERE hire = $1 AND kind IN ('HIRED', 'ONBOARDED', 'ACTIVE')";
+    let first = s.one(sql, params![hire])?.map_or(Ok(None), |r| r.opt_int(0))?;
+    Ok(first.is_some_and(|first| Moment::from_ms(first).day() > at.day()))
+}
+
 fn end(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, s: &StatusReport, hire: Option<Uuid>, now: Moment) -> Result<Reported, StoreError> {
     let reason = s.reason.map_or("other", |r| r.code());
+    // An end before the hire's first day is that of an earlier one, not known yet.
+    let hire = match hire {
+        Some(id) if begins_after(tx, id, s.at)? => None,
+        other => other,
+    };
     let Some(id) = hire else {
         if s.status == HireStatus::Withdrawn && matches!(m.offer.state, OfferState::Accepted | OfferState::Waitlisted) {
             tx.exec(

@@ -65,6 +65,9 @@ pub struct WaveTerms {
     pub wave_max: u32,
     pub cap: u32,
     pub answer_within: Duration,
+    /// When a posting that lacks people is asked for again: somebody's cooldown
+    /// ends, another offer expires.
+    pub recheck: Duration,
 }
 
 /// What a wave came to.
@@ -171,6 +174,7 @@ fn issue(tx: &mut Tx<'_>, wave: &Wave, lease: Option<Lease>, now: Moment) -> Res
         params![id.uuid(), now.ms()],
     )?;
     let mut issued = Issued::default();
+    let mut short = false;
     let open = match &row {
         Some(row) if row.text(0)? == Status::Open.code() => Some(row),
         _ => None,
@@ -181,7 +185,7 @@ fn issue(tx: &mut Tx<'_>, wave: &Wave, lease: Option<Lease>, now: Moment) -> Res
         if issued.wanted > 0 {
             fill(tx, wave, &mut issued, number, row, now)?;
         }
-        let short = (issued.offered.len() as u32) < issued.wanted;
+        short = (issued.offered.len() as u32) < issued.wanted;
         issued.again = short && !wave.exhausted;
         if !issued.offered.is_empty() {
             tx.exec(
@@ -197,7 +201,11 @@ fn issue(tx: &mut Tx<'_>, wave: &Wave, lease: Option<Lease>, now: Moment) -> Res
     if let Some(lease) = lease
         && !issued.again
     {
-        work::done(tx, lease)?;
+        if short {
+            work::later(tx, lease, now.plus(wave.terms.recheck))?;
+        } else {
+            work::done(tx, lease)?;
+        }
     }
     Ok(issued)
 }
@@ -270,6 +278,14 @@ pub(super) fn home_of(s: &mut dyn Sql, worker: WorkerId) -> Result<Option<Region
     row.map(|r| super::region(r.int(0)?)).transpose()
 }
 
+/// An answer for somebody else stands in the access log with it.
+fn log_on_behalf(tx: &mut Tx<'_>, a: &Answering, worker: WorkerId, action: &str, now: Moment) -> Result<(), StoreError> {
+    match &a.by {
+        Answerer::Worker(_) => Ok(()),
+        Answerer::Office { client, .. } => access::record(tx, client, action, Some(worker), "", &a.offer.to_string(), now),
+    }
+}
+
 fn on_behalf(by: &Answerer) -> (Option<&str>, Option<&str>) {
     match by {
         Answerer::Worker(_) => (None, None),
@@ -296,6 +312,7 @@ fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, R
         seats::settle(tx, o.posting, now, a.promoted_within)?;
         return Ok(Err(Refusal::Over(OfferState::Expired)));
     }
+    log_on_behalf(tx, a, o.worker, "accept_on_behalf", now)?;
     let seat = if holds_seat { Taken::Seat } else { seats::take(tx, o.posting, now)? };
     match seat {
         Taken::Seat => {
@@ -340,6 +357,7 @@ fn decline(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, 
         "UPDATE offers SET state = 'declined', waiting = NULL, reason = $3, answered_at = $2, updated_at = $2, answered_by = $4, method = $5 WHERE id = $1",
         params![o.id.uuid(), now.ms(), a.reason.as_deref(), by, method],
     )?;
+    log_on_behalf(tx, a, o.worker, "decline_on_behalf", now)?;
     tx.exec("UPDATE workers SET cooling_until = $2 WHERE id = $1", params![o.worker.uuid(), now.plus(a.cooldown).ms()])?;
     if o.state.seated() || (o.promoted && o.state.unanswered()) {
         seats::free(tx, o.posting, now)?;

@@ -157,6 +157,16 @@ impl Store {
         .await
     }
 
+    /// After an error that may pass the next try must not wait for this one's lease.
+    /// Where even giving the key back fails, the lease runs out by itself.
+    pub async fn release_if_temporary(&self, once: Option<&Once>, e: &StoreError) {
+        if let Some(key) = once.filter(|_| e.is_temporary())
+            && let Err(e) = self.release(key.clone()).await
+        {
+            tracing::warn!(error = %e, "a key waits for its lease");
+        }
+    }
+
     /// Stores a batch's answer under its key.
     pub async fn finish(&self, once: Once, answer: Answer) -> Result<(), StoreError> {
         let vault = self.vault.clone();

@@ -60,6 +60,12 @@ pub(super) fn done(tx: &mut Tx<'_>, lease: Lease) -> Result<bool, StoreError> {
     tx.exec(sql, params![lease.kind.code(), lease.key, lease.fence]).map(|n| n == 1)
 }
 
+/// Ends a lease and makes the work due again later, unless it was made due meanwhile.
+pub(super) fn later(tx: &mut Tx<'_>, lease: Lease, due: Moment) -> Result<(), StoreError> {
+    let sql = "UPDATE work SET due_at = $4 WHERE kind = $1 AND key = $2 AND fence = $3";
+    tx.exec(sql, params![lease.kind.code(), lease.key, lease.fence, due.ms()]).map(|_| ())
+}
+
 /// Still ours.
 pub(super) fn holds(s: &mut dyn Sql, lease: Lease) -> Result<bool, StoreError> {
     let sql = "SELECT fence FROM work WHERE kind = $1 AND key = $2 {for_update}";
@@ -88,8 +94,7 @@ impl Store {
 
     /// Hands a lease back at once, to be taken by whoever comes first.
     pub async fn give_work_back(&self, lease: Lease, now: Moment) -> Result<(), StoreError> {
-        let sql = "UPDATE work SET due_at = $4 WHERE kind = $1 AND key = $2 AND fence = $3";
-        self.write(move |tx| tx.exec(sql, params![lease.kind.code(), lease.key, lease.fence, now.ms()]).map(|_| ())).await
+        self.write(move |tx| later(tx, lease, now)).await
     }
 
     /// How much work is due, and since when the oldest.

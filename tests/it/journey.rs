@@ -89,3 +89,17 @@ async fn a_posting_becomes_a_counted_hire(engine: Engine) {
     }
     app.finish().await;
 }
+
+#[actix_web::test]
+#[should_panic(expected = "the test leaves due work behind")]
+async fn a_test_that_leaves_work_behind_fails() {
+    let app = spawn().await;
+    app.platform("example").await.publish(a_posting()).await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+#[should_panic(expected = "a test ends with `app.finish().await`")]
+async fn a_test_that_does_not_look_for_work_left_behind_fails() {
+    spawn().await;
+}

@@ -1,8 +1,18 @@
 //! One test binary: what the outside sees.
 
 mod adapters;
+mod batches;
+mod crash;
+mod erasure;
+mod floors;
 mod harness;
 mod journey;
+mod limits;
 mod normalize;
 mod pages;
+mod redis;
+mod seats;
 mod store;
+mod tenants;
+mod tokens;
+mod webhooks;

@@ -18,6 +18,7 @@ pub fn read(text: &str) -> Option<Date> {
     }
     let mut numbers = [0i32; 3];
     let mut rest = text;
+    let mut before = None;
     if text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()) {
         return date([text[..4].parse().ok()?, text[4..6].parse().ok()?, text[6..].parse().ok()?]);
     }
@@ -30,6 +31,11 @@ pub fn read(text: &str) -> Option<Date> {
         rest = &rest[digits..];
         if i < 2 {
             let part = rest.chars().next().filter(|c| matches!(c, '-' | '/' | '.' | '年' | '月'))?;
+            // One separator throughout, or 年 and 月.
+            if before.is_some_and(|b| b != part && (b, part) != ('年', '月')) {
+                return None;
+            }
+            before = Some(part);
             rest = rest[part.len_utf8()..].trim_start();
         }
     }

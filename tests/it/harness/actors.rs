@@ -61,11 +61,13 @@ pub struct Caller {
     http: reqwest::Client,
     url: String,
     pub token: Option<String>,
+    /// The client behind the token, where it is one.
+    pub client: String,
 }
 
 impl Caller {
     pub fn new(http: reqwest::Client, url: &str, token: Option<String>) -> Self {
-        Self { http, url: url.to_owned(), token }
+        Self { http, url: url.to_owned(), token, client: String::new() }
     }
 
     /// A request to be finished by the caller.

@@ -10,7 +10,7 @@ mod actors;
 mod drafts;
 mod engine;
 
-pub use actors::{Called, Caller, Office, Platform, Posting, Worker};
+pub use actors::{Called, Caller, Platform};
 pub use drafts::{Person, PostingDraft, a_posting, in_region};
 pub(crate) use engine::on_every_engine;
 pub use engine::{Engine, Place, backend};
@@ -51,7 +51,7 @@ pub struct App {
     http: reqwest::Client,
     url: String,
     // Dropped last: the gateway still holds the store.
-    pub place: Place,
+    _place: Place,
 }
 
 /// A gateway on SQLite.
@@ -84,7 +84,7 @@ pub async fn spawn_with(engine: Engine, set: impl FnOnce(&mut Config)) -> App {
     let gateway = Gateway::start(parts).await.unwrap_or_else(|e| panic!("the gateway does not start: {e}"));
     let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("an HTTP client");
     let url = format!("http://{}", gateway.address);
-    App { gateway: Some(gateway), clock, keys, sink, sink_address, http, url, place }
+    App { gateway: Some(gateway), clock, keys, sink, sink_address, http, url, _place: place }
 }
 
 impl App {
@@ -130,7 +130,9 @@ impl App {
         let new = NewClient { role, name: name.to_owned(), region, adapter: adapter.to_owned() };
         let (id, secret) = self.state().store.add_client(new, self.now()).await.expect("a client is added");
         let form = [("grant_type", "client_credentials"), ("client_id", &id.to_string()), ("client_secret", &secret)];
-        self.bearing(&self.token(&form).await)
+        let mut caller = self.bearing(&self.token(&form).await);
+        caller.client = id.to_string();
+        caller
     }
 
     /// An access token for this form.

@@ -9,6 +9,7 @@ use serde_json::json;
 on_every_engine![
     reports_converge_in_whatever_order_they_come,
     an_end_before_its_start_is_kept_and_applied,
+    an_end_dated_before_the_hire_ends_nothing,
     a_withdrawn_hire_frees_its_seat_and_an_ended_one_does_not,
     a_withdrawal_that_comes_first_frees_the_seat_all_the_same,
     a_hire_nobody_accepted_takes_a_seat_or_raises_an_alert,
@@ -81,6 +82,15 @@ async fn an_end_before_its_start_is_kept_and_applied(engine: Engine) {
     assert_eq!((hire.started_on, hire.ended_on), (Some(date(2020, 6, 1)), Some(date(2020, 6, 10))));
 }
 
+async fn an_end_dated_before_the_hire_ends_nothing(engine: Engine) {
+    let b = bench(engine).await;
+    let (_, worker, offer) = an_accepted_offer(&b, 1).await;
+    b.report(offer, status(HireStatus::Hired, "2020-06-10")).await;
+    let early = b.report(offer, status(HireStatus::Ended, "2020-06-05")).await;
+    assert_eq!(early, Reported::Recorded(None));
+    assert_eq!(the_hire(&b, worker).await.ended_on, None);
+}
+
 async fn a_withdrawn_hire_frees_its_seat_and_an_ended_one_does_not(engine: Engine) {
     let b = bench(engine).await;
     let (posting, worker, offer) = an_accepted_offer(&b, 1).await;
@@ -126,7 +136,7 @@ async fn a_hire_nobody_accepted_takes_a_seat_or_raises_an_alert(engine: Engine) 
 async fn tags_stay_as_they_were_frozen(engine: Engine) {
     let b = bench(engine).await;
     let person = in_region("522624");
-    let Registered::Created(worker) = b.register(&[person.clone()], noon()).await[0] else { panic!("not created") };
+    let Registered::Created(worker) = b.register(std::slice::from_ref(&person), noon()).await[0] else { panic!("not created") };
     let posting = b.post(a_posting()).await;
     let offer = b.offer(posting, &[worker]).await[0];
     b.report(offer, status(HireStatus::Onboarded, "2020-06-15")).await;

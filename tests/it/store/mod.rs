@@ -38,7 +38,8 @@ const COOLDOWN: Duration = Duration::from_secs(6 * 3600);
 const PLATFORM: &str = "example";
 
 /// The rules of waves in these tests: as many offers as are asked for.
-const TERMS: WaveTerms = WaveTerms { overbook: 20.0, wave_max: 600, cap: 3, answer_within: Duration::from_secs(72 * 3600) };
+const TERMS: WaveTerms =
+    WaveTerms { overbook: 20.0, wave_max: 600, cap: 3, answer_within: Duration::from_secs(72 * 3600), recheck: Duration::from_secs(600) };
 
 /// A store of its own, with short names for what the tests do to it.
 struct Bench {

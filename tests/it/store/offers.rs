@@ -200,7 +200,9 @@ async fn a_late_holder_of_a_lease_offers_nothing(engine: Engine) {
     assert!(late.offered.is_empty());
     let issued = b.store.issue_offers(wave, Some(second[0]), noon().plus(lease)).await.unwrap();
     assert_eq!(issued.offered.len(), 1);
-    assert_eq!(b.store.work_due(Kind::Route, noon().plus(HOUR)).await.unwrap(), (0, None), "and it is done");
+    assert_eq!(b.store.work_due(Kind::Route, noon().plus(lease)).await.unwrap(), (0, None), "and it is done");
+    let again = noon().plus(lease).plus(TERMS.recheck);
+    assert_eq!(b.store.work_due(Kind::Route, again).await.unwrap(), (1, Some(again)), "and looked at again, since people lack");
 }
 
 async fn somebody_new_reaches_a_posting_that_is_being_routed(engine: Engine) {

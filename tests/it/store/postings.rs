@@ -96,7 +96,7 @@ async fn only_its_own_platform_closes_a_posting(engine: Engine) {
 async fn a_look_at_what_a_slice_would_become_changes_nothing(engine: Engine) {
     let b = bench(engine).await;
     let known = a_posting();
-    b.upsert(&[known.clone()], noon()).await;
+    b.upsert(std::slice::from_ref(&known), noon()).await;
     let slice = [known.clone(), known.clone().openings(9), a_posting().source_id("new")];
     let prepared = Arc::new(slice.iter().map(prepared).collect());
     let tally = b.store.classify_postings(PLATFORM.to_owned(), prepared, noon()).await.unwrap();

@@ -28,7 +28,7 @@ async fn no_identity_field_and_no_secret_stands_in_the_file_or_its_log() {
     let b = bench(Engine::Sqlite).await;
     let person = in_region("522624").with("name", json!("虚构·金丝雀")).with("phone", json!("10000077777"));
     let control = a_posting().source_id("canary-that-may-stand");
-    let Registered::Created(worker) = b.register(&[person.clone()], noon()).await[0] else { panic!("not created") };
+    let Registered::Created(worker) = b.register(std::slice::from_ref(&person), noon()).await[0] else { panic!("not created") };
     b.post(control).await;
     let base = "http://example".to_owned();
     let link = NewLink { worker, region: Region::NATION, revoke_others: false, lifetime: HOUR, base };
@@ -66,7 +66,7 @@ async fn a_second_server_on_one_file_is_refused_and_a_command_is_not() {
 async fn a_reveal_is_logged_and_counted(engine: Engine) {
     let b = bench(engine).await;
     let person = in_region("522624");
-    let Registered::Created(worker) = b.register(&[person.clone()], noon()).await[0] else { panic!("not created") };
+    let Registered::Created(worker) = b.register(std::slice::from_ref(&person), noon()).await[0] else { panic!("not created") };
     let asked = Reveal {
         worker,
         fields: vec!["name".to_owned(), "phone".to_owned()],

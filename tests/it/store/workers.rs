@@ -13,8 +13,8 @@ on_every_engine![
 async fn one_person_is_one_file_whoever_registers_them(engine: Engine) {
     let b = bench(engine).await;
     let person = in_region("522624");
-    let Registered::Created(id) = b.register(&[person.clone()], noon()).await[0] else { panic!("not created") };
-    assert_eq!(b.register(&[person.clone()], noon()).await, [Registered::Unchanged(id)]);
+    let Registered::Created(id) = b.register(std::slice::from_ref(&person), noon()).await[0] else { panic!("not created") };
+    assert_eq!(b.register(std::slice::from_ref(&person), noon()).await, [Registered::Unchanged(id)]);
     let renamed = person.clone().with("phone", json!("10000099999"));
     assert_eq!(b.register(&[renamed], noon()).await, [Registered::Updated(id)]);
     let lower = person.clone().with("id_number", json!(person.text("id_number").to_lowercase())).with("phone", json!("10000099999"));
@@ -60,7 +60,7 @@ async fn a_region_sees_its_own_people(engine: Engine) {
 async fn who_is_erased_is_gone_and_comes_back_as_somebody_new(engine: Engine) {
     let b = bench(engine).await;
     let person = in_region("522624");
-    let Registered::Created(id) = b.register(&[person.clone()], noon()).await[0] else { panic!("not created") };
+    let Registered::Created(id) = b.register(std::slice::from_ref(&person), noon()).await[0] else { panic!("not created") };
     let (posting, other) = (b.post(a_posting()).await, b.person().await);
     let offers = b.offer(posting, &[id, other]).await;
     b.accept(offers[0], id, noon()).await.unwrap();
