@@ -9,6 +9,7 @@ mod harness;
 mod journey;
 mod limits;
 mod normalize;
+mod pages;
 mod redis;
 mod seats;
 mod store;

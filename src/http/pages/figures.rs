@@ -2,20 +2,13 @@
 //! table. Every figure is one of the report's own cells; none is added here but
 //! what is said to be the rest of two.
 
+use super::chart::Chart;
 use super::text::Lang;
 use crate::domain::client::Slug;
 use crate::domain::region::{Level, Region, focus_set, focus_sets};
 use crate::domain::time::Moment;
-use crate::reporting::{Axis, By, Query, Report, Row, Scope, Unit, Value};
+use crate::reporting::{Axis, By, Query, Report, Row, Scope, Value};
 use serde::Serialize;
-
-/// Rows that the chart has room for.
-const DRAWN: usize = 40;
-/// The longest bar, and the height of a row, in the chart's own units.
-const BAR: u64 = 400;
-const STEP: usize = 28;
-/// Characters of a row's name beside its bar; the whole stands in its tooltip.
-const LABEL: usize = 12;
 
 /// All that the template of the report shows.
 #[derive(Debug, Serialize)]
@@ -37,13 +30,12 @@ pub struct Sheet {
     rows: Vec<Line>,
     totals: Line,
     additive: bool,
-    bars: Vec<Bar>,
-    height: usize,
-    /// How many of the rows are drawn, where not all are.
-    drawn: Option<usize>,
+    chart: Chart,
     seq: i64,
     as_of: String,
+    /// The question in the address of a file, and of the page in the other language.
     files: String,
+    turned: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,26 +79,6 @@ struct Cell {
     part: Option<(String, String)>,
 }
 
-/// One row of the chart.
-#[derive(Debug, PartialEq, Serialize)]
-struct Bar {
-    label: String,
-    title: String,
-    y: usize,
-    parts: Vec<Part>,
-    in_county: String,
-    in_province: String,
-    out_of_province: String,
-    total: String,
-}
-
-#[derive(Debug, PartialEq, Serialize)]
-struct Part {
-    class: &'static str,
-    x: u64,
-    width: u64,
-}
-
 /// The question in the form of an address.
 #[derive(Clone)]
 struct Address {
@@ -140,6 +112,10 @@ impl Sheet {
             Scope::Set(..) => None,
         };
         let column = |name: &str| report.column(name);
+        // Last year's figures take no room where there are none.
+        let known = |at: usize| report.rows.iter().chain([&report.totals]).any(|r| is_known(r.values.get(at).copied()));
+        let shown: Vec<bool> =
+            (0..report.columns.len()).map(|at| !matches!(report.columns[at].name, "baseline" | "share") || known(at)).collect();
         let line = |row: &Row| Line {
             href: row
                 .keys
@@ -149,12 +125,18 @@ impl Sheet {
                 .filter(|r| deeper(*r, here, own))
                 .and_then(|r| address.of(&r.to_string())),
             keys: keys(lang, report, row, query.by),
-            cells: row.values.iter().map(|v| cell(*v)).collect(),
+            cells: row.values.iter().zip(&shown).filter(|(_, shown)| **shown).map(|(v, _)| cell(*v)).collect(),
         };
         let rows: Vec<Line> = report.rows.iter().map(line).collect();
-        let bars = bars(lang, report, query.by);
         let head = report.keys.iter().map(|k| (k.name, lang.text(&key_of(k.name)).to_owned()));
-        let head = head.chain(report.columns.iter().map(|c| (c.name, lang.get(&format!("col_{}", c.name)).unwrap_or(c.title).to_owned())));
+        let head = head.chain(
+            report
+                .columns
+                .iter()
+                .zip(&shown)
+                .filter(|(_, shown)| **shown)
+                .map(|(c, _)| (c.name, lang.get(&format!("col_{}", c.name)).unwrap_or(c.title).to_owned())),
+        );
         Self {
             region: scope_name(lang, query.scope),
             axis: lang.get(&format!("axis_{}", query.axis.code())).unwrap_or(""),
@@ -174,16 +156,19 @@ impl Sheet {
             keys: report.keys.len(),
             totals: Line { href: None, ..line(&report.totals) },
             additive: query.by != Some(By::Focus),
-            height: bars.len() * STEP + 34,
-            drawn: (bars.len() < rows.iter().zip(&report.rows).filter(|(_, r)| total(report, r) > 0).count()).then_some(bars.len()),
+            chart: Chart::of(lang, report, query.by),
             rows,
-            bars,
             seq: report.as_of.seq,
-            as_of: super::offer::moment(lang, report.generated_at),
+            as_of: super::offer::moment_of_year(lang, report.generated_at),
             files: address.query(Some(query.level)),
+            turned: Address { lang: if lang == Lang::En { Lang::Zh } else { Lang::En }, ..address.clone() }.query(Some(query.level)),
             period,
         }
     }
+}
+
+fn is_known(value: Option<Value>) -> bool {
+    !matches!(value, None | Some(Value::Unknown | Value::Ratio { denominator: 0, .. }))
 }
 
 /// Whether a row can be opened: it lies below and has parts of its own.
@@ -282,7 +267,7 @@ fn key_of(name: &str) -> String {
 }
 
 /// What names a row, in the page's language.
-fn keys(lang: Lang, report: &Report, row: &Row, by: Option<By>) -> Vec<String> {
+pub fn keys(lang: Lang, report: &Report, row: &Row, by: Option<By>) -> Vec<String> {
     let said = |name: &str, value: &str| match (name, by) {
         ("name", _) => {
             let region = row.keys.first().and_then(Option::as_deref).and_then(Region::parse);
@@ -301,7 +286,7 @@ fn keys(lang: Lang, report: &Report, row: &Row, by: Option<By>) -> Vec<String> {
 }
 
 /// `12,345`.
-fn grouped(n: u64) -> String {
+pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -321,57 +306,6 @@ fn cell(value: Value) -> Cell {
             Some(share) => Cell { text: format!("{:.1}%", share * 100.0), part: Some((grouped(numerator), grouped(denominator))) },
             None => Cell { text: "–".to_owned(), part: None },
         },
-    }
-}
-
-fn count(report: &Report, row: &Row, name: &str) -> u64 {
-    let value = report.columns.iter().position(|c| c.name == name && c.unit == Unit::Person).and_then(|at| row.values.get(at));
-    if let Some(Value::Count(n)) = value { *n } else { 0 }
-}
-
-fn total(report: &Report, row: &Row) -> u64 {
-    count(report, row, "total")
-}
-
-/// The rows with most people, in the report's order.
-fn bars(lang: Lang, report: &Report, by: Option<By>) -> Vec<Bar> {
-    let mut rows: Vec<(usize, &Row)> = report.rows.iter().enumerate().filter(|(_, r)| total(report, r) > 0).collect();
-    rows.sort_by_key(|(at, r)| (std::cmp::Reverse(total(report, r)), *at));
-    rows.truncate(DRAWN);
-    let most = rows.first().map_or(1, |(_, r)| total(report, r));
-    rows.sort_by_key(|(at, _)| *at);
-    rows.iter().enumerate().map(|(n, (_, row))| bar(lang, report, row, by, most, 34 + n * STEP)).collect()
-}
-
-fn bar(lang: Lang, report: &Report, row: &Row, by: Option<By>, most: u64, y: usize) -> Bar {
-    let of = |name: &str| count(report, row, name);
-    let figures = [
-        ("p", "in_place_short", of("in_place")),
-        ("c", "in_county_rest", of("in_county").saturating_sub(of("in_place"))),
-        ("v", "flow_in_province", of("in_province")),
-        ("o", "flow_out_of_province", of("out_of_province")),
-    ];
-    // Edges are rounded, not widths, so that the bar is as long as its total says.
-    let edge = |n: u64| (u128::from(n) * u128::from(BAR) / u128::from(most.max(1))) as u64;
-    let (mut parts, mut before) = (Vec::new(), 0);
-    for (class, _, n) in figures {
-        let (from, to) = (edge(before), edge(before + n));
-        before += n;
-        if n > 0 {
-            parts.push(Part { class, x: from, width: (to - from).max(1) });
-        }
-    }
-    let name = keys(lang, report, row, by).into_iter().skip(1).collect::<Vec<_>>().join(" · ");
-    let said: Vec<String> = figures.iter().map(|(_, key, n)| format!("{} {}", lang.text(key), grouped(*n))).collect();
-    Bar {
-        label: if name.chars().count() > LABEL { name.chars().take(LABEL - 1).chain(['…']).collect() } else { name.clone() },
-        title: format!("{name}：{}（{}）", grouped(of("total")), said.join(lang.text("comma"))),
-        y,
-        parts,
-        in_county: grouped(of("in_county")),
-        in_province: grouped(of("in_province")),
-        out_of_province: grouped(of("out_of_province")),
-        total: grouped(of("total")),
     }
 }
 

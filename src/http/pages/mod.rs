@@ -6,6 +6,7 @@
 //! Does not: decide anything (the store does) or keep anything between requests.
 //! Start at: [`routes`].
 
+mod chart;
 mod figures;
 mod offer;
 mod office;

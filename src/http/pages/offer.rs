@@ -159,6 +159,11 @@ pub fn moment(lang: Lang, at: Moment) -> String {
     lang.with("moment", &[("month", month), ("day", &at.day().to_string()), ("weekday", weekday), ("clock", &clock)])
 }
 
+/// As [`moment`], with its year.
+pub fn moment_of_year(lang: Lang, at: Moment) -> String {
+    lang.with("moment_of_year", &[("year", &at.day().year().to_string()), ("moment", &moment(lang, at))])
+}
+
 /// `2020年6月4日`.
 pub fn day(lang: Lang, on: Date) -> String {
     let month = lang.text(&format!("month_{}", on.month()));

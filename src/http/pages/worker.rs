@@ -249,3 +249,6 @@ pub async fn erase(state: Data<State>, request: HttpRequest, token: Path<String>
     };
     visit.answer(outcome.await)
 }
+
+#[cfg(test)]
+mod tests;

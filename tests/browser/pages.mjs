@@ -1,0 +1,249 @@
+// The pages in a real browser: what a worker with a cheap phone and an office see.
+//
+// BASE_URL         where the gateway listens
+// WORKER_LINK      a worker's link with at least two offers to answer
+// OFFICE_ID, OFFICE_SECRET   an office's login, best with hires in its region
+// CHROMIUM         the browser, /usr/bin/chromium if not said
+// SHOTS            a folder for screenshots; none are made without it
+//
+// `npm ci`, then `node pages.mjs`. It answers two of the worker's offers.
+
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const { BASE_URL, WORKER_LINK, OFFICE_ID, OFFICE_SECRET, SHOTS } = process.env;
+for (const name of ["BASE_URL", "WORKER_LINK", "OFFICE_ID", "OFFICE_SECRET"]) {
+  if (!process.env[name]) {
+    console.error(`${name} is not set; the head of this file says what it is`);
+    process.exit(2);
+  }
+}
+const MOST_BYTES = 30 * 1024;
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+let [passed, failed] = [0, 0];
+
+function assert(holds, what) {
+  if (!holds) throw new Error(what);
+}
+
+// One case, in a browser of its own.
+async function check(name, options, work) {
+  const context = await browser.newContext({ viewport: { width: 320, height: 640 }, ...options });
+  const page = await context.newPage();
+  const refused = [];
+  page.on("console", (m) => /Content Security Policy/.test(m.text()) && refused.push(m.text()));
+  try {
+    await work(page, context);
+    assert(refused.length === 0, `the policy refused: ${refused[0]}`);
+    passed += 1;
+    console.log(`ok   ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL ${name}: ${error.message.split("\n").slice(0, 4).join(" | ")}`);
+  } finally {
+    if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name.replaceAll(/\W+/g, "-")}.png`, fullPage: true }).catch(() => {});
+    await context.close();
+  }
+}
+
+// What came over the wire for everything that the page needs.
+async function opened(page, url) {
+  const finished = [];
+  page.on("requestfinished", (request) => finished.push(request));
+  const response = await page.goto(url, { waitUntil: "networkidle" });
+  const sizes = await Promise.all(finished.map((request) => request.sizes()));
+  const bytes = sizes.reduce((sum, s) => sum + s.responseBodySize + s.responseHeadersSize, 0);
+  return { status: response.status(), bytes, requests: finished.length };
+}
+
+async function fitsTheScreen(page) {
+  const [wide, screen] = await page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]");
+  assert(wide <= screen, `${wide} px wide on a screen of ${screen}`);
+}
+
+// Findings of axe, of any weight. The page is opened once more in a browser that
+// runs scripts; axe runs in the devtools' own world, which the content security
+// policy does not reach.
+async function accessible(page) {
+  const context = await browser.newContext({ viewport: page.viewportSize(), storageState: await page.context().storageState() });
+  try {
+    const again = await context.newPage();
+    await again.goto(page.url());
+    await again.$$eval("details", (all) => all.forEach((d) => (d.open = true)));
+    const session = await context.newCDPSession(again);
+    const { frameTree } = await session.send("Page.getFrameTree");
+    const world = await session.send("Page.createIsolatedWorld", { frameId: frameTree.frame.id });
+    const expression = `${axe}; axe.run(document).then(r => JSON.stringify(r.violations))`;
+    const { result } = await session.send("Runtime.evaluate", { expression, contextId: world.executionContextId, awaitPromise: true });
+    const said = JSON.parse(result.value).map((v) => `${v.id} (${v.impact}): ${v.nodes[0].html.slice(0, 120)}`);
+    assert(said.length === 0, `axe: ${said.join("; ")}`);
+  } finally {
+    await context.close();
+  }
+}
+
+async function logIn(page, path = "/office") {
+  await page.goto(BASE_URL + path);
+  await page.fill("#id", OFFICE_ID);
+  await page.fill("#secret", OFFICE_SECRET);
+  await page.click("form .yes");
+}
+
+const number = (text) => Number(text.replaceAll(",", "").split("(")[0]);
+
+const withoutScripts = { javaScriptEnabled: false };
+for (const lang of ["zh", "en"]) {
+  await check(`the worker's page in ${lang} fits a small screen, is light and reads well`, {}, async (page) => {
+    const { status, bytes, requests } = await opened(page, `${WORKER_LINK}?lang=${lang}`);
+    assert(status === 200, `status ${status}`);
+    assert(bytes < MOST_BYTES, `${bytes} bytes`);
+    console.log(`     ${bytes} bytes in ${requests} request(s)`);
+    assert((await page.getAttribute("html", "lang")).startsWith(lang), "the language is not said");
+    await fitsTheScreen(page);
+    const small = await page.$$eval("button, select, summary, a.button, .check", (all) =>
+      all.filter((e) => e.offsetParent && e.getBoundingClientRect().height < 48).map((e) => e.textContent.trim().slice(0, 30)));
+    assert(small.length === 0, `lower than 48 px: ${small}`);
+    const size = await page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)");
+    assert(size >= 18, `type of ${size} px`);
+    await page.$$eval("details", (all) => all.forEach((d) => (d.open = true)));
+    await fitsTheScreen(page);
+    await accessible(page);
+  });
+}
+
+await check("the worker's page works without scripts, an accept is told", withoutScripts, async (page) => {
+  await page.goto(WORKER_LINK);
+  await fitsTheScreen(page);
+  const offer = page.locator("article:has(.yes)").first();
+  const title = (await offer.locator("h3").textContent()).trim();
+  await offer.locator(".yes").click();
+  assert(/done=(accepted|waitlisted)/.test(page.url()), `at ${new URL(page.url()).search}`);
+  assert((await page.textContent("[role=status]")).length > 5, "no notice");
+  assert((await page.locator("article.done h3").allTextContents()).some((t) => t.trim() === title), "the offer is not among the answered");
+  await fitsTheScreen(page);
+});
+
+await check("a decline with a reason is told", withoutScripts, async (page) => {
+  await page.goto(WORKER_LINK);
+  const offer = page.locator("article:has(.yes)").first();
+  await offer.locator("select").selectOption("far");
+  await offer.locator("button[formaction]").click();
+  assert(page.url().includes("done=declined"), `at ${new URL(page.url()).search}`);
+  await accessible(page);
+});
+
+await check("wishes are kept, and pausing is undone", withoutScripts, async (page) => {
+  await page.goto(WORKER_LINK);
+  await page.click("details:has(#pay) > summary");
+  const before = await page.inputValue("#pay");
+  await page.fill("#pay", "1234");
+  await page.click("form:has(#pay) .yes");
+  assert((await page.inputValue("#pay")) === "1234", "the pay is not kept");
+  await page.fill("#pay", before);
+  await page.click("form:has(#pay) .yes");
+  for (const code of ["paused", "resumed"]) {
+    await page.click("form:has(input[name=paused]) button");
+    assert(page.url().includes(`done=${code}`), `at ${new URL(page.url()).search}`);
+  }
+});
+
+await check("erasing asks before it does anything", withoutScripts, async (page) => {
+  await page.goto(WORKER_LINK);
+  await page.click("a[href*='erase']");
+  assert(await page.isVisible(".danger"), "nothing asks");
+  await fitsTheScreen(page);
+  await accessible(page);
+  await page.click("a.button");
+  assert((await page.title()).length > 0 && page.url().startsWith(WORKER_LINK), "no way back");
+});
+
+await check("a bad link is a page of its own that says what to do", {}, async (page) => {
+  const { status, bytes } = await opened(page, `${BASE_URL}/w/not-a-link-of-anybody`);
+  assert(status === 404, `status ${status}`);
+  assert((await page.textContent("main")).includes("村干部"), "it does not say what to do");
+  assert(bytes < MOST_BYTES, `${bytes} bytes`);
+  await fitsTheScreen(page);
+  await accessible(page);
+});
+
+await check("an office logs in and out, and a wrong secret tells nothing", withoutScripts, async (page) => {
+  await page.goto(`${BASE_URL}/office?period=2020`);
+  await accessible(page);
+  await page.fill("#id", OFFICE_ID);
+  await page.fill("#secret", "wrong");
+  await page.click("form .yes");
+  assert(await page.isVisible("[role=alert]"), "the refusal is not told");
+  await page.fill("#id", OFFICE_ID);
+  await page.fill("#secret", OFFICE_SECRET);
+  await page.click("form .yes");
+  assert(page.url().endsWith("/office?period=2020"), `the address is lost: ${page.url()}`);
+  const cookie = (await page.context().cookies(`${BASE_URL}/office`))[0];
+  assert(cookie.httpOnly && cookie.sameSite === "Strict" && cookie.path === "/office", JSON.stringify({ ...cookie, value: "" }));
+  await fitsTheScreen(page);
+  await page.click("form[action*=logout] button");
+  assert(await page.isVisible("#secret"), "still inside");
+  await page.goto(`${BASE_URL}/office?period=2020`);
+  assert(await page.isVisible("#secret"), "the session outlives the logout");
+});
+
+await check("the office's filters stand in the address and survive a reload", { viewport: { width: 1280, height: 900 } }, async (page) => {
+  await logIn(page);
+  await page.selectOption("#by", "flow");
+  await page.selectOption("#axis", "work");
+  await page.click(".filters button");
+  const asked = new URL(page.url()).searchParams;
+  assert(asked.get("by") === "flow" && asked.get("axis") === "work", page.url());
+  await page.reload();
+  assert((await page.inputValue("#by")) === "flow", "the filter is lost");
+  assert((await page.locator("thead th").allTextContents()).length > 10, "no table");
+  await page.click(".who a");
+  assert((await page.getAttribute("html", "lang")) === "en" && (await page.inputValue("#by")) === "flow", "English loses the question");
+  await page.click(".who a");
+  assert((await page.getAttribute("html", "lang")) === "zh-CN", "no way back to Chinese");
+  const csv = await page.request.get(await page.locator("a[href*='report.csv']").evaluate((a) => a.href));
+  assert(csv.status() === 200 && (await csv.text()).includes("region,name,flow"), "the file is not that of the page");
+});
+
+for (const lang of ["zh", "en"]) {
+  await check(`the office's table in ${lang} sums to its totals and agrees with its chart`, { viewport: { width: 1280, height: 900 } }, async (page) => {
+    await logIn(page, `/office?lang=${lang}`);
+    await page.goto(page.url().replace(/period=[^&]*/, "").concat("&period=2020").replace("?&", "?").replace(/office&/, "office?"));
+    const names = await page.$$eval("thead th", (all) => all.map((th) => th.dataset.name));
+    const lines = (where) => page.$$eval(`${where} tr`, (all) => all.map((tr) => [...tr.children].map((c) => c.textContent)));
+    const [rows, [totals]] = [await lines("tbody"), await lines("tfoot")];
+    const summed = ["total", "out_of_province", "in_province", "in_county", "in_place", "confirmed", "unconfirmed", "awaiting_start", "new"];
+    for (const name of summed) {
+      const at = names.indexOf(name);
+      const sum = rows.filter((r) => r.length === names.length).reduce((n, r) => n + number(r[at]), 0);
+      assert(sum === number(totals[at]), `${name}: rows ${sum}, total ${totals[at]}`);
+    }
+    const of = (row, name) => number(row[names.indexOf(name)]);
+    for (const row of [...rows.filter((r) => r.length === names.length), totals]) {
+      const parts = of(row, "out_of_province") + of(row, "in_province") + of(row, "in_county");
+      assert(parts === of(row, "total"), `${row[1]}: ${parts} of ${of(row, "total")}`);
+    }
+    const drawn = await page.$$eval("svg[role=img] g", (all) => all.map((g) => g.lastElementChild.textContent));
+    const working = rows.filter((r) => r.length === names.length && of(r, "total") > 0).map((r) => r[names.indexOf("total")]);
+    assert(drawn.length === Math.min(40, working.length), `${drawn.length} bars of ${working.length} rows`);
+    if (working.length <= 40) assert(drawn.join() === working.join(), "a bar has another figure than its row");
+    console.log(`     ${rows.length} row(s), total ${totals[names.indexOf("total")]}`);
+    await accessible(page);
+  });
+}
+
+await check("the office's page fits a phone and prints on A4", { viewport: { width: 360, height: 740 } }, async (page) => {
+  await logIn(page);
+  await fitsTheScreen(page);
+  await page.emulateMedia({ media: "print" });
+  assert(!(await page.isVisible(".filters")), "the filters are printed");
+  assert((await page.pdf({ preferCSSPageSize: true })).length > 5000, "nothing is printed");
+});
+
+await browser.close();
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);

@@ -1,0 +1,252 @@
+//! The pages as a browser without scripts gets them: forms, redirects, cookies.
+
+use crate::harness::{App, Engine, a_posting, in_region, spawn, spawn_with};
+use doorstep::domain::client::Role;
+use doorstep::domain::region::Region;
+use doorstep::store::clients::NewClient;
+use reqwest::header::HeaderMap;
+use reqwest::redirect::Policy;
+use serde_json::json;
+
+/// What a browser got.
+struct Got {
+    status: u16,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Got {
+    #[track_caller]
+    fn page(self, status: u16) -> String {
+        assert_eq!(self.status, status, "{}", self.text);
+        assert_eq!(self.header("content-type"), "text/html; charset=utf-8");
+        assert!(self.header("content-security-policy").contains("default-src 'none'; style-src 'nonce-"));
+        assert_eq!((self.header("cache-control"), self.header("referrer-policy")), ("no-store", "no-referrer"));
+        self.text
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
+    }
+
+    #[track_caller]
+    fn location(&self) -> &str {
+        assert_eq!(self.status, 303, "{}", self.text);
+        self.header("location")
+    }
+}
+
+/// A browser that shows redirects instead of following them.
+struct Browser {
+    http: reqwest::Client,
+    base: String,
+    cookie: Option<String>,
+}
+
+impl Browser {
+    fn new(app: &App) -> Self {
+        let http = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
+        Self { http, base: app.state().public_url.clone(), cookie: None }
+    }
+
+    async fn send(&self, mut request: reqwest::RequestBuilder) -> Got {
+        if let Some(cookie) = &self.cookie {
+            request = request.header("cookie", cookie);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Got { status, headers, text: response.text().await.unwrap() }
+    }
+
+    async fn get(&self, path: &str) -> Got {
+        self.send(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Got {
+        self.send(self.http.post(format!("{}{path}", self.base)).form(form)).await
+    }
+}
+
+/// One offer's id and state, as the worker's own list has it.
+async fn state_of(app: &App, token: &str) -> (String, String) {
+    let bearer = app.token(&[("grant_type", "link"), ("link", token)]).await;
+    let list = app.bearing(&bearer).get("/v1/me/offers").await.expect(200).json;
+    let text = |name: &str| list["items"][0][name].as_str().unwrap_or_default().to_owned();
+    (text("id"), text("state"))
+}
+
+/// A worker with one offer: path of the page, link's token, offer.
+async fn offered(app: &App, openings: u32) -> Vec<(String, String, String)> {
+    let people = (0..openings.max(2)).map(|_| in_region("522601")).collect();
+    let mut out = Vec::new();
+    let workers = app.workers(people).await;
+    let platform = app.platform("meituan").await;
+    platform.publish(a_posting().openings(openings).with("title", json!("<b>夜班</b>分拣员"))).await;
+    app.settle().await;
+    for worker in &workers {
+        let (offer, _) = state_of(app, &worker.link).await;
+        out.push((format!("/w/{}", worker.link), worker.link.clone(), offer));
+    }
+    out
+}
+
+#[actix_web::test]
+async fn reading_marks_nothing_seen_and_a_worker_accepts_and_gives_back_by_forms() {
+    let app = spawn().await;
+    let (path, token, offer) = offered(&app, 2).await.remove(0);
+    let browser = Browser::new(&app);
+    let page = browser.get(&path).await.page(200);
+    assert!(page.contains("&lt;b&gt;夜班") && page.contains("接受这份工作") && page.contains("最晚答复"));
+    assert_eq!(state_of(&app, &token).await.1, "offered", "a GET alone marks nothing");
+    assert_eq!(browser.post(&format!("{path}/seen"), &[]).await.status, 204);
+    assert_eq!(state_of(&app, &token).await.1, "seen");
+
+    let accepted = browser.post(&format!("{path}/offers/{offer}/accept?lang=en"), &[("share_contact", "false")]).await;
+    assert_eq!(accepted.location(), format!("{path}?done=accepted_private&lang=en"));
+    assert!(browser.get(accepted.location()).await.page(200).contains("without your name and phone"));
+    assert_eq!(state_of(&app, &token).await.1, "accepted");
+
+    let back = browser.post(&format!("{path}/offers/{offer}/decline"), &[("reason", "far")]).await;
+    assert_eq!(back.location(), format!("{path}?done=given_back"));
+    let again = browser.post(&format!("{path}/offers/{offer}/accept"), &[]).await;
+    assert_eq!(again.location(), format!("{path}?done=offer_declined"));
+    app.settle().await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn who_comes_late_or_after_the_last_place_is_told_so_in_words() {
+    let app = spawn().await;
+    let mut all = offered(&app, 1).await;
+    let browser = Browser::new(&app);
+    let (first, second) = (all.remove(0), all.remove(0));
+    let taken = browser.post(&format!("{}/offers/{}/accept", first.0, first.2), &[]).await;
+    assert_eq!(taken.location(), format!("{}?done=accepted", first.0));
+    let waits = browser.post(&format!("{}/offers/{}/accept", second.0, second.2), &[]).await;
+    assert_eq!(waits.location(), format!("{}?done=waitlisted", second.0));
+    assert!(browser.get(waits.location()).await.page(200).contains("排在第 1 位"));
+    // The place comes free, and nobody takes it in time.
+    browser.post(&format!("{}/offers/{}/decline", first.0, first.2), &[]).await;
+    app.settle().await;
+    assert!(browser.get(&second.0).await.page(200).contains("轮到您了"));
+    app.pass_hours(100);
+    let late = browser.post(&format!("{}/offers/{}/accept", second.0, second.2), &[]).await;
+    assert_eq!(late.location(), format!("{}?done=offer_expired", second.0));
+    app.settle().await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn a_dead_link_another_workers_offer_and_another_site_are_refused_on_a_page() {
+    let app = spawn().await;
+    let all = offered(&app, 2).await;
+    let browser = Browser::new(&app);
+    for path in ["/w/nonsense", "/w/nonsense/erase", "/w/%3Cscript%3E?lang=en"] {
+        let page = browser.get(path).await.page(404);
+        assert!(page.contains("村干部") || page.contains("village cadre"), "{page}");
+        assert!(!page.contains("<script>"));
+    }
+    let (mine, theirs) = (&all[0], &all[1]);
+    browser.post(&format!("{}/offers/{}/accept", mine.0, theirs.2), &[]).await.page(404);
+    let url = format!("{}{}/offers/{}/accept", browser.base, mine.0, mine.2);
+    for (name, value) in [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("origin", "https://evil.example")] {
+        browser.send(browser.http.post(&url).header(name, value)).await.page(403);
+    }
+    assert_eq!(state_of(&app, &mine.1).await.1, "seen", "the forms of other sites answer nothing");
+    let own = browser.base.clone();
+    for (name, value) in [("sec-fetch-site", "same-origin"), ("origin", "null"), ("origin", own.as_str())] {
+        assert_eq!(browser.send(browser.http.post(&url).header(name, value)).await.status, 303, "{name}: {value}");
+    }
+    let long = browser.send(browser.http.post(&url).body("x".repeat(20_000))).await;
+    long.page(413);
+    app.settle().await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn wishes_are_saved_and_erasing_asks_twice() {
+    let app = spawn().await;
+    let (path, token, _) = offered(&app, 2).await.remove(0);
+    let browser = Browser::new(&app);
+    let form =
+        [("wishes", "1"), ("min_monthly_pay", "4200"), ("categories", "courier"), ("destinations", "330000"), ("destinations", "440000")];
+    assert_eq!(browser.post(&format!("{path}/preferences"), &form).await.location(), format!("{path}?done=saved"));
+    assert_eq!(browser.post(&format!("{path}/preferences"), &[("paused", "true")]).await.location(), format!("{path}?done=paused"));
+    assert_eq!(
+        browser.post(&format!("{path}/preferences"), &[("wishes", "1"), ("min_monthly_pay", "?")]).await.location(),
+        format!("{path}?done=invalid")
+    );
+    let bearer = app.token(&[("grant_type", "link"), ("link", &token)]).await;
+    let me = app.bearing(&bearer).get("/v1/me").await.expect(200).json;
+    assert_eq!((&me["min_monthly_pay"], &me["paused"]), (&json!(4200), &json!(true)));
+    assert_eq!((&me["categories"], &me["destinations"]), (&json!(["courier"]), &json!(["330000", "440000"])));
+
+    assert_eq!(browser.post(&format!("{path}/erase"), &[]).await.location(), format!("{path}/erase"));
+    assert!(browser.get(&format!("{path}/erase")).await.page(200).contains("不能恢复"));
+    assert!(browser.post(&format!("{path}/erase"), &[("sure", "yes")]).await.page(200).contains("已经删除"));
+    browser.get(&path).await.page(404);
+    app.settle().await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn a_hired_worker_confirms_to_work_there() {
+    let app = spawn().await;
+    let (path, _, offer) = offered(&app, 2).await.remove(0);
+    let browser = Browser::new(&app);
+    let platform = app.client(Role::Platform, "meituan", "000000", "canonical").await;
+    let report = json!({"offer": offer, "status": "ONBOARDED", "at": "2020-06-14"});
+    let hire = platform.post("/v1/hires", &report).await.expect(200).json["results"][0]["hire"].as_str().unwrap().to_owned();
+    assert!(browser.get(&path).await.page(200).contains("您在这里上班吗"));
+    let done = browser.post(&format!("{path}/hires/{hire}/confirm"), &[]).await;
+    assert_eq!(done.location(), format!("{path}?done=confirmed"));
+    assert!(browser.get(&path).await.page(200).contains("已确认在这里上班"));
+    app.settle().await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn an_office_logs_in_reads_its_own_region_downloads_it_and_logs_out() {
+    let app = spawn_with(Engine::Sqlite, |config| config.http.public_url = "https://doorstep.example".to_owned()).await;
+    let new = |role, name: &str, region: &str| NewClient {
+        role,
+        name: name.to_owned(),
+        region: Region::parse(region).unwrap(),
+        adapter: "canonical".to_owned(),
+    };
+    let (id, secret) = app.state().store.add_client(new(Role::Office, "贵州省扶贫办", "520000"), app.now()).await.unwrap();
+    let (other, others) = app.state().store.add_client(new(Role::Admin, "admin", "000000"), app.now()).await.unwrap();
+    let mut browser = Browser::new(&app);
+    browser.base = app.anonymous().request("GET", "").build().unwrap().url().as_str().trim_end_matches('/').to_owned();
+    assert!(browser.get("/office?period=2020").await.page(200).contains("扶贫办登录"));
+    let (id, other) = (id.to_string(), other.to_string());
+    for (id, secret) in [(id.as_str(), "wrong"), (other.as_str(), others.as_str()), ("x", "")] {
+        let refused = browser.post("/office/login", &[("client_id", id), ("client_secret", secret)]).await;
+        assert!(refused.headers.get("set-cookie").is_none());
+        assert!(refused.page(401).contains("账号或密钥不对"));
+    }
+    let next = "period=2020&by=flow&region=https://evil.example";
+    let entered = browser.post("/office/login?lang=en", &[("client_id", &id), ("client_secret", &secret), ("next", next)]).await;
+    assert_eq!(entered.location(), "/office?period=2020&by=flow&lang=en");
+    let cookie = entered.header("set-cookie").to_owned();
+    for part in ["Path=/office", "HttpOnly", "SameSite=Strict", "Secure", "Max-Age=900"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    browser.cookie = cookie.split(';').next().map(str::to_owned);
+    let page = browser.get("/office?period=2020&by=flow&lang=en").await.page(200);
+    assert!(page.contains("Guizhou 2020") && page.contains("set:poor-counties-832") && page.contains("<caption>"));
+    assert!(browser.get("/office?period=2020&region=440000").await.page(403).contains("管辖范围"));
+    assert!(browser.get("/office?period=2021").await.page(422).contains("还没有开始"));
+    browser.get("/office/report.pdf?period=2020").await.page(404);
+    let csv = browser.get("/office/report.csv?period=2020").await;
+    let bearer = app.token(&[("grant_type", "client_credentials"), ("client_id", &id), ("client_secret", &secret)]).await;
+    let same = app.bearing(&bearer).get("/v1/reports/employment?period=2020&format=csv").await.expect(200);
+    assert_eq!((csv.status, csv.header("content-type"), csv.text.as_str()), (200, same.header("content-type"), same.text.as_str()));
+
+    let left = browser.post("/office/logout", &[]).await;
+    assert!(left.header("set-cookie").contains("doorstep_office=; ") && left.header("set-cookie").contains("Max-Age=0"));
+    browser.cookie = Some("doorstep_office=no.token.atall".to_owned());
+    assert!(browser.get("/office").await.page(200).contains("登录已过期"));
+    assert_eq!(browser.get("/office/report.csv?period=2020").await.status, 401);
+    app.finish().await;
+}
