@@ -67,6 +67,7 @@ missing() {
     [ -n "${DOORSTEP_TEST_POSTGRES:-}" ] || [ -n "$(find_postgres)" ] || echo postgresql
     [ -n "${DOORSTEP_TEST_REDIS:-}" ] || command -v redis-server >/dev/null || echo redis-server
     command -v node >/dev/null || echo nodejs
+    command -v npm >/dev/null || echo npm
     find_chromium >/dev/null || echo chromium
     [ -n "$(fc-list :lang=zh family 2>/dev/null)" ] || echo fonts-noto-cjk
 }
@@ -224,11 +225,12 @@ profile=(--release)
 [ "${DOORSTEP_RUN_PROFILE:-release}" = dev ] && profile=()
 
 build_demo() { cargo build "${profile[@]}" --bin doorstep; }
-demo() { cargo run -q "${profile[@]}" --bin doorstep -- demo --workers 2000; }
+demo() { cargo run -q "${profile[@]}" --bin doorstep -- demo; }
 
 pages() {
     local script=tests/browser/pages.mjs told="$work/demo.out" field demo_pid
     [ -f "$script" ] || { echo "there is no $script"; return 1; }
+    (cd tests/browser && npm ci --no-audit --no-fund --loglevel=error) || return 1
     cargo run -q "${profile[@]}" --bin doorstep -- demo --workers 2000 --serve >"$told" 2>"$work/demo.err" &
     demo_pid=$!
     trap 'kill "$demo_pid" 2>/dev/null' EXIT
