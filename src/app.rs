@@ -9,7 +9,7 @@ use crate::config::keys::Keys;
 use crate::deliver::Deliverer;
 use crate::hiring::Hiring;
 use crate::http::auth::Tokens;
-use crate::http::{Document, State, edge, routes};
+use crate::http::{Document, Methods, State, edge, routes};
 use crate::ingest::Ingest;
 use crate::outbound::Outbound;
 use crate::routing::Router;
@@ -234,12 +234,15 @@ fn serve(state: Data<State>, listener: std::net::TcpListener) -> std::io::Result
     let server = HttpServer::new(move || {
         let (app, document) =
             App::new().into_utoipa_app().openapi(Document::openapi()).app_data(state.clone()).configure(routes).split_for_parts();
+        let methods = Data::new(Methods::of(&document));
         let document = Data::new(document.to_json().unwrap_or_default());
         app.app_data(document.clone())
             .route("/openapi.json", actix_web::web::get().to(openapi))
             .service(actix_web::web::redirect("/docs", "/docs/"))
             .service(SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::from("/openapi.json")))
             .configure(crate::http::pages::routes)
+            .app_data(methods)
+            .default_service(actix_web::web::to(crate::http::no_route))
             .wrap(from_fn(edge::edge))
     });
     let server = if http.workers > 0 { server.workers(http.workers) } else { server };

@@ -108,27 +108,28 @@ fn read_report(record: &Value, now: Moment) -> Result<Report, &'static str> {
     if at > now.plus(AHEAD) {
         return Err("at_in_future");
     }
-    let reason = match text("reason") {
-        Some(code) => Some(EndReason::parse(code).ok_or("reason_unknown")?),
-        None => None,
-    };
-    let month = match text("month") {
-        Some(month) => Some(read_month(month).ok_or("month_invalid")?),
-        None => None,
-    };
+    let reason = given(record, "reason", "reason_unknown", |v| EndReason::parse(v.as_str()?))?;
+    let month = given(record, "month", "month_invalid", |v| read_month(v.as_str()?))?;
     if month.is_some_and(|m| Moment::start_of(m) > now.plus(AHEAD)) {
         return Err("at_in_future");
     }
-    let work_region = match record.get("work_region").and_then(Value::as_str) {
-        Some(code) => Some(region::resolve(code).map_err(|_| "region_unknown")?),
-        None => None,
-    };
-    let monthly_wage = match record.get("monthly_wage") {
-        None | Some(Value::Null) => None,
-        Some(value) => Some(serde_json::from_value::<Money>(value.clone()).ok().filter(|m| m.minor() >= 0).ok_or("monthly_wage_invalid")?),
-    };
+    let work_region = given(record, "work_region", "region_unknown", |v| region::resolve_code(v.as_str()?).ok())?;
+    let monthly_wage = given(record, "monthly_wage", "monthly_wage_invalid", |v| {
+        let wage = serde_json::from_value::<Money>(v.clone()).ok().filter(|m| m.minor() >= 0)?;
+        // At most two decimals.
+        v.as_f64().filter(|x| (x * 100.0 - wage.minor() as f64).abs() < 1e-6).map(|_| wage)
+    })?;
     let subject = read_subject(record).ok_or("offer_unknown")?;
     Ok(Report { subject, report: StatusReport { status, raw_status, at, month, monthly_wage, work_region, reason } })
+}
+
+/// A field that is absent, null or empty, or else must be readable.
+fn given<T>(record: &Value, name: &str, code: &'static str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, &'static str> {
+    match record.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(value) => read(value).map(Some).ok_or(code),
+    }
 }
 
 fn read_month(text: &str) -> Option<Date> {
@@ -179,5 +180,9 @@ mod tests {
         assert_eq!(at("2020-06-17"), Err("at_in_future"));
         assert_eq!(at("soon"), Err("at_invalid"));
         assert_eq!(check(json!({"offer": offer, "status": "ENDED", "reason": "bored"})), Err("reason_unknown"));
+        assert_eq!(check(json!({"offer": offer, "status": "ENDED", "reason": 5})), Err("reason_unknown"));
+        assert_eq!(check(json!({"offer": offer, "status": "ACTIVE", "month": 202005})), Err("month_invalid"));
+        assert_eq!(check(json!({"offer": offer, "status": "HIRED", "work_region": 110105})), Err("region_unknown"));
+        assert_eq!(check(json!({"offer": offer, "status": "HIRED", "monthly_wage": 5000.555})), Err("monthly_wage_invalid"));
     }
 }

@@ -160,9 +160,15 @@ impl Ingest {
             };
             progress = progress.plus(slice.len(), tally);
         }
+        let with_source_id = |r: &Reject| {
+            let mut body = json!(r);
+            body["source_id"] = json!(r.source_id);
+            body
+        };
+        let rejected: Vec<Value> = read.rejected.iter().map(with_source_id).collect();
         let body = json!({
             "batch": progress.batch, "received": read.received, "created": progress.created, "updated": progress.updated,
-            "unchanged": progress.unchanged, "closed": progress.closed, "skipped": read.skipped, "rejected": read.rejected, "held": null,
+            "unchanged": progress.unchanged, "closed": progress.closed, "skipped": read.skipped, "rejected": rejected, "held": null,
         });
         let answer = Answer { status: 200, body };
         if let Some(key) = once.filter(|_| !dry_run) {

@@ -172,8 +172,9 @@ pub enum Fact {
     Hired(Date),
     /// Started: ONBOARDED, the first ACTIVE, or a roster's `since`.
     Started(Date),
-    /// Worked in the month that begins on this day; `Date` is when the sign counts.
-    Active { month: Date, counts_on: Date },
+    /// Worked in the month that begins on this day; the sign counts on `counts_on`,
+    /// and the report's own day starts a hire that has not started before.
+    Active { month: Date, counts_on: Date, at: Date },
     /// Seen on a roster.
     Listed(Date),
     /// Confirmed by the worker or an office.
@@ -204,7 +205,11 @@ pub enum Standing {
 impl Life {
     /// The first day of work, where there is one.
     pub fn started_on(&self) -> Option<Date> {
-        self.facts.iter().filter_map(|f| if let Fact::Started(d) = f { Some(*d) } else { None }).min()
+        let start = |f: &Fact| match f {
+            Fact::Started(d) | Fact::Active { at: d, .. } => Some(*d),
+            _ => None,
+        };
+        self.facts.iter().filter_map(start).min()
     }
 
     /// The day it was over, where it is.
@@ -220,7 +225,9 @@ impl Life {
             return Standing::Over;
         }
         if self.started_on().is_some_and(|d| d <= day) {
-            let sign = self.facts.iter().filter_map(|f| f.sign_of_life()).filter(|d| *d <= day).max();
+            // Of the starts only the first is one.
+            let signs = self.facts.iter().filter_map(|f| f.sign_of_life()).chain(self.started_on());
+            let sign = signs.filter(|d| *d <= day).max();
             return if sign.is_some_and(|d| d >= fresh_from) { Standing::Working } else { Standing::Lapsed };
         }
         let hired = self.facts.iter().filter_map(|f| if let Fact::Hired(d) = f { Some(*d) } else { None }).filter(|d| *d <= day).max();
@@ -237,7 +244,7 @@ impl Life {
         for fact in &self.facts {
             match fact {
                 Fact::Confirmed(d) if *d <= day => return true,
-                Fact::Active { month, counts_on } if *counts_on <= day && !months.iter().any(|(m, _)| m == month) => {
+                Fact::Active { month, counts_on, .. } if *counts_on <= day && !months.iter().any(|(m, _)| m == month) => {
                     months.push((*month, *counts_on))
                 }
                 _ => {}
@@ -251,7 +258,7 @@ impl Life {
         let mut months: Vec<Date> = self
             .facts
             .iter()
-            .filter_map(|f| if let Fact::Active { month, counts_on } = f { (*counts_on <= day).then_some(*month) } else { None })
+            .filter_map(|f| if let Fact::Active { month, counts_on, .. } = f { (*counts_on <= day).then_some(*month) } else { None })
             .collect();
         months.sort();
         months.dedup();
@@ -262,9 +269,9 @@ impl Life {
 impl Fact {
     fn sign_of_life(self) -> Option<Date> {
         match self {
-            Fact::Started(d) | Fact::Listed(d) | Fact::Confirmed(d) => Some(d),
+            Fact::Listed(d) | Fact::Confirmed(d) => Some(d),
             Fact::Active { counts_on, .. } => Some(counts_on),
-            Fact::Hired(_) | Fact::Over(_) => None,
+            Fact::Started(_) | Fact::Hired(_) | Fact::Over(_) => None,
         }
     }
 }
@@ -322,12 +329,20 @@ mod tests {
 
     #[test]
     fn two_distinct_months_confirm_and_one_does_not() {
-        let active = |m, d| Fact::Active { month: date(2020, m, 1), counts_on: date(2020, m, d) };
+        let active = |m, d| Fact::Active { month: date(2020, m, 1), counts_on: date(2020, m, d), at: date(2020, m, d) };
         let mut life = Life { facts: vec![active(6, 30), active(6, 30)] };
         assert!(!life.confirmed(date(2020, 12, 31)));
         life.facts.push(active(7, 31));
         assert!(!life.confirmed(date(2020, 7, 30)));
         assert!(life.confirmed(date(2020, 7, 31)));
+    }
+
+    #[test]
+    fn a_month_reported_late_is_a_sign_of_that_month_and_no_later_start() {
+        let late = Fact::Active { month: date(2020, 1, 1), counts_on: date(2020, 1, 31), at: date(2020, 9, 15) };
+        let life = Life { facts: vec![Fact::Started(date(2020, 1, 10)), late] };
+        assert_eq!(life.standing(date(2020, 4, 30), 3), Standing::Working);
+        assert_eq!(life.standing(date(2020, 9, 30), 3), Standing::Lapsed);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::auth::{AdminToken, OfficeToken};
 use super::body::{Json, once};
 use super::problem::{Problem, ProblemBody, answered};
-use super::{Page, State, list};
+use super::{Page, State, list, list_of};
 use crate::domain::client::{Role, Slug};
 use crate::domain::id::{AlertId, ClientId};
 use crate::domain::region::Region;
@@ -30,13 +30,13 @@ fn action(kind: &str) -> &'static str {
 /// What needs a person in the office's region, newest first.
 #[utoipa::path(tag = "office", security(("bearer" = [])), responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
 #[get("/v1/alerts")]
-async fn alerts(state: Data<State>, who: OfficeToken) -> Result<HttpResponse, Problem> {
-    let items = state.store.alerts(who.region, 200).await?;
+async fn alerts(state: Data<State>, who: OfficeToken, page: Query<Page>) -> Result<HttpResponse, Problem> {
+    let items = state.store.alerts(who.region, usize::MAX).await?;
     let body = |a: &crate::store::access::Alert| {
         json!({"id": a.id, "kind": a.kind, "region": a.region, "at": a.at, "worker": a.worker, "detail": a.detail,
             "action": action(&a.kind), "resolved_at": a.resolved_at})
     };
-    Ok(HttpResponse::Ok().json(list(&items, i64::MAX, items.len() as i64, body, |a| a.id.to_string())))
+    Ok(HttpResponse::Ok().json(list_of(&items, &page, body, |a| a.id.to_string())?))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -70,7 +70,7 @@ async fn access_log(state: Data<State>, _who: AdminToken, query: Query<Listed>) 
     let page = Page { limit: query.limit, cursor: query.cursor };
     let limit = page.limit()?;
     let after = page.after(|t| t.parse::<i64>().ok())?.unwrap_or(0);
-    let (items, total) = state.store.access_log(after, limit).await?;
+    let (items, total) = state.store.access_log(after, limit + 1).await?;
     let body = |a: &crate::store::access::Access| json!({"at": a.at, "client": a.client, "action": a.action, "worker": a.worker, "fields": a.fields, "reason": a.reason});
     Ok(HttpResponse::Ok().json(list(&items, limit, total, body, |a| a.seq.to_string())))
 }
@@ -82,9 +82,9 @@ fn client_body(c: &crate::domain::client::Client) -> Value {
 /// All clients, without their secrets.
 #[utoipa::path(tag = "admin", security(("bearer" = [])), responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
 #[get("/v1/clients")]
-async fn clients(state: Data<State>, _who: AdminToken) -> Result<HttpResponse, Problem> {
+async fn clients(state: Data<State>, _who: AdminToken, page: Query<Page>) -> Result<HttpResponse, Problem> {
     let items = state.store.clients().await?;
-    Ok(HttpResponse::Ok().json(list(&items, i64::MAX, items.len() as i64, client_body, |c| c.id.to_string())))
+    Ok(HttpResponse::Ok().json(list_of(&items, &page, client_body, |c| c.id.to_string())?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,6 +108,9 @@ async fn add_client(state: Data<State>, who: AdminToken, request: HttpRequest, b
         .and_then(Role::parse)
         .ok_or_else(|| Problem::field("/role", "unknown_value", "must be platform, office or admin"))?;
     let name = b.name.filter(|n| !n.trim().is_empty()).ok_or_else(|| Problem::field("/name", "missing", "is required"))?;
+    if name.chars().count() > 200 || name.chars().any(char::is_control) {
+        return Err(Problem::field("/name", "too_long", "must be at most 200 characters, none of them a control character"));
+    }
     if role == Role::Platform && Slug::parse(&name).is_none() {
         return Err(Problem::field("/name", "unknown_value", "must be 1 to 40 of a-z, 0-9 and -"));
     }

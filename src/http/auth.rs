@@ -7,7 +7,7 @@
 //! are checked here against the gateway's own.
 
 use super::State;
-use super::edge::Limited;
+use super::edge::LimitSlot;
 use super::problem::{Problem, over};
 use crate::cache::Meter;
 use crate::config::keys::Keys;
@@ -22,6 +22,8 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use aws_lc_rs::signature::KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::FutureExt;
+use futures_util::future::{LocalBoxFuture, Shared};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -151,18 +153,38 @@ pub enum Caller {
     Worker(WorkerId),
 }
 
+/// Who calls, found out once for each request and shared by its extractors.
+type Authenticated = Shared<LocalBoxFuture<'static, Result<Caller, Problem>>>;
+
 /// The bearer token of a request, checked, and its limit taken.
-async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
-    let state = request.app_data::<Data<State>>().ok_or_else(|| Problem::internal("a route without its state"))?;
-    caller_with(request, state, bearer(request)).await
+fn caller(request: &HttpRequest) -> Authenticated {
+    if let Some(known) = pending(request) {
+        return known;
+    }
+    // Nothing of the request itself is held: the answer is kept in the request.
+    let state = request.app_data::<Data<State>>().cloned();
+    let (slot, token, address) = (LimitSlot::of(request), bearer(request).map(str::to_owned), address(request));
+    let found = async move {
+        let state = state.ok_or_else(|| Problem::internal("a route without its state"))?;
+        caller_with(&slot, &state, token.as_deref(), &address).await
+    };
+    let shared = found.boxed_local().shared();
+    request.extensions_mut().insert(shared.clone());
+    shared
 }
 
-async fn caller_with(request: &HttpRequest, state: &State, token: Option<&str>) -> Result<Caller, Problem> {
+/// The question who calls, where a route has asked it. A body waits for the answer,
+/// so that nobody is told of their body before their token was looked at.
+pub fn pending(request: &HttpRequest) -> Option<Authenticated> {
+    request.extensions().get::<Authenticated>().cloned()
+}
+
+async fn caller_with(slot: &LimitSlot, state: &State, token: Option<&str>, address: &str) -> Result<Caller, Problem> {
     let Some(claims) = token.and_then(|t| state.tokens.check(t, state.clock.now())) else {
-        take_anonymous(request, state).await?;
+        take_into(slot, state, Meter::Anonymous, address, 1).await?;
         return Err(Problem::unauthorized());
     };
-    take(request, state, Meter::Requests, &claims.sub, 1).await?;
+    take_into(slot, state, Meter::Requests, &claims.sub, 1).await?;
     match claims.scope.as_str() {
         "worker" => WorkerId::parse(&claims.sub).map(Caller::Worker).ok_or_else(Problem::unauthorized),
         scope => {
@@ -176,7 +198,7 @@ async fn caller_with(request: &HttpRequest, state: &State, token: Option<&str>) 
 /// The office behind an access token that did not come as a bearer: a page's
 /// session. Checked and limited as a bearer is.
 pub async fn office_of(request: &HttpRequest, state: &State, token: &str) -> Result<OfficeToken, Problem> {
-    caller_with(request, state, Some(token)).await.and_then(office)
+    caller_with(&LimitSlot::of(request), state, Some(token), &address(request)).await.and_then(office)
 }
 
 fn bearer(request: &HttpRequest) -> Option<&str> {
@@ -187,8 +209,12 @@ fn bearer(request: &HttpRequest) -> Option<&str> {
 
 /// Takes `n` from a meter; the verdict goes into the answer's headers.
 pub async fn take(request: &HttpRequest, state: &State, meter: Meter, key: &str, n: u32) -> Result<(), Problem> {
+    take_into(&LimitSlot::of(request), state, meter, key, n).await
+}
+
+async fn take_into(slot: &LimitSlot, state: &State, meter: Meter, key: &str, n: u32) -> Result<(), Problem> {
     let verdict = state.limits.take(meter, key, n).await;
-    request.extensions_mut().insert(Limited(meter, verdict));
+    slot.set(meter, verdict);
     if verdict.never {
         return Err(super::problem::batch_too_large(n as usize, verdict.quota.burst));
     }
@@ -197,8 +223,11 @@ pub async fn take(request: &HttpRequest, state: &State, meter: Meter, key: &str,
 
 /// Takes from the quota of the address, for requests without a token.
 pub async fn take_anonymous(request: &HttpRequest, state: &State) -> Result<(), Problem> {
-    let address = request.peer_addr().map(|a| a.ip().to_string()).unwrap_or_default();
-    take(request, state, Meter::Anonymous, &address, 1).await
+    take(request, state, Meter::Anonymous, &address(request), 1).await
+}
+
+fn address(request: &HttpRequest) -> String {
+    request.peer_addr().map(|a| a.ip().to_string()).unwrap_or_default()
 }
 
 /// A platform.
@@ -262,7 +291,7 @@ fn admin(caller: Caller) -> Result<AdminToken, Problem> {
     }
 }
 
-fn worker(caller: Caller) -> Result<WorkerToken, Problem> {
+pub(super) fn worker(caller: Caller) -> Result<WorkerToken, Problem> {
     match caller {
         Caller::Worker(worker) => Ok(WorkerToken { worker }),
         _ => Err(wrong_role()),
@@ -285,8 +314,8 @@ macro_rules! extracted_by {
             type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
             fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-                let request = request.clone();
-                Box::pin(async move { caller(&request).await.and_then($from) })
+                let caller = caller(request);
+                Box::pin(async move { caller.await.and_then($from) })
             }
         }
     )*};
@@ -296,8 +325,22 @@ extracted_by! {
     PlatformToken: platform;
     OfficeToken: office;
     AdminToken: admin;
-    WorkerToken: worker;
     PlatformOrOffice: platform_or_office;
+}
+
+impl FromRequest for WorkerToken {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let (caller, state) = (caller(request), request.app_data::<Data<State>>().cloned());
+        Box::pin(async move {
+            let who = caller.await.and_then(worker)?;
+            let state = state.ok_or_else(|| Problem::internal("a route without its state"))?;
+            // A token made before its owner was erased opens nothing any more.
+            if state.store.is_registered(who.worker).await? { Ok(who) } else { Err(Problem::unauthorized()) }
+        })
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! before it looks at the limit; so both are done here.
 
 use super::State;
+use super::auth::pending;
 use super::problem::Problem;
 use crate::store::once::Once;
 use actix_web::dev::Payload;
@@ -111,13 +112,16 @@ impl FromRequest for Form {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest for Json<T> {
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
+        let (request, payload, who) = (request.clone(), payload.take(), pending(request));
         Box::pin(async move {
+            if let Some(who) = who {
+                who.await?;
+            }
             let kind = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json");
             let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
             if essence != "application/json" && !essence.ends_with("+json") {
@@ -130,11 +134,20 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     }
 }
 
-fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
+fn parse<T: DeserializeOwned + 'static>(raw: &[u8]) -> Result<T, Problem> {
     use serde_json::error::Category;
+    use std::any::TypeId;
     let raw = if raw.is_empty() { b"{}" } else { raw };
+    // serde would take an array for a struct, field by field.
+    let first = raw.iter().find(|b| !b.is_ascii_whitespace());
+    if first == Some(&b'[') && TypeId::of::<T>() != TypeId::of::<serde_json::Value>() {
+        return Err(Problem::field("", "invalid_type", "must be an object"));
+    }
     serde_json::from_slice(raw).map_err(|e| match e.classify() {
-        Category::Data => Problem::new(422, "invalid", format!("The body is not of the right form: {e}.")),
+        // Its message may quote what was sent.
+        Category::Data => {
+            Problem::field("", "invalid_type", &format!("a field of it is unknown or of the wrong type, up to column {}", e.column()))
+        }
         _ => Problem::new(400, "json_invalid", format!("The body is no JSON at line {}, column {}.", e.line(), e.column())),
     })
 }

@@ -9,16 +9,29 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage, HttpResponse};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Instant;
 
 /// The id of a request, in its answer's header and its problem's body.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
-/// What a limit said, for the headers.
-#[derive(Clone, Copy)]
-pub struct Limited(pub Meter, pub Verdict);
+/// What the last limit of a request said, for the headers of its answer.
+#[derive(Clone, Default)]
+pub struct LimitSlot(Rc<Cell<Option<(Meter, Verdict)>>>);
+
+impl LimitSlot {
+    /// The slot of this request; one that nobody reads where there is none.
+    pub fn of(request: &HttpRequest) -> Self {
+        request.extensions().get::<LimitSlot>().cloned().unwrap_or_default()
+    }
+
+    pub fn set(&self, meter: Meter, verdict: Verdict) {
+        self.0.set(Some((meter, verdict)));
+    }
+}
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -26,7 +39,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub async fn edge(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let id = request_id(request.headers()).unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+    let slot = LimitSlot::default();
     request.extensions_mut().insert(RequestId(id.clone()));
+    request.extensions_mut().insert(slot.clone());
     let (method, state) = (request.method().clone(), request.app_data::<Data<State>>().cloned());
     // Routing needs the only handle on the request, so none is kept here. Handlers'
     // and extractors' errors are responses by now.
@@ -35,10 +50,13 @@ pub async fn edge(request: ServiceRequest, next: Next<impl MessageBody + 'static
     if status.is_client_error() || status.is_server_error() {
         response = as_problem(response, &id);
     }
-    let limited = response.request().extensions().get::<Limited>().copied();
+    if matches!(status.as_u16(), 408 | 413) {
+        // The rest of the body is not waited for.
+        response.response_mut().head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+    }
     let headers = response.headers_mut();
-    if let Some(limited) = limited {
-        limit_headers(headers, limited);
+    if let Some((meter, verdict)) = slot.0.get() {
+        limit_headers(headers, meter, verdict);
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
@@ -52,7 +70,7 @@ pub async fn edge(request: ServiceRequest, next: Next<impl MessageBody + 'static
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let (took, code) = (started.elapsed(), status.as_u16());
     if state.is_some() {
-        let labels = [("method", method.to_string()), ("route", route.clone()), ("status", code.to_string())];
+        let labels = [("method", known(&method).to_owned()), ("route", route.clone()), ("status", code.to_string())];
         metrics::counter!("doorstep_http_requests_total", &labels).increment(1);
         metrics::histogram!("doorstep_http_seconds", "route" => route.clone()).record(took.as_secs_f64());
     }
@@ -108,7 +126,7 @@ fn of_actix(status: u16, error: Option<&Error>) -> Problem {
 
 /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10.
 /// The draft is not final: this is the one place that writes them.
-fn limit_headers(headers: &mut HeaderMap, Limited(meter, verdict): Limited) {
+fn limit_headers(headers: &mut HeaderMap, meter: Meter, verdict: Verdict) {
     let quota = verdict.quota;
     let reset = (quota.burst - verdict.remaining.min(quota.burst)).div_ceil(quota.per_second.max(1));
     let pairs = [
@@ -119,5 +137,13 @@ fn limit_headers(headers: &mut HeaderMap, Limited(meter, verdict): Limited) {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(HeaderName::from_static(name), value);
         }
+    }
+}
+
+/// A method's name for the metrics: callers may make up any number of others.
+fn known(method: &actix_web::http::Method) -> &str {
+    match method.as_str() {
+        name @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => name,
+        _ => "other",
     }
 }

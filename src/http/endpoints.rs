@@ -3,7 +3,7 @@
 use super::auth::PlatformToken;
 use super::body::{Json, once};
 use super::problem::{Problem, ProblemBody, answered};
-use super::{Page, State, list};
+use super::{Page, State, list, list_of};
 use crate::domain::id::{EndpointId, EventId};
 use crate::domain::time::Moment;
 use crate::store::endpoints::Endpoint;
@@ -58,10 +58,9 @@ async fn add(state: Data<State>, who: PlatformToken, request: HttpRequest, body:
 /// The platform's endpoints.
 #[utoipa::path(tag = "webhooks", security(("bearer" = [])), responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
 #[get("/v1/webhook-endpoints")]
-async fn all(state: Data<State>, who: PlatformToken) -> Result<HttpResponse, Problem> {
+async fn all(state: Data<State>, who: PlatformToken, page: Query<Page>) -> Result<HttpResponse, Problem> {
     let items = state.store.endpoints(who.platform.to_string()).await?;
-    let body = list(&items, i64::MAX, items.len() as i64, |e| e.body(None), |e| e.id.to_string());
-    Ok(HttpResponse::Ok().json(body))
+    Ok(HttpResponse::Ok().json(list_of(&items, &page, |e| e.body(None), |e| e.id.to_string())?))
 }
 
 /// Changes what is given.
@@ -82,8 +81,10 @@ async fn change(state: Data<State>, who: PlatformToken, id: Path<String>, body: 
     responses((status = 204), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 #[delete("/v1/webhook-endpoints/{id}")]
 async fn remove(state: Data<State>, who: PlatformToken, id: Path<String>) -> Result<HttpResponse, Problem> {
-    let endpoint = own(&state, &who, &id).await?;
-    state.store.remove_endpoint(endpoint.platform, endpoint.id).await?;
+    let id = EndpointId::parse(&id).ok_or_else(Problem::not_found)?;
+    if !state.store.remove_endpoint(who.platform.to_string(), id, state.clock.now()).await? {
+        return Err(Problem::not_found());
+    }
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -140,7 +141,7 @@ async fn attempts(state: Data<State>, who: PlatformToken, id: Path<String>, quer
     let page = Page { limit: query.limit, cursor: query.cursor };
     let limit = page.limit()?;
     let after = page.after(|t| t.parse::<i64>().ok())?.unwrap_or(0);
-    let (items, total) = state.store.attempts(endpoint.id, after, limit).await?;
+    let (items, total) = state.store.attempts(endpoint.id, after, limit + 1).await?;
     let body =
         list(&items, limit, total, |a| json!({"event": a.event, "at": a.at, "status": a.status, "error": a.error}), |a| a.seq.to_string());
     Ok(HttpResponse::Ok().json(body))

@@ -1,9 +1,10 @@
 //! Hires: reported by platforms, confirmed by offices.
 
 use super::State;
-use super::auth::{OfficeToken, PlatformToken};
+use super::auth::{OfficeToken, PlatformToken, take};
 use super::body::{Json, once};
 use super::problem::{Problem, ProblemBody, answered};
+use crate::cache::Meter;
 use crate::domain::id::HireId;
 use crate::domain::time::Moment;
 use crate::store::hires::Hire;
@@ -26,6 +27,8 @@ async fn report(state: Data<State>, who: PlatformToken, request: HttpRequest, bo
     if !(body.value.is_array() || body.value.is_object()) {
         return Err(Problem::field("", "invalid_type", "must be a report or an array of reports"));
     }
+    let records = body.value.as_array().map_or(1, Vec::len);
+    take(&request, &state, Meter::Records, who.platform.as_str(), u32::try_from(records).unwrap_or(u32::MAX)).await?;
     let key = once(&request, &state, who.client.id.uuid(), &body.raw)?;
     let terms = state.hire_terms(who.platform.as_str());
     let answer = state.hiring.report(terms, body.value, key, state.clock.now()).await?;
@@ -35,7 +38,7 @@ async fn report(state: Data<State>, who: PlatformToken, request: HttpRequest, bo
 /// A hire as offices see it.
 pub fn hire_body(h: &Hire, confirmed: bool) -> Value {
     json!({
-        "id": h.id, "worker": h.worker, "platform": h.platform, "posting": h.posting, "status": h.status, "started_on": h.started_on,
+        "id": h.id, "worker": h.worker, "platform": h.platform, "posting": h.posting, "source_id": h.source_id, "status": h.status, "started_on": h.started_on,
         "ended_on": h.ended_on, "end_reason": h.end_reason, "confirmed": confirmed, "source": h.source, "warnings": [], "tags": h.tags,
     })
 }
@@ -73,6 +76,7 @@ async fn confirm(state: Data<State>, who: OfficeToken, id: Path<String>, body: J
     worker.ok_or_else(Problem::not_found)?;
     let now = state.clock.now();
     let at = body.value.at(now)?;
+    state.store.log_access(who.client.id.to_string(), "confirm", vec![hire.worker], id.to_string(), now).await?;
     state.store.confirm_hire(id, who.client.id.to_string(), body.value.method(), at, now).await?;
     Ok(HttpResponse::Ok().json(hire_body(&hire, true)))
 }

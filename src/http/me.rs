@@ -1,7 +1,7 @@
 //! What a worker may do with the token of their link.
 
 use super::State;
-use super::auth::WorkerToken;
+use super::auth::{Caller, WorkerToken, worker};
 use super::body::Json;
 use super::hires::{Confirmation, hire_body};
 use super::offers::offer_body;
@@ -40,7 +40,9 @@ async fn preferences(state: Data<State>, who: WorkerToken, body: Json<WishesBody
 /// Withdraws consent and erases the worker.
 #[utoipa::path(tag = "worker", security(("bearer" = [])), responses((status = 204), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
 #[delete("/v1/me")]
-async fn erase(state: Data<State>, who: WorkerToken) -> Result<HttpResponse, Problem> {
+async fn erase(state: Data<State>, who: Caller) -> Result<HttpResponse, Problem> {
+    // Who is erased already may say so again.
+    let who = worker(who)?;
     state.store.erase_worker(who.worker, state.config.offer.promoted_within, state.clock.now()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -137,10 +137,22 @@ impl Page {
     }
 }
 
-/// The shape of every list.
+/// The shape of every list. `items` may hold one more than the page, which tells
+/// that there is a next one.
 pub fn list<T>(items: &[T], limit: i64, total: i64, body: impl Fn(&T) -> Value, cursor: impl Fn(&T) -> String) -> Value {
-    let next = items.last().filter(|_| items.len() as i64 == limit).map(cursor);
-    json!({"items": items.iter().map(body).collect::<Vec<_>>(), "next": next, "total": total})
+    let shown = &items[..items.len().min(usize::try_from(limit).unwrap_or(usize::MAX))];
+    let next = shown.last().filter(|_| shown.len() < items.len()).map(cursor);
+    json!({"items": shown.iter().map(body).collect::<Vec<_>>(), "next": next, "total": total})
+}
+
+/// One page of a list that is short enough to be read whole.
+pub fn list_of<T>(items: &[T], page: &Page, body: impl Fn(&T) -> Value, id: impl Fn(&T) -> String) -> Result<Value, Problem> {
+    let limit = page.limit()?;
+    let from = match page.after(|text| items.iter().position(|item| id(item) == text))? {
+        Some(at) => at + 1,
+        None => 0,
+    };
+    Ok(list(&items[from..], limit, items.len() as i64, body, id))
 }
 
 /// Reads an optional parameter; a wrong one is refused by name.
@@ -166,4 +178,29 @@ pub fn format_of(request: &HttpRequest, adapter: &crate::adapter::Adapter) -> Re
             Err(Problem::new(415, "unsupported_media_type", format!("The adapter {} takes {takes}.", adapter.name())))
         }
     }
+}
+
+/// Which methods each documented path is served with.
+pub struct Methods(Vec<(actix_web::dev::ResourceDef, String)>);
+
+impl Methods {
+    pub fn of(document: &utoipa::openapi::OpenApi) -> Self {
+        let named = |item: &utoipa::openapi::PathItem| {
+            let served = [("GET", &item.get), ("POST", &item.post), ("PUT", &item.put), ("PATCH", &item.patch), ("DELETE", &item.delete)];
+            served.iter().filter(|(_, operation)| operation.is_some()).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        };
+        let paths = document.paths.paths.iter();
+        Self(paths.map(|(path, item)| (actix_web::dev::ResourceDef::new(path.as_str()), named(item))).collect())
+    }
+}
+
+/// What no route takes: 405 with the methods of a path that there is, else 404.
+pub async fn no_route(request: HttpRequest, methods: actix_web::web::Data<Methods>) -> Result<actix_web::HttpResponse, Problem> {
+    Err(match methods.0.iter().find(|(path, _)| path.is_match(request.path())) {
+        Some((_, served)) => {
+            let problem = Problem::new(405, "method_not_allowed", "This method is not served here.");
+            problem.header(actix_web::http::header::ALLOW, served.clone())
+        }
+        None => Problem::not_found(),
+    })
 }

@@ -56,7 +56,7 @@ async fn listed(state: Data<State>, who: PlatformOrOffice, query: Query<Listed>)
         state: optional("state", query.state.as_deref(), OfferState::parse)?,
         posting: optional("posting", query.posting.as_deref(), PostingId::parse)?,
         after: page.after(OfferId::parse)?,
-        limit,
+        limit: limit + 1,
         ..OfferFilter::default()
     };
     match &who {
@@ -72,7 +72,13 @@ async fn listed(state: Data<State>, who: PlatformOrOffice, query: Query<Listed>)
             let pairs = items.iter().map(|i| (i.offer.platform.clone(), i.offer.worker)).collect();
             state.store.pseudonyms(pairs).await?.into_iter().map(|p| json!(p)).collect::<Vec<_>>()
         }
-        PlatformOrOffice::Office(_) => items.iter().map(|i| json!(i.offer.worker)).collect(),
+        PlatformOrOffice::Office(o) => {
+            let mut seen: Vec<WorkerId> = items.iter().map(|i| i.offer.worker).collect();
+            seen.sort();
+            seen.dedup();
+            state.store.log_access(o.client.id.to_string(), "offers", seen, String::new(), state.clock.now()).await?;
+            items.iter().map(|i| json!(i.offer.worker)).collect()
+        }
     };
     let rows: Vec<(Value, Offer)> = names.into_iter().zip(items.into_iter().map(|i| i.offer)).collect();
     let mut body = list(&rows, limit, total, |(worker, o)| offer_body(o, worker.clone()), |(_, o)| o.id.to_string());

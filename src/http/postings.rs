@@ -2,7 +2,7 @@
 
 use super::auth::PlatformToken;
 use super::body::{Body, once};
-use super::edge::Limited;
+use super::edge::LimitSlot;
 use super::problem::{Problem, ProblemBody, answered};
 use super::{Page, State, format_of, list, optional};
 use crate::cache::Meter;
@@ -14,7 +14,7 @@ use crate::ingest::Batch;
 use crate::store::once::Reserved;
 use crate::store::postings::{Posting, PostingFilter};
 use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, delete, get, post};
+use actix_web::{HttpRequest, HttpResponse, delete, get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -56,7 +56,7 @@ async fn push(
     let batch = Batch { platform: who.platform.to_string(), adapter, format, body: body.0, once: key, dry_run };
     let (answer, verdict) = state.ingest.push(batch, state.clock.now()).await?;
     if let Some(verdict) = verdict {
-        request.extensions_mut().insert(Limited(Meter::Records, verdict));
+        LimitSlot::of(&request).set(Meter::Records, verdict);
     }
     answered(Reserved::Done(answer))
 }
@@ -79,7 +79,7 @@ async fn listed(state: Data<State>, who: PlatformToken, query: Query<Listed>) ->
     let status = optional("status", query.status.as_deref(), Status::parse)?;
     let page = Page { limit: query.limit, cursor: query.cursor };
     let limit = page.limit()?;
-    let filter = PostingFilter { status, source_id: query.source_id, after: page.after(PostingId::parse)?, limit };
+    let filter = PostingFilter { status, source_id: query.source_id, after: page.after(PostingId::parse)?, limit: limit + 1 };
     let (items, total) = state.store.postings(who.platform.to_string(), filter).await?;
     Ok(HttpResponse::Ok().json(list(&items, limit, total, posting_body, |p| p.id.to_string())))
 }

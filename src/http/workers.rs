@@ -82,9 +82,9 @@ async fn listed(state: Data<State>, who: OfficeToken, query: Query<Listed>) -> R
     let doing = optional("state", query.state.as_deref(), WorkerState::parse)?;
     let page = Page { limit: query.limit, cursor: query.cursor };
     let limit = page.limit()?;
-    let filter = WorkerFilter { region, state: doing, after: page.after(WorkerId::parse)?, limit };
+    let filter = WorkerFilter { region, state: doing, after: page.after(WorkerId::parse)?, limit: limit + 1 };
     let (items, total) = state.store.workers(filter).await?;
-    let seen = items.iter().map(|w| w.id).collect();
+    let seen = items.iter().take(limit as usize).map(|w| w.id).collect();
     state.store.log_access(who.client.id.to_string(), "list", seen, String::new(), state.clock.now()).await?;
     Ok(HttpResponse::Ok().json(list(&items, limit, total, worker_body, |w| w.id.to_string())))
 }
@@ -145,7 +145,10 @@ impl WishesBody {
             categories: codes("categories", self.categories, registry::categories)?,
             destinations: codes("destinations", self.destinations, registry::destinations)?,
             in_place_only: self.in_place_only,
-            min_monthly_pay: self.min_monthly_pay.map(|p| p.min(1_000_000)),
+            min_monthly_pay: match self.min_monthly_pay {
+                Some(pay) if pay > 1_000_000 => return Err(Problem::field("/min_monthly_pay", "out_of_range", "must be at most 1000000")),
+                other => other,
+            },
             require_stated_pay: self.require_stated_pay,
             skills: codes("skills", self.skills, registry::skills)?,
             paused: self.paused,
@@ -228,6 +231,7 @@ async fn link(
     let new = NewLink {
         worker,
         region: who.region,
+        client: who.client.id.to_string(),
         revoke_others: body.value.revoke_others.unwrap_or(false),
         lifetime: state.config.token.link_lifetime,
         base: state.public_url.clone(),

@@ -206,7 +206,12 @@ impl Cells<'_> {
     fn read<T>(&mut self, field: &str, cleared: Option<T>, wanted: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
         match self.cell(field) {
             Cell::Kept => None,
-            Cell::Cleared => cleared,
+            Cell::Cleared => {
+                if cleared.is_none() {
+                    self.fault(field, "missing", "cannot be cleared");
+                }
+                cleared
+            }
             Cell::Given(text) => {
                 let value = read(&text);
                 if value.is_none() {
@@ -269,7 +274,8 @@ pub fn read_row(map: &Map<String, Value>, today: Date, own: Region) -> Result<Re
         "false" | "0" | "否" => Some(false),
         _ => None,
     };
-    const DATE: &str = "must be a date, YYYY-MM-DD";
+    const DATE: &str = "must be a date, YYYY-MM-DD, not after today";
+    let past = |t: &str| date(t).filter(|d| *d <= today);
     const FLAG: &str = "must be true, false, 1, 0, 是 or 否";
     let wishes = Wishes {
         categories: cells.read("categories", Some(0), "must be codes of categories, or their Chinese names, separated by |", categories),
@@ -281,15 +287,15 @@ pub fn read_row(map: &Map<String, Value>, today: Date, own: Region) -> Result<Re
         paused: None,
         looking: None,
     };
-    let consent = cells.read("consent", None, DATE, |t| date(t).filter(|d| *d <= today));
+    let consent = cells.read("consent", None, DATE, past);
     let registration = Registration {
         name: cells.read("name", None, "must be 1 to 50 characters", PersonName::parse),
         phone: cells.read("phone", None, "must be 5 to 15 digits", Phone::parse),
-        home_since: cells.read("home_since", None, DATE, date),
+        home_since: cells.read("home_since", None, DATE, past),
         tier: cells.read("tier", None, "must be not_lifted, at_risk or lifted, or 未脱贫, 监测, 已脱贫", Tier::parse),
-        tier_since: cells.read("tier_since", None, DATE, date),
+        tier_since: cells.read("tier_since", None, DATE, past),
         relocated: cells.read("relocated", Some(false), FLAG, flag),
-        seeking_since: cells.read("seeking_since", None, DATE, date),
+        seeking_since: cells.read("seeking_since", None, DATE, past),
         consent,
         wishes,
         // Both are known where no fault was found.

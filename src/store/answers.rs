@@ -135,7 +135,7 @@ fn decline(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, 
     }
     let (by, method) = on_behalf(&a.by);
     tx.exec(
-        "UPDATE offers SET state = 'declined', waiting = NULL, reason = $3, answered_at = $2, updated_at = $2, answered_by = $4, method = $5 WHERE id = $1",
+        "UPDATE offers SET state = 'declined', waiting = NULL, share_contact = 0, reason = $3, answered_at = $2, updated_at = $2, answered_by = $4, method = $5 WHERE id = $1",
         params![o.id.uuid(), now.ms(), a.reason.as_deref(), by, method],
     )?;
     log_on_behalf(tx, a, o.worker, "decline_on_behalf", now)?;

@@ -197,13 +197,13 @@ impl Store {
 
     /// A platform's endpoints.
     pub async fn endpoints(&self, platform: String) -> Result<Vec<Endpoint>, StoreError> {
-        let sql = "SELECT id, platform, url, types, enabled FROM endpoints WHERE platform = $1 ORDER BY id";
+        let sql = "SELECT id, platform, url, types, enabled FROM endpoints WHERE platform = $1 AND removed_at IS NULL ORDER BY id";
         self.read(move |s| s.query(sql, params![platform])?.iter().map(endpoint).collect()).await
     }
 
     /// One of a platform's endpoints.
     pub async fn endpoint(&self, platform: String, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
-        let sql = "SELECT id, platform, url, types, enabled FROM endpoints WHERE platform = $1 AND id = $2";
+        let sql = "SELECT id, platform, url, types, enabled FROM endpoints WHERE platform = $1 AND id = $2 AND removed_at IS NULL";
         self.read(move |s| s.one(sql, params![platform, id.uuid()])?.as_ref().map(endpoint).transpose()).await
     }
 
@@ -229,10 +229,13 @@ impl Store {
         .await
     }
 
-    /// Removes an endpoint with what is due to it; false where it is not there.
-    pub async fn remove_endpoint(&self, platform: String, id: EndpointId) -> Result<bool, StoreError> {
+    /// Removes an endpoint with what is due to it, once or again; false where there
+    /// never was one. What remains is its id.
+    pub async fn remove_endpoint(&self, platform: String, id: EndpointId, now: Moment) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let gone = tx.exec("DELETE FROM endpoints WHERE platform = $1 AND id = $2", params![platform.as_str(), id.uuid()])? == 1;
+            let sql = "UPDATE endpoints SET removed_at = COALESCE(removed_at, $3), enabled = 0, url = '', secret_sealed = $4, previous_sealed = NULL
+                       WHERE platform = $1 AND id = $2";
+            let gone = tx.exec(sql, params![platform.as_str(), id.uuid(), now.ms(), Vec::<u8>::new()])? == 1;
             if gone {
                 tx.exec("DELETE FROM deliveries WHERE endpoint = $1", params![id.uuid()])?;
                 tx.exec("DELETE FROM attempts WHERE endpoint = $1", params![id.uuid()])?;

@@ -69,6 +69,8 @@ pub struct Hire {
     pub id: HireId,
     pub platform: String,
     pub posting: PostingId,
+    /// The platform's own id of the posting.
+    pub source_id: Option<String>,
     pub worker: WorkerId,
     pub source: String,
     pub status: HireStatus,
@@ -81,7 +83,8 @@ pub struct Hire {
     pub tags: Tags,
 }
 
-const HIRE: &str = "SELECT id, platform, posting, worker, source, status, started_on, ended_on, end_reason, home, work, flow, tags FROM hires WHERE id = $1";
+const HIRE: &str = "SELECT id, platform, posting, worker, source, status, started_on, ended_on, end_reason, home, work, flow, tags,
+  (SELECT p.source_id FROM postings p WHERE p.id = hires.posting) FROM hires WHERE id = $1";
 
 fn hire(row: &Row) -> Result<Hire, StoreError> {
     let corrupt = |what: &str| StoreError::Corrupt(format!("a hire's {what}"));
@@ -89,6 +92,7 @@ fn hire(row: &Row) -> Result<Hire, StoreError> {
         id: HireId::new(row.uuid(0)?),
         platform: row.text(1)?.to_owned(),
         posting: PostingId::new(row.uuid(2)?),
+        source_id: row.opt_text(13)?.map(str::to_owned),
         worker: WorkerId::new(row.uuid(3)?),
         source: row.text(4)?.to_owned(),
         status: HireStatus::parse(row.text(5)?).ok_or_else(|| corrupt("status"))?,
@@ -129,7 +133,11 @@ fn resolve(tx: &mut Tx<'_>, platform: &str, subject: &Subject) -> Result<Option<
             None => None,
         },
     };
-    let offer = offer.filter(|o| o.platform == platform);
+    // Nothing is reported of somebody who was erased.
+    let offer = match offer.filter(|o| o.platform == platform) {
+        Some(o) if offers::home_of(tx, o.worker)?.is_some() => Some(o),
+        _ => None,
+    };
     Ok(offer.map(|offer| Matter { posting: offer.posting, worker: offer.worker, offer }))
 }
 
@@ -340,7 +348,7 @@ fn start(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, id: Uuid, now: Moment) 
             continue;
         }
         seats::lock(tx, other.posting)?;
-        let sql = "UPDATE offers SET state = 'declined', waiting = NULL, reason = 'hired_elsewhere', updated_at = $2 WHERE id = $1";
+        let sql = "UPDATE offers SET state = 'declined', waiting = NULL, share_contact = 0, reason = 'hired_elsewhere', updated_at = $2 WHERE id = $1";
         tx.exec(sql, params![other.id.uuid(), now.ms()])?;
         if other.state == OfferState::Accepted {
             seats::free(tx, other.posting, now)?;
@@ -383,7 +391,7 @@ fn end(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, s: &StatusReport, hire: O
     let Some(id) = hire else {
         if s.status == HireStatus::Withdrawn && matches!(m.offer.state, OfferState::Accepted | OfferState::Waitlisted) {
             tx.exec(
-                "UPDATE offers SET state = 'withdrawn', waiting = NULL, reason = 'platform', updated_at = $2 WHERE id = $1",
+                "UPDATE offers SET state = 'withdrawn', waiting = NULL, share_contact = 0, reason = 'platform', updated_at = $2 WHERE id = $1",
                 params![m.offer.id.uuid(), now.ms()],
             )?;
             if m.offer.state == OfferState::Accepted {
@@ -397,8 +405,11 @@ fn end(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, s: &StatusReport, hire: O
     let sql =
         "UPDATE hire_facts SET hire = $4 WHERE platform = $1 AND posting = $2 AND worker = $3 AND hire IS NULL AND kind = $5 AND at = $6";
     tx.exec(sql, params![terms.platform.as_str(), m.posting.uuid(), m.worker.uuid(), id, s.status.code(), s.at.ms()])?;
+    let told = tx.one("SELECT ended_on FROM hires WHERE id = $1", params![id])?.is_some_and(|r| !r.is_null(0));
     refresh(tx, id)?;
-    over(tx, terms, m, id, s.status, reason, s.at, now)?;
+    if !told {
+        over(tx, terms, m, id, s.status, reason, s.at, now)?;
+    }
     seats::settle(tx, m.posting, now, terms.promoted_within)?;
     Ok(Reported::Updated(HireId::new(id)))
 }
@@ -431,7 +442,7 @@ fn over(
         work::enqueue_short(tx, now)?;
     }
     if status == HireStatus::Withdrawn {
-        let sql = "UPDATE offers SET state = 'withdrawn', reason = 'platform', updated_at = $2 WHERE id = $1 AND state = 'hired'";
+        let sql = "UPDATE offers SET state = 'withdrawn', share_contact = 0, reason = 'platform', updated_at = $2 WHERE id = $1 AND state = 'hired'";
         if tx.exec(sql, params![m.offer.id.uuid(), now.ms()])? == 1 {
             seats::free(tx, m.posting, now)?;
         }

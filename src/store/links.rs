@@ -2,7 +2,7 @@
 
 use super::engine::{Sql, StoreError, params};
 use super::once::{self, Answer, Once, Reserved};
-use super::{Store, offers};
+use super::{Store, access, offers};
 use crate::domain::id::WorkerId;
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
@@ -15,6 +15,8 @@ pub struct NewLink {
     pub worker: WorkerId,
     /// The caller's subtree: a worker elsewhere has no link for them.
     pub region: Region,
+    /// Who asks, for the access log.
+    pub client: String,
     pub revoke_others: bool,
     pub lifetime: Duration,
     /// What the link begins with, up to `/w/`.
@@ -37,6 +39,7 @@ impl Store {
                 if !home.is_some_and(|h| h.is_within(new.region)) {
                     return Ok(Answer { status: 404, body: json!(null) });
                 }
+                access::record(tx, &new.client, "link", Some(new.worker), "", "", now)?;
                 if new.revoke_others {
                     let sql = "UPDATE links SET revoked_at = $2 WHERE worker = $1 AND revoked_at IS NULL";
                     tx.exec(sql, params![new.worker.uuid(), now.ms()])?;

@@ -157,7 +157,7 @@ impl Store {
         macro_rules! matching {
             () => {
                 "JOIN workers w ON w.id = o.worker
-                 WHERE (CAST($1 AS TEXT) IS NULL OR o.platform = $1) AND (CAST($2 AS {blob}) IS NULL OR o.posting = $2)
+                 WHERE w.erased_at IS NULL AND (CAST($1 AS TEXT) IS NULL OR o.platform = $1) AND (CAST($2 AS {blob}) IS NULL OR o.posting = $2)
                  AND (CAST($3 AS {blob}) IS NULL OR o.worker = $3) AND (CAST($4 AS TEXT) IS NULL OR o.state = $4)"
             };
         }

@@ -44,8 +44,7 @@ pub struct Fold {
     pub at: Option<Moment>,
 }
 
-/// The facts in a row of hire, kind, at, month. An ACTIVE without an ONBOARDED
-/// starts the hire on its day.
+/// The facts in a row of hire, kind, at, month.
 fn facts(row: &Row) -> Result<Vec<Fact>, StoreError> {
     let day = Moment::from_ms(row.int(2)?).day();
     Ok(match row.text(1)? {
@@ -56,7 +55,7 @@ fn facts(row: &Row) -> Result<Vec<Fact>, StoreError> {
             Some(HireStatus::Onboarded) => vec![Fact::Started(day)],
             Some(HireStatus::Active) => {
                 let month = from_day_number(row.int(3)?);
-                vec![Fact::Started(day), Fact::Active { month, counts_on: month.last_of_month() }]
+                vec![Fact::Active { month, counts_on: month.last_of_month(), at: day }]
             }
             Some(HireStatus::Ended | HireStatus::Withdrawn) => vec![Fact::Over(day)],
             _ => Vec::new(),

@@ -86,7 +86,8 @@ CREATE TABLE ledger (
 
 CREATE TABLE endpoints (
   id {blob} PRIMARY KEY, platform TEXT NOT NULL, url TEXT NOT NULL, types TEXT NOT NULL, secret_sealed {blob} NOT NULL,
-  previous_sealed {blob}, previous_until BIGINT, enabled BIGINT NOT NULL DEFAULT 1, failing_since BIGINT, created_at BIGINT NOT NULL);
+  previous_sealed {blob}, previous_until BIGINT, enabled BIGINT NOT NULL DEFAULT 1, failing_since BIGINT, created_at BIGINT NOT NULL,
+  removed_at BIGINT);
 CREATE INDEX endpoints_by_platform ON endpoints (platform);
 CREATE TABLE deliveries (
   endpoint {blob} NOT NULL, event {blob} NOT NULL, state TEXT NOT NULL, due_at BIGINT NOT NULL, tries BIGINT NOT NULL DEFAULT 0,

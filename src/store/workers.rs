@@ -239,8 +239,10 @@ fn update(tx: &mut Tx<'_>, vault: &Vault, id: Uuid, r: &Registration, now: Momen
         set("UPDATE workers SET phone_sealed = $2 WHERE id = $1", Some(vault.seal(place(id, "phone"), phone.expose(), ids).into()))?;
     }
     if let Some(tier) = r.tier.filter(|t| *t != before.tier) {
-        tx.exec("UPDATE workers SET tier = $2 WHERE id = $1", params![id, tier.code()])?;
         record_tier(tx, id, tier, r.tier_since.unwrap_or(now.day()), now)?;
+        // What is in force today: a tier of the past may have been followed by another.
+        let in_force = tier_on(tx, WorkerId::new(id), now.day())?.unwrap_or(tier);
+        tx.exec("UPDATE workers SET tier = $2 WHERE id = $1", params![id, in_force.code()])?;
         touched = true;
     }
     if r.home_region != before.home {
@@ -333,7 +335,16 @@ fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) 
     for posting in postings {
         seats::settle(tx, posting, now, promoted_within)?;
     }
-    tx.exec("DELETE FROM links WHERE worker = $1", params![id.uuid()])?;
+    // Free text that somebody may have written a name into.
+    for sql in [
+        "UPDATE offers SET reason = NULL WHERE worker = $1 AND state = 'declined'",
+        "UPDATE hire_facts SET raw_status = NULL WHERE worker = $1",
+        "UPDATE access_log SET reason = '' WHERE worker = $1",
+        "UPDATE alerts SET worker = NULL WHERE worker = $1",
+        "DELETE FROM links WHERE worker = $1",
+    ] {
+        tx.exec(sql, params![id.uuid()])?;
+    }
     tx.exec("UPDATE ledger SET salt = $2 WHERE worker = $1", params![id.uuid(), Vec::<u8>::new()])?;
     let salt = Vec::new();
     tx.log.ledger(now, "erased", id.uuid(), None, &json!({"on": now.day()}), salt);
@@ -460,6 +471,11 @@ impl Store {
             rows.iter().map(|r| Ok((tier(r.text(0)?)?, from_day_number(r.int(1)?)))).collect()
         })
         .await
+    }
+
+    /// There is such a worker, and not erased.
+    pub async fn is_registered(&self, id: WorkerId) -> Result<bool, StoreError> {
+        self.read(move |s| offers::home_of(s, id).map(|home| home.is_some())).await
     }
 
     /// Where a worker is or was at home, erased or not.

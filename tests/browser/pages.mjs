@@ -195,7 +195,7 @@ await check("the office's filters stand in the address and survive a reload", { 
   await logIn(page);
   await page.selectOption("#by", "flow");
   await page.selectOption("#axis", "work");
-  await page.click(".filters button");
+  await Promise.all([page.waitForURL(/by=flow/), page.click(".filters button")]);
   const asked = new URL(page.url()).searchParams;
   assert(asked.get("by") === "flow" && asked.get("axis") === "work", page.url());
   await page.reload();

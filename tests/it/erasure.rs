@@ -19,7 +19,7 @@ async fn who_withdraws_consent_is_erased_and_may_say_so_twice(engine: Engine) {
     let offer = worker.accepts_offer_for(&posting).await;
     worker.caller.delete("/v1/me").await.expect(204);
     worker.caller.delete("/v1/me").await.expect(204);
-    worker.caller.get("/v1/me").await.expect_problem(404, "not_found");
+    worker.caller.get("/v1/me").await.expect_problem(401, "unauthorized");
     let form = [("grant_type", "link"), ("link", worker.link.as_str())];
     app.anonymous().send(app.anonymous().request("POST", "/oauth/token").form(&form)).await.expect_problem(400, "invalid_grant");
     office.caller.get(&format!("/v1/workers/{}", worker.id)).await.expect_problem(404, "not_found");

@@ -210,9 +210,10 @@ fn new_is_who_was_not_in_total_on_the_day_before_the_period() {
     let start = |m, d| [Fact::Started(date(2020, m, d))];
     let old = from("522601").works_in("330212").facts(&start(8, 31));
     let new = from("522601").works_in("330212").facts(&start(9, 1));
-    let back = from("522601")
-        .works_in("330212")
-        .facts(&[Fact::Started(date(2020, 4, 1)), Fact::Active { month: date(2020, 9, 1), counts_on: date(2020, 9, 30) }]);
+    let back = from("522601").works_in("330212").facts(&[
+        Fact::Started(date(2020, 4, 1)),
+        Fact::Active { month: date(2020, 9, 1), counts_on: date(2020, 9, 30), at: date(2020, 9, 30) },
+    ]);
     let changed = from("522601").works_in("330212").facts(&[Fact::Started(date(2020, 8, 1)), Fact::Over(date(2020, 9, 2))]);
     let changed = changed.works_in("330212").facts(&start(9, 3));
     let count = |who: &Actor| total(&ask(std::slice::from_ref(who), "000000", level("county")), "new");
@@ -432,7 +433,7 @@ fn a_day() -> impl Strategy<Value = Date> {
 }
 
 fn a_fact() -> impl Strategy<Value = Fact> {
-    let active = |d: Date| Fact::Active { month: d.first_of_month(), counts_on: d.last_of_month() };
+    let active = |d: Date| Fact::Active { month: d.first_of_month(), counts_on: d.last_of_month(), at: d };
     prop_oneof![
         a_day().prop_map(Fact::Hired),
         a_day().prop_map(Fact::Started),

@@ -31,7 +31,7 @@ async fn no_identity_field_and_no_secret_stands_in_the_file_or_its_log() {
     let Registered::Created(worker) = b.register(std::slice::from_ref(&person), noon()).await[0] else { panic!("not created") };
     b.post(control).await;
     let base = "http://example".to_owned();
-    let link = NewLink { worker, region: Region::NATION, revoke_others: false, lifetime: HOUR, base };
+    let link = NewLink { worker, region: Region::NATION, client: "an office".to_owned(), revoke_others: false, lifetime: HOUR, base };
     let once = Once { client: Uuid::from_u128(1), key: "k".to_owned(), body_mac: vec![1] };
     let Reserved::Done(Answer { body, .. }) = b.store.make_link(link, Some(once), noon()).await.unwrap() else { panic!("no link") };
     let endpoint = b.store.add_endpoint(PLATFORM.to_owned(), "https://example.com/".to_owned(), Vec::new(), None, noon()).await.unwrap();
@@ -92,6 +92,7 @@ async fn a_link_serves_until_it_is_old_or_revoked(engine: Engine) {
     let make = |region: &str, revoke_others| NewLink {
         worker,
         region: Region::parse(region).unwrap(),
+        client: "an office".to_owned(),
         revoke_others,
         lifetime: HOUR,
         base: "http://example".to_owned(),
