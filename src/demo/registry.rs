@@ -68,7 +68,7 @@ const NAME_SYLLABLES: [&str; 40] = [
     "秋", "冬", "晨", "晖", "平", "安", "福", "禄", "明", "亮", "强", "勇", "勤", "朴", "诚", "信", "喜", "乐",
 ];
 
-/// One row of the registry, its fields as the contract names them.
+/// One row of the registry, its fields as a registry file names them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Invented {
     pub id_number: String,

@@ -25,6 +25,9 @@ async fn who_withdraws_consent_is_erased_and_may_say_so_twice(engine: Engine) {
     office.caller.get(&format!("/v1/workers/{}", worker.id)).await.expect_problem(404, "not_found");
     office.caller.post(&format!("/v1/workers/{}/link", worker.id), &json!({})).await.expect_problem(404, "not_found");
     assert_eq!(office.caller.get("/v1/workers").await.expect(200).json["total"], 0);
+    assert_eq!(office.caller.get("/v1/offers").await.expect(200).json["total"], 0);
+    worker.caller.get("/v1/me/offers").await.expect_problem(401, "unauthorized");
+    assert_eq!(platform.report(json!({"offer": offer, "status": "HIRED"})).await["code"], "offer_unknown");
     platform.caller.get(&format!("/v1/offers/{offer}/contact")).await.expect_problem(403, "contact_not_shared");
     assert_eq!(platform.posting(&posting).await["seats"]["taken"], 0);
     app.settle().await;

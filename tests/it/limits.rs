@@ -166,3 +166,31 @@ async fn every_refusal_is_a_problem_detail() {
     assert_eq!(anonymous.get("/healthz").await.json["error"], nothing);
     app.finish().await;
 }
+
+#[actix_web::test]
+async fn a_wrong_method_names_the_right_ones_and_a_list_is_no_object() {
+    let app = spawn().await;
+    let called = app.anonymous().send(app.anonymous().request("PUT", "/v1/postings")).await.expect_problem(405, "method_not_allowed");
+    assert_eq!(called.header("allow"), "GET, POST");
+    let worker = app.worker(in_region("522624")).await;
+    worker.caller.patch("/v1/me/preferences", &json!([])).await.expect_problem(422, "invalid");
+    app.settle().await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn a_page_that_is_full_at_the_end_has_no_next_one() {
+    let app = spawn().await;
+    let platform = app.platform("example").await;
+    for _ in 0..2 {
+        platform.publish(a_posting()).await;
+    }
+    let page = async |query: &str| platform.caller.get(&format!("/v1/postings?{query}")).await.expect(200).json;
+    assert!(page("limit=2").await["next"].is_null());
+    let first = page("limit=1").await;
+    let second = page(&format!("limit=1&cursor={}", first["next"].as_str().unwrap())).await;
+    assert_eq!((first["total"].as_i64(), second["next"].is_null()), (Some(2), true));
+    assert_ne!(first["items"][0]["id"], second["items"][0]["id"]);
+    app.settle().await;
+    app.finish().await;
+}

@@ -139,6 +139,9 @@ async fn name_and_phone_go_to_the_platform_only_while_agreed(engine: Engine) {
     other.caller.get(&contact).await.expect_problem(404, "not_found");
     worker.decline(&offer).await.expect(200);
     platform.caller.get(&contact).await.expect_problem(403, "contact_not_shared");
+    // Not even where the platform says that it hired all the same.
+    platform.report(json!({"offer": offer, "status": "HIRED"})).await;
+    platform.caller.get(&contact).await.expect_problem(403, "contact_not_shared");
 
     let offer = silent.offer_for(&posting).await["id"].as_str().unwrap().to_owned();
     let accept = format!("/v1/me/offers/{offer}/accept");

@@ -25,7 +25,7 @@ impl<'a> Fields<'a> {
         self.object?.get(name).filter(|v| !v.is_null())
     }
 
-    /// Where the field stands (RFC 6901; field names of the contract need no escape).
+    /// Where the field stands (RFC 6901; field names of a posting need no escape).
     /// With an empty name: where this object stands.
     pub fn pointer(&self, name: &str) -> String {
         if name.is_empty() {

@@ -1,7 +1,7 @@
 //! One canonical record to a posting's content.
 //!
 //! Promises: all faults of a record are told at once, each with its pointer; a
-//! null is the same as a field left out; fields that the contract does not know
+//! null is the same as a field left out; fields that are not known
 //! are passed over.
 //! Start at: [`read`].
 
