@@ -157,7 +157,9 @@ impl Router {
             async move {
                 let issued = store.issue_offers(wave, Some(lease), now).await?;
                 if issued.again {
-                    store.give_work_back(lease, now).await?;
+                    // Where everybody was refused the index must catch up first.
+                    let pause = if issued.offered.is_empty() { Duration::from_secs(1) } else { Duration::ZERO };
+                    store.give_work_back(lease, now.plus(pause)).await?;
                 }
                 metrics::counter!("doorstep_offers_total").increment(issued.offered.len() as u64);
                 metrics::counter!("doorstep_offers_refused_total").increment(u64::from(issued.refused));

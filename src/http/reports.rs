@@ -24,6 +24,8 @@ pub struct Asked {
     pub axis: Option<String>,
     pub by: Option<String>,
     pub format: Option<String>,
+    /// Not served yet, and refused rather than passed over.
+    pub as_of: Option<String>,
 }
 
 impl From<QueryFault> for Problem {
@@ -37,6 +39,9 @@ impl From<QueryFault> for Problem {
 
 /// The employment report of a subtree.
 pub async fn employment(state: &State, own: Region, asked: &Asked) -> Result<Report, Problem> {
+    if asked.as_of.is_some() {
+        return Err(Problem::parameter("as_of", "as_of_unsupported", "reports are given as they stand now"));
+    }
     let params = Params {
         period: asked.period.as_deref(),
         region: asked.region.as_deref(),

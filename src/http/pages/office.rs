@@ -96,6 +96,7 @@ fn asked(query: &Fields, month: Period) -> Asked {
         axis: one("axis"),
         by: one("by"),
         format: None,
+        as_of: None,
     }
 }
 
