@@ -11,10 +11,10 @@ use crate::domain::id::{HireId, OfferId, PostingId, Pseudonym};
 use crate::domain::pay::Money;
 use crate::domain::region;
 use crate::domain::time::Moment;
-use crate::ingest::BatchError;
+use crate::ingest::{BatchError, Begun, resume};
 use crate::store::Store;
 use crate::store::hires::{HireTerms, PostingRef, Report, Reported, Subject};
-use crate::store::once::{Advance, Answer, Once, Reserved};
+use crate::store::once::{Advance, Answer, Once};
 use jiff::civil::Date;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -37,15 +37,10 @@ impl Hiring {
             Value::Array(records) => records,
             one => vec![one],
         };
-        let mut results: Vec<Value> = Vec::new();
-        if let Some(key) = &once {
-            match self.store.reserve(key.clone(), now).await? {
-                Reserved::Go { progress } => results = progress.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default(),
-                Reserved::Done(answer) => return Ok(answer),
-                Reserved::Reused => return Err(BatchError::KeyReused),
-                Reserved::InFlight => return Err(BatchError::InFlight),
-            }
-        }
+        let mut results: Vec<Value> = match resume(&self.store, once.as_ref(), now).await? {
+            Begun::Answered(answer) => return Ok(answer),
+            Begun::At(kept) => kept.unwrap_or_default(),
+        };
         while results.len() < records.len() {
             let from = results.len();
             let slice = &records[from..records.len().min(from + self.slice)];

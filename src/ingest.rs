@@ -12,13 +12,14 @@ pub mod registry;
 use crate::adapter::{Adapter, BodyError, Format, Outcome};
 use crate::cache::{Limits, Meter, Verdict};
 use crate::domain::normalize;
-use crate::domain::posting::{Content, Declared, Fault};
+use crate::domain::posting::{Content, Fault};
 use crate::domain::time::{Moment, day_number};
 use crate::store::once::{Advance, Answer, Once, Reserved};
 use crate::store::postings::{Prepared, Tally};
 use crate::store::{Store, StoreError};
 use jiff::ToSpan;
 use jiff::civil::Date;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -135,17 +136,12 @@ impl Ingest {
         let fresh = self.store.fresh_id(now).to_string();
         let Batch { platform, adapter, format, body, once, dry_run } = batch;
         let read = read_off(move || read(&adapter, format, &body, now.day())).await??;
-        let mut progress = Progress { batch: fresh, ..Progress::default() };
-        if let Some(key) = &once
-            && !dry_run
-        {
-            match self.store.reserve(key.clone(), now).await? {
-                Reserved::Go { progress: kept } => progress = kept.and_then(|v| serde_json::from_value(v).ok()).unwrap_or(progress),
-                Reserved::Done(answer) => return Ok((answer, None)),
-                Reserved::Reused => return Err(BatchError::KeyReused),
-                Reserved::InFlight => return Err(BatchError::InFlight),
-            }
-        }
+        // A dry run keeps nothing, so it has no key.
+        let once = once.filter(|_| !dry_run);
+        let mut progress = match resume(&self.store, once.as_ref(), now).await? {
+            Begun::Answered(answer) => return Ok((answer, None)),
+            Begun::At(kept) => kept.unwrap_or_else(|| Progress { batch: fresh, ..Progress::default() }),
+        };
         // A batch that is resumed was billed when it began.
         let verdict = if progress.done == 0 { Some(self.admit(&platform, read.received, once.as_ref()).await?) } else { None };
         let mut rest = read.prepared;
@@ -171,7 +167,7 @@ impl Ingest {
             "unchanged": progress.unchanged, "closed": progress.closed, "skipped": read.skipped, "rejected": rejected, "held": null,
         });
         let answer = Answer { status: 200, body };
-        if let Some(key) = once.filter(|_| !dry_run) {
+        if let Some(key) = once {
             self.store.finish(key, answer.clone()).await?;
         }
         Ok((answer, verdict))
@@ -210,6 +206,25 @@ impl Ingest {
     }
 }
 
+/// Where a batch begins.
+pub(crate) enum Begun<P> {
+    /// Its key was answered before.
+    Answered(Answer),
+    /// How far an interrupted try came; none at the beginning.
+    At(Option<P>),
+}
+
+/// Reserves a batch's key, where it has one, and finds what an interrupted try did.
+pub(crate) async fn resume<P: DeserializeOwned>(store: &Store, once: Option<&Once>, now: Moment) -> Result<Begun<P>, BatchError> {
+    let Some(key) = once else { return Ok(Begun::At(None)) };
+    match store.reserve(key.clone(), now).await? {
+        Reserved::Go { progress } => Ok(Begun::At(progress.and_then(|v| serde_json::from_value(v).ok()))),
+        Reserved::Done(answer) => Ok(Begun::Answered(answer)),
+        Reserved::Reused => Err(BatchError::KeyReused),
+        Reserved::InFlight => Err(BatchError::InFlight),
+    }
+}
+
 /// Runs reading on a thread that may be busy for long.
 pub(crate) async fn read_off<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, BatchError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| BatchError::Reading)
@@ -225,7 +240,7 @@ fn read(adapter: &Adapter, format: Option<Format>, body: &[u8], today: Date) -> 
         out.received += 1;
         match record.outcome {
             Outcome::Skipped(_) => out.skipped += 1,
-            Outcome::Rejected(fault, source_id) => out.rejected.push(Reject { source_id, ..Reject::of(record.index, None, fault) }),
+            Outcome::Rejected(fault, source_id) => out.rejected.push(Reject::of(record.index, source_id, fault)),
             Outcome::Mapped(value) => match normalize::posting(&value, today) {
                 Ok(content) => out.prepared.push(prepare(content, &value)),
                 Err(faults) => {
@@ -274,9 +289,4 @@ fn group_of(c: &Content) -> Vec<u8> {
         None => hash.update(json!([c.source_id, c.title, c.url, day_number(c.date_posted), c.job_location.text]).to_string()),
     }
     hash.finalize()[..16].to_vec()
-}
-
-/// A posting that its platform says is gone.
-pub fn is_closed(content: &Content) -> bool {
-    content.status == Declared::Closed
 }

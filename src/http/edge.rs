@@ -1,14 +1,12 @@
 //! Around every request: its id, its limits' headers, its log line, its metrics,
 //! and problem details for whatever was refused, by us or by actix.
 
-use super::State;
 use super::problem::Problem;
 use crate::cache::{Meter, Verdict};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -42,7 +40,7 @@ pub async fn edge(request: ServiceRequest, next: Next<impl MessageBody + 'static
     let slot = LimitSlot::default();
     request.extensions_mut().insert(RequestId(id.clone()));
     request.extensions_mut().insert(slot.clone());
-    let (method, state) = (request.method().clone(), request.app_data::<Data<State>>().cloned());
+    let method = request.method().clone();
     // Routing needs the only handle on the request, so none is kept here. Handlers'
     // and extractors' errors are responses by now.
     let mut response = next.call(request).await?.map_into_boxed_body();
@@ -69,11 +67,9 @@ pub async fn edge(request: ServiceRequest, next: Next<impl MessageBody + 'static
     // The pattern, not the path: a path may hold a link's token.
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let (took, code) = (started.elapsed(), status.as_u16());
-    if state.is_some() {
-        let labels = [("method", known(&method).to_owned()), ("route", route.clone()), ("status", code.to_string())];
-        metrics::counter!("doorstep_http_requests_total", &labels).increment(1);
-        metrics::histogram!("doorstep_http_seconds", "route" => route.clone()).record(took.as_secs_f64());
-    }
+    let labels = [("method", known(&method).to_owned()), ("route", route.clone()), ("status", code.to_string())];
+    metrics::counter!("doorstep_http_requests_total", &labels).increment(1);
+    metrics::histogram!("doorstep_http_seconds", "route" => route.clone()).record(took.as_secs_f64());
     tracing::info!(request.id = %id, %method, %route, status = code, duration_ms = took.as_millis() as u64, "request");
     Ok(response)
 }

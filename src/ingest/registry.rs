@@ -1,7 +1,7 @@
 //! Reads rows of a registry: CSV, NDJSON, JSON or XLSX, with English or Chinese
 //! header names.
 
-use super::{BatchError, Ingest, Reject, read_off};
+use super::{BatchError, Begun, Ingest, Reject, read_off, resume};
 use crate::adapter::{Adapter, Format, Outcome};
 use crate::domain::category::Category;
 use crate::domain::person::{IdNumber, IdNumberFault, PersonName, Phone};
@@ -10,7 +10,7 @@ use crate::domain::region::{self, Region, RegionFault};
 use crate::domain::skill::Skill;
 use crate::domain::time::{Moment, parse_date};
 use crate::domain::worker::{Destinations, Registration, Tier, Wishes};
-use crate::store::once::{Advance, Answer, Once, Reserved};
+use crate::store::once::{Advance, Answer, Once};
 use crate::store::workers::Registered;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -95,15 +95,10 @@ impl Ingest {
         let today = now.day();
         let rows = read_off(move || read(&reader, format, &body, today, region)).await??;
         let received = rows.len();
-        let mut progress = Progress::default();
-        if let Some(key) = &once {
-            match self.store.reserve(key.clone(), now).await? {
-                Reserved::Go { progress: kept } => progress = kept.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default(),
-                Reserved::Done(answer) => return Ok(answer),
-                Reserved::Reused => return Err(BatchError::KeyReused),
-                Reserved::InFlight => return Err(BatchError::InFlight),
-            }
-        }
+        let mut progress: Progress = match resume(&self.store, once.as_ref(), now).await? {
+            Begun::Answered(answer) => return Ok(answer),
+            Begun::At(kept) => kept.unwrap_or_default(),
+        };
         if let Some(sender) = sender.as_ref().filter(|_| progress.done == 0) {
             self.admit(sender, received, once.as_ref()).await?;
         }

@@ -81,7 +81,6 @@ fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, R
         Ok(same) if same == o.state => return Ok(Ok(o)),
         Ok(_) => {}
     }
-    let holds_seat = o.promoted;
     let (by, method) = on_behalf(&a.by);
     let in_time = tx.exec(
         "UPDATE offers SET state = 'accepted', answered_at = $2, updated_at = $2, share_contact = $3, answered_by = $4, method = $5
@@ -94,7 +93,7 @@ fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, R
         return Ok(Err(Refusal::Over(OfferState::Expired)));
     }
     log_on_behalf(tx, a, o.worker, "accept_on_behalf", now)?;
-    let seat = if holds_seat { Taken::Seat } else { seats::take(tx, o.posting, now)? };
+    let seat = if o.holds_seat() { Taken::Seat } else { seats::take(tx, o.posting, now)? };
     match seat {
         Taken::Seat => {
             tx.exec("UPDATE offers SET accepted_at = $2 WHERE id = $1", params![o.id.uuid(), now.ms()])?;
@@ -140,7 +139,7 @@ fn decline(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, 
     )?;
     log_on_behalf(tx, a, o.worker, "decline_on_behalf", now)?;
     tx.exec("UPDATE workers SET cooling_until = $2 WHERE id = $1", params![o.worker.uuid(), now.plus(a.cooldown).ms()])?;
-    if o.state.seated() || (o.promoted && o.state.unanswered()) {
+    if o.holds_seat() {
         seats::free(tx, o.posting, now)?;
     }
     if o.state == OfferState::Accepted {

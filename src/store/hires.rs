@@ -267,12 +267,9 @@ fn make(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, s: &StatusReport, now: M
             now.ms()
         ],
     )?;
-    if !o.state.seated() {
-        let holds = o.promoted && o.state.unanswered();
-        if !holds && seats::take_anyway(tx, m.posting, now)? {
-            let detail = format!("{}: one more was hired than {} openings", p.content.source_id, p.seats.openings);
-            access::alert(tx, "over_hired", home, Some(m.worker.uuid()), Some(m.posting.uuid()), &detail, now)?;
-        }
+    if !o.holds_seat() && seats::take_anyway(tx, m.posting, now)? {
+        let detail = format!("{}: one more was hired than {} openings", p.content.source_id, p.seats.openings);
+        access::alert(tx, "over_hired", home, Some(m.worker.uuid()), Some(m.posting.uuid()), &detail, now)?;
     }
     let sql = "UPDATE offers SET state = 'hired', waiting = NULL, accepted_at = COALESCE(accepted_at, $2), updated_at = $2 WHERE id = $1";
     tx.exec(sql, params![o.id.uuid(), now.ms()])?;
@@ -405,11 +402,8 @@ fn end(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, s: &StatusReport, hire: O
     let sql =
         "UPDATE hire_facts SET hire = $4 WHERE platform = $1 AND posting = $2 AND worker = $3 AND hire IS NULL AND kind = $5 AND at = $6";
     tx.exec(sql, params![terms.platform.as_str(), m.posting.uuid(), m.worker.uuid(), id, s.status.code(), s.at.ms()])?;
-    let told = tx.one("SELECT ended_on FROM hires WHERE id = $1", params![id])?.is_some_and(|r| !r.is_null(0));
     refresh(tx, id)?;
-    if !told {
-        over(tx, terms, m, id, s.status, reason, s.at, now)?;
-    }
+    over(tx, terms, m, id, s.status, reason, s.at, now)?;
     seats::settle(tx, m.posting, now, terms.promoted_within)?;
     Ok(Reported::Updated(HireId::new(id)))
 }
@@ -447,9 +441,13 @@ fn over(
             seats::free(tx, m.posting, now)?;
         }
     }
-    let pseudonym = offers::pseudonym(tx, &terms.platform, m.worker)?;
-    let data = json!({"hire": HireId::new(id), "worker": pseudonym, "reason": reason, "at": at});
-    seats::tell(tx, m.posting, "hire.ended", data, now)?;
+    // The platform is told once, however many ends it reports.
+    let ends = tx.one("SELECT COUNT(*) FROM hire_facts WHERE hire = $1 AND kind IN ('ENDED', 'WITHDRAWN')", params![id])?;
+    if access::total(ends)? == 1 {
+        let pseudonym = offers::pseudonym(tx, &terms.platform, m.worker)?;
+        let data = json!({"hire": HireId::new(id), "worker": pseudonym, "reason": reason, "at": at});
+        seats::tell(tx, m.posting, "hire.ended", data, now)?;
+    }
     let salt = tx.ids.bytes::<16>().to_vec();
     let leaf = json!({"status": status, "at": at, "reason": reason});
     tx.log.ledger(now, "hire_ended", m.worker.uuid(), Some(id), &leaf, salt);
@@ -461,7 +459,7 @@ fn reject(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, hire: Option<Uuid>, no
     if hire.is_none() && !matches!(o.state, OfferState::Declined | OfferState::Expired | OfferState::Withdrawn | OfferState::NotSelected) {
         let sql = "UPDATE offers SET state = 'not_selected', waiting = NULL, share_contact = 0, updated_at = $2 WHERE id = $1";
         tx.exec(sql, params![o.id.uuid(), now.ms()])?;
-        if o.state.seated() || (o.promoted && o.state.unanswered()) {
+        if o.holds_seat() {
             seats::free(tx, m.posting, now)?;
         }
         tx.log.change(super::log::ChangeKind::Worker, m.worker.uuid(), 0, now);

@@ -36,6 +36,13 @@ pub struct Offer {
     pub method: Option<String>,
 }
 
+impl Offer {
+    /// Holds one of the posting's seats: taken, or kept for them until they answer.
+    pub(super) fn holds_seat(&self) -> bool {
+        self.state.seated() || (self.promoted && self.state.unanswered())
+    }
+}
+
 /// The columns that [`offer`] reads, and what follows.
 macro_rules! columns {
     ($tail:literal) => {

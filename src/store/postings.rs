@@ -244,18 +244,6 @@ impl Store {
         self.read(move |s| by_id(s, id)).await
     }
 
-    /// Many postings by id; unknown ones are left out.
-    pub async fn postings_by_ids(&self, ids: Vec<PostingId>) -> Result<Vec<Posting>, StoreError> {
-        self.read(move |s| {
-            let mut out = Vec::with_capacity(ids.len());
-            for id in ids {
-                out.extend(by_id(s, id)?);
-            }
-            Ok(out)
-        })
-        .await
-    }
-
     /// One page of a platform's postings, and how many there are in all.
     pub async fn postings(&self, platform: String, filter: PostingFilter) -> Result<(Vec<Posting>, i64), StoreError> {
         self.read(move |s| {
@@ -306,20 +294,6 @@ impl Store {
                 seats::settle(tx, PostingId::new(row.uuid(0)?), now, promoted_within)?;
             }
             Ok(due.len())
-        })
-        .await
-    }
-
-    /// Postings by platform and status, for metrics and the demo.
-    pub async fn posting_counts(&self) -> Result<Vec<(String, Status, i64)>, StoreError> {
-        self.read(|s| {
-            let rows =
-                s.query("SELECT platform, status, COUNT(*) FROM postings GROUP BY platform, status ORDER BY platform, status", &[])?;
-            let read = |r: &Row| {
-                let status = Status::parse(r.text(1)?).ok_or_else(|| StoreError::Corrupt("a posting's status".to_owned()))?;
-                Ok((r.text(0)?.to_owned(), status, r.int(2)?))
-            };
-            rows.iter().map(read).collect()
         })
         .await
     }

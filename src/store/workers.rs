@@ -324,7 +324,7 @@ fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) 
             "UPDATE offers SET state = 'withdrawn', waiting = NULL, share_contact = 0, reason = 'consent_withdrawn', updated_at = $2 WHERE id = $1",
             params![offer.id.uuid(), now.ms()],
         )?;
-        if offer.state.seated() || (offer.promoted && offer.state.unanswered()) {
+        if offer.holds_seat() {
             seats::free(tx, offer.posting, now)?;
         }
         if offer.state == OfferState::Accepted {

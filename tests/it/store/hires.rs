@@ -10,6 +10,7 @@ on_every_engine![
     reports_converge_in_whatever_order_they_come,
     an_end_before_its_start_is_kept_and_applied,
     an_end_dated_before_the_hire_ends_nothing,
+    a_second_end_is_told_once_and_a_withdrawal_among_them_frees_the_seat,
     a_withdrawn_hire_frees_its_seat_and_an_ended_one_does_not,
     a_withdrawal_that_comes_first_frees_the_seat_all_the_same,
     a_hire_nobody_accepted_takes_a_seat_or_raises_an_alert,
@@ -89,6 +90,18 @@ async fn an_end_dated_before_the_hire_ends_nothing(engine: Engine) {
     let early = b.report(offer, status(HireStatus::Ended, "2020-06-05")).await;
     assert_eq!(early, Reported::Recorded(None));
     assert_eq!(the_hire(&b, worker).await.ended_on, None);
+}
+
+async fn a_second_end_is_told_once_and_a_withdrawal_among_them_frees_the_seat(engine: Engine) {
+    let b = bench(engine).await;
+    let (posting, _, offer) = an_accepted_offer(&b, 1).await;
+    b.report(offer, status(HireStatus::Hired, "2020-05-10")).await;
+    b.report(offer, status(HireStatus::Ended, "2020-05-20")).await;
+    assert_eq!(b.posting(posting).await.seats.taken, 1);
+    b.report(offer, status(HireStatus::Withdrawn, "2020-05-15")).await;
+    assert_eq!(b.posting(posting).await.seats.taken, 0);
+    let ended = b.events().await.iter().filter(|e| e.kind == "hire.ended").count();
+    assert_eq!(ended, 1);
 }
 
 async fn a_withdrawn_hire_frees_its_seat_and_an_ended_one_does_not(engine: Engine) {
