@@ -25,6 +25,7 @@ pub struct Config {
     pub token: TokenConfig,
     pub limits: LimitsConfig,
     pub ingest: IngestConfig,
+    pub feed: FeedConfig,
     pub routing: RoutingConfig,
     pub offer: OfferConfig,
     pub deliver: DeliverConfig,
@@ -98,6 +99,12 @@ pub struct LimitsConfig {
 #[serde(deny_unknown_fields)]
 pub struct IngestConfig {
     pub slice: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedConfig {
+    pub hold_share: f64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -260,6 +267,7 @@ impl Config {
         must(self.limits.records > 0 && self.limits.records_burst > 0, "limits.records", "and its burst must be above 0");
         must(self.limits.anonymous > 0 && self.limits.anonymous_burst > 0, "limits.anonymous", "and its burst must be above 0");
         must((1..=500).contains(&self.ingest.slice), "ingest.slice", "must be 1 to 500");
+        must((0.0..=1.0).contains(&self.feed.hold_share), "feed.hold_share", "must be 0 to 1");
         must((1.0..=100.0).contains(&self.routing.overbook), "routing.overbook", "must be 1 to 100");
         must((1..=600).contains(&self.routing.wave_max), "routing.wave_max", "must be 1 to 600");
         must(self.routing.cap >= 1, "routing.cap", "must be at least 1");
