@@ -97,12 +97,7 @@ impl Gateway {
         let state = Data::new(State {
             tokens: Tokens::new(&keys, &config.token.issuer, config.token.lifetime),
             router: Arc::new(Router::new(store.clone(), &config)),
-            ingest: Ingest {
-                store: store.clone(),
-                limits: limits.clone(),
-                slice: config.ingest.slice,
-                promoted_within: config.offer.promoted_within,
-            },
+            ingest: Ingest::new(store.clone(), limits.clone(), &config),
             hiring: Hiring { store: store.clone(), slice: config.ingest.slice },
             outbound: outbound.clone(),
             metrics: metrics_handle(),
@@ -201,8 +196,9 @@ async fn route_and_expire(state: &State) -> Result<usize, StoreError> {
     let (now, within) = (state.clock.now(), state.config.offer.promoted_within);
     let expired = state.store.expire_offers(within, now).await? + state.store.expire_postings(within, now).await?;
     let routed = state.router.route_due(now).await?;
+    let tended = state.store.tend_runs(within, now).await?;
     state.router.catch_up().await?;
-    Ok(expired + routed)
+    Ok(expired + routed + tended)
 }
 
 /// Runs `work` again at once while there is some, else at the next commit of this

@@ -11,11 +11,13 @@ pub mod registry;
 
 use crate::adapter::{Adapter, BodyError, Format, Outcome};
 use crate::cache::{Limits, Meter, Verdict};
+use crate::config::Config;
 use crate::domain::normalize;
 use crate::domain::posting::{Content, Fault};
 use crate::domain::time::{Moment, day_number};
 use crate::store::once::{Advance, Answer, Once, Reserved};
-use crate::store::postings::{Prepared, Tally};
+use crate::store::postings::{Prepared, Slice, Tally};
+use crate::store::runs::{Brought, Completion, Ended, Found};
 use crate::store::{Store, StoreError};
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -59,6 +61,8 @@ pub enum BatchError {
     KeyReused,
     /// Somebody is at it under the same key.
     InFlight,
+    /// The run that it names is over.
+    RunEnded,
     /// A reading thread failed.
     Reading,
     Store(StoreError),
@@ -85,6 +89,19 @@ pub struct Batch {
     pub body: Vec<u8>,
     pub once: Option<Once>,
     pub dry_run: bool,
+    /// The full feed it is a part of; none: a delta.
+    pub run: Option<RunPart>,
+}
+
+/// The part that a batch plays in a full feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunPart {
+    /// The sender's own name of the run.
+    pub run: String,
+    /// It is the last one: what is open and was not named is closed.
+    pub complete: bool,
+    /// Distinct records that the whole run must have had.
+    pub expected: Option<u64>,
 }
 
 /// How batches are taken in.
@@ -94,6 +111,8 @@ pub struct Ingest {
     pub limits: Arc<Limits>,
     pub slice: usize,
     pub promoted_within: Duration,
+    /// A full feed that would close more than this share is held.
+    pub hold_share: f64,
 }
 
 /// A batch that has been read: what is stored, and what is refused.
@@ -101,7 +120,21 @@ struct ReadBatch {
     prepared: Vec<Prepared>,
     rejected: Vec<Reject>,
     received: usize,
-    skipped: usize,
+    /// Indices of what was left out on purpose.
+    skipped: Vec<usize>,
+}
+
+impl ReadBatch {
+    /// What a run must count beside the good records. One without an id is told
+    /// from others by the body it came in and its place there.
+    fn brought(&self, body_mac: &[u8]) -> Vec<Brought> {
+        let body: String = body_mac.iter().take(12).map(|b| format!("{b:02x}")).collect();
+        let unnamed = |index: usize| Brought::Unnamed(format!("{body}/{index}"));
+        let refused = self.rejected.iter().map(|r| r.source_id.clone().map_or_else(|| unnamed(r.index), Brought::Named));
+        let mut all: Vec<Brought> = refused.chain(self.skipped.iter().map(|i| unnamed(*i))).collect();
+        all.dedup();
+        all
+    }
 }
 
 /// How far a batch came, as it is stored with each slice.
@@ -130,31 +163,62 @@ impl Progress {
 }
 
 impl Ingest {
+    pub fn new(store: Store, limits: Arc<Limits>, config: &Config) -> Self {
+        let (slice, promoted_within) = (config.ingest.slice, config.offer.promoted_within);
+        Self { store, limits, slice, promoted_within, hold_share: config.feed.hold_share }
+    }
+
     /// Reads, normalizes and stores a batch. Answers as `POST /v1/postings` does,
     /// with what the limit of records said.
     pub async fn push(&self, batch: Batch, now: Moment) -> Result<(Answer, Option<Verdict>), BatchError> {
         let fresh = self.store.fresh_id(now).to_string();
-        let Batch { platform, adapter, format, body, once, dry_run } = batch;
-        let read = read_off(move || read(&adapter, format, &body, now.day())).await??;
-        // A dry run keeps nothing, so it has no key.
-        let once = once.filter(|_| !dry_run);
+        let Batch { platform, adapter, format, body, once, dry_run, run } = batch;
+        // Of a run's push, so that repeating the last one answers the same.
+        let (store, part) = (self.store.clone(), run.clone());
+        let (read, mac) = read_off(move || {
+            let mac = part.map(|p| {
+                let expected = p.expected.map_or_else(String::new, |n| n.to_string());
+                store.body_mac(&[p.run.as_bytes(), adapter.name().as_bytes(), &[u8::from(p.complete)], expected.as_bytes(), &body])
+            });
+            read(&adapter, format, &body, now.day()).map(|read| (read, mac.unwrap_or_default()))
+        })
+        .await??;
+        // A dry run keeps nothing, so it has no key and is part of no run.
+        let (once, run) = if dry_run { (None, None) } else { (once, run) };
         let mut progress = match resume(&self.store, once.as_ref(), now).await? {
             Begun::Answered(answer) => return Ok((answer, None)),
             Begun::At(kept) => kept.unwrap_or_else(|| Progress { batch: fresh, ..Progress::default() }),
         };
+        let run_key = match &run {
+            None => None,
+            Some(part) => match self.store.open_run(platform.clone(), part.run.clone(), mac.clone(), now).await? {
+                Found::Open(key) => Some(key),
+                found => return self.repeated(platform, found, once, now).await,
+            },
+        };
         // A batch that is resumed was billed when it began.
         let verdict = if progress.done == 0 { Some(self.admit(&platform, read.received, once.as_ref()).await?) } else { None };
+        if let Some(key) = run_key
+            && !self.store.bring_to_run(key, read.brought(&mac), now).await?
+        {
+            return self.run_ended(once).await;
+        }
         let mut rest = read.prepared;
         rest.drain(..progress.done.min(rest.len()));
         while !rest.is_empty() {
             let tail = rest.split_off(rest.len().min(self.slice));
             let slice = Arc::new(std::mem::replace(&mut rest, tail));
+            let n = slice.len();
             let tally = if dry_run {
-                self.store.classify_postings(platform.clone(), slice.clone(), now).await?
+                self.store.classify_postings(platform.clone(), slice, now).await?
             } else {
-                self.store_slice(&platform, slice.clone(), once.as_ref(), &progress, now).await?
+                let postings = Slice { platform: platform.clone(), postings: slice, run: run_key, promoted_within: self.promoted_within };
+                match self.store_slice(postings, once.as_ref(), &progress, now).await? {
+                    Some(tally) => tally,
+                    None => return self.run_ended(once).await,
+                }
             };
-            progress = progress.plus(slice.len(), tally);
+            progress = progress.plus(n, tally);
         }
         let with_source_id = |r: &Reject| {
             let mut body = json!(r);
@@ -164,13 +228,48 @@ impl Ingest {
         let rejected: Vec<Value> = read.rejected.iter().map(with_source_id).collect();
         let body = json!({
             "batch": progress.batch, "received": read.received, "created": progress.created, "updated": progress.updated,
-            "unchanged": progress.unchanged, "closed": progress.closed, "skipped": read.skipped, "rejected": rejected, "held": null,
+            "unchanged": progress.unchanged, "closed": progress.closed, "skipped": read.skipped.len(), "rejected": rejected, "held": null,
         });
+        if let (Some(key), Some(RunPart { complete: true, expected, run: name })) = (run_key, run) {
+            let asked = Completion { expected, hold_share: self.hold_share, body_mac: mac.clone(), answer: body };
+            let ended = self.store.complete_run(platform.clone(), key, asked, once.clone(), self.promoted_within, now).await?;
+            return match ended {
+                Ended::Answered(answer) => Ok((answer, verdict)),
+                // Somebody else completed it, perhaps by this very push.
+                Ended::Already => {
+                    let found = self.store.open_run(platform.clone(), name, mac, now).await?;
+                    self.repeated(platform, found, once, now).await
+                }
+            };
+        }
         let answer = Answer { status: 200, body };
         if let Some(key) = once {
             self.store.finish(key, answer.clone()).await?;
         }
         Ok((answer, verdict))
+    }
+
+    /// The answer of the push that completed a run, once more.
+    async fn repeated(
+        &self,
+        platform: String,
+        found: Found,
+        once: Option<Once>,
+        now: Moment,
+    ) -> Result<(Answer, Option<Verdict>), BatchError> {
+        let Found::Completed(key) = found else { return self.run_ended(once).await };
+        match self.store.apply_run(platform, key, once.clone(), self.promoted_within, now).await? {
+            Ended::Answered(answer) => Ok((answer, None)),
+            Ended::Already => self.run_ended(once).await,
+        }
+    }
+
+    /// Refuses a push to a run that is over, and gives its key back.
+    async fn run_ended<T>(&self, once: Option<Once>) -> Result<T, BatchError> {
+        if let Some(key) = once {
+            self.store.release(key).await?;
+        }
+        Err(BatchError::RunEnded)
     }
 
     /// Takes a batch's records from the limit of whoever sent it; a batch that is
@@ -186,19 +285,12 @@ impl Ingest {
         Err(BatchError::Over { records, verdict })
     }
 
-    async fn store_slice(
-        &self,
-        platform: &str,
-        slice: Arc<Vec<Prepared>>,
-        once: Option<&Once>,
-        before: &Progress,
-        now: Moment,
-    ) -> Result<Tally, BatchError> {
+    async fn store_slice(&self, slice: Slice, once: Option<&Once>, before: &Progress, now: Moment) -> Result<Option<Tally>, BatchError> {
         let advance = once.map(|key| {
-            let (before, n) = (before.clone(), slice.len());
+            let (before, n) = (before.clone(), slice.postings.len());
             Advance::new(key.clone(), move |tally: &Tally| serde_json::to_value(before.plus(n, *tally)).unwrap_or(Value::Null))
         });
-        let stored = self.store.upsert_postings(platform.to_owned(), slice, self.promoted_within, advance, now).await;
+        let stored = self.store.upsert_postings(slice, advance, now).await;
         if let Err(e) = &stored {
             self.store.release_if_temporary(once, e).await;
         }
@@ -235,11 +327,11 @@ fn read(adapter: &Adapter, format: Option<Format>, body: &[u8], today: Date) -> 
         Some(format) => adapter.read_as(format, body)?,
         None => adapter.read(body)?,
     };
-    let mut out = ReadBatch { prepared: Vec::new(), rejected: Vec::new(), received: 0, skipped: 0 };
+    let mut out = ReadBatch { prepared: Vec::new(), rejected: Vec::new(), received: 0, skipped: Vec::new() };
     for record in records {
         out.received += 1;
         match record.outcome {
-            Outcome::Skipped(_) => out.skipped += 1,
+            Outcome::Skipped(_) => out.skipped.push(record.index),
             Outcome::Rejected(fault, source_id) => out.rejected.push(Reject::of(record.index, source_id, fault)),
             Outcome::Mapped(value) => match normalize::posting(&value, today) {
                 Ok(content) => out.prepared.push(prepare(content, &value)),

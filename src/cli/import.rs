@@ -36,7 +36,7 @@ pub fn run(settings_file: Option<PathBuf>, command: Command) -> Outcome {
     let reader = adapters.get("canonical").cloned().ok_or("the adapter canonical is compiled in")?;
     let store = open_store(&config)?;
     let limits = Arc::new(Limits::new(&config).map_err(Failure)?);
-    let ingest = Ingest { store, limits, slice: config.ingest.slice, promoted_within: config.offer.promoted_within };
+    let ingest = Ingest::new(store, limits, &config);
     let progress = OnceCell::new();
     let told = |done: usize, total: usize| progress.get_or_init(|| Progress::new("rows", total as u64)).at(done as u64);
     let batch = RegistryBatch { reader, format: None, body, region, once: None, sender: None };

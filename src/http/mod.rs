@@ -13,6 +13,7 @@ pub mod problem;
 mod admin;
 mod endpoints;
 mod events;
+mod feed_runs;
 mod health;
 mod hires;
 mod me;
@@ -101,6 +102,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
     cfg.configure(token::routes)
         .configure(health::routes)
         .configure(postings::routes)
+        .configure(feed_runs::routes)
         .configure(offers::routes)
         .configure(hires::routes)
         .configure(events::routes)

@@ -10,7 +10,7 @@ use crate::domain::eligibility::Step;
 use crate::domain::id::PostingId;
 use crate::domain::offer::OfferState;
 use crate::domain::posting::Status;
-use crate::ingest::Batch;
+use crate::ingest::{Batch, RunPart};
 use crate::store::once::Reserved;
 use crate::store::postings::{Posting, PostingFilter};
 use actix_web::web::{Data, Path, Query};
@@ -28,11 +28,41 @@ struct Pushed {
     adapter: Option<String>,
     dry_run: Option<bool>,
     run: Option<String>,
+    complete: Option<bool>,
+    expected: Option<String>,
+}
+
+impl Pushed {
+    /// The part of a full feed that the push says it is.
+    fn part(&self) -> Result<Option<RunPart>, Problem> {
+        let complete = self.complete.unwrap_or(false);
+        let expected = optional("expected", self.expected.as_deref(), |t| t.parse::<u64>().ok())?;
+        let Some(run) = &self.run else {
+            if complete || expected.is_some() {
+                return Err(Problem::parameter("run", "run_missing", "a full feed needs a name: run=ID"));
+            }
+            return Ok(None);
+        };
+        if run.is_empty() || run.chars().count() > 64 || run.chars().any(char::is_control) {
+            return Err(Problem::parameter("run", "run_invalid", "must be 1 to 64 characters, none of them a control character"));
+        }
+        if expected.is_some() && !complete {
+            return Err(Problem::parameter(
+                "expected",
+                "expected_without_complete",
+                "stands with complete=true, in the push that ends the run",
+            ));
+        }
+        Ok(Some(RunPart { run: run.clone(), complete, expected }))
+    }
 }
 
 /// Takes in a batch: upsert by (platform, `source_id`). The adapter of the client
-/// reads it; `?adapter=` picks another, `?dry_run=true` changes nothing.
-#[utoipa::path(tag = "platform", security(("bearer" = [])), params(("adapter" = Option<String>, Query), ("dry_run" = Option<bool>, Query)),
+/// reads it; `?adapter=` picks another, `?dry_run=true` changes nothing. Pushes
+/// with one `?run=ID` are a full feed; the one with `complete=true` ends it and
+/// closes what is open and absent.
+#[utoipa::path(tag = "platform", security(("bearer" = [])), params(("adapter" = Option<String>, Query), ("dry_run" = Option<bool>, Query),
+    ("run" = Option<String>, Query), ("complete" = Option<bool>, Query), ("expected" = Option<u64>, Query)),
     request_body(content = Value), responses((status = 200, body = Value), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
     (status = 403, body = ProblemBody), (status = 409, body = ProblemBody), (status = 413, body = ProblemBody), (status = 415, body = ProblemBody),
     (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
@@ -44,16 +74,14 @@ async fn push(
     query: Query<Pushed>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    if query.run.is_some() {
-        return Err(Problem::parameter("run", "runs_unsupported", "full feeds are not taken here yet; push deltas"));
-    }
+    let run = query.part()?;
     let name = query.adapter.as_deref().unwrap_or(&who.client.adapter);
     let adapter = state.adapters.get(name).cloned();
     let adapter = adapter.ok_or_else(|| Problem::parameter("adapter", "adapter_unknown", "there is no such adapter"))?;
     let format = format_of(&request, &adapter)?;
     let key = once(&request, &state, who.client.id.uuid(), &body.0)?;
     let dry_run = query.dry_run.unwrap_or(false);
-    let batch = Batch { platform: who.platform.to_string(), adapter, format, body: body.0, once: key, dry_run };
+    let batch = Batch { platform: who.platform.to_string(), adapter, format, body: body.0, once: key, dry_run, run };
     let (answer, verdict) = state.ingest.push(batch, state.clock.now()).await?;
     if let Some(verdict) = verdict {
         LimitSlot::of(&request).set(Meter::Records, verdict);

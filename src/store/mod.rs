@@ -19,6 +19,7 @@ pub mod offers;
 pub mod once;
 pub mod postings;
 pub mod reports;
+pub mod runs;
 mod schema;
 mod seats;
 pub mod vault;

@@ -3,6 +3,7 @@
 use super::engine::{Row, Sql, StoreError, params};
 use super::log::ChangeKind;
 use super::once::Advance;
+use super::runs::{self, RunKey};
 use super::seats;
 use super::work::{self, Kind};
 use super::writer::Tx;
@@ -199,25 +200,39 @@ pub struct PostingFilter {
     pub limit: i64,
 }
 
+/// One slice of a batch.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    pub platform: String,
+    pub postings: Arc<Vec<Prepared>>,
+    /// The full feed it is a part of.
+    pub run: Option<RunKey>,
+    /// How long somebody promoted from the waitlist has.
+    pub promoted_within: Duration,
+}
+
 impl Store {
-    /// Stores one slice of a batch and how far the batch has come.
-    pub async fn upsert_postings(
-        &self,
-        platform: String,
-        slice: Arc<Vec<Prepared>>,
-        promoted_within: Duration,
-        progress: Option<Advance<Tally>>,
-        now: Moment,
-    ) -> Result<Tally, StoreError> {
+    /// Stores one slice of a batch and how far the batch has come; nothing, and
+    /// none, where its run has ended.
+    pub async fn upsert_postings(&self, slice: Slice, progress: Option<Advance<Tally>>, now: Moment) -> Result<Option<Tally>, StoreError> {
         self.write(move |tx| {
             let mut tally = Tally::default();
-            for p in slice.iter() {
-                upsert(tx, &platform, p, now, promoted_within, &mut tally)?;
+            if let Some(run) = slice.run
+                && !runs::count(tx, run, now)?
+            {
+                return Ok(None);
+            }
+            runs::name(tx, &slice.platform, slice.run, slice.postings.iter().map(|p| p.content.source_id.as_str()))?;
+            for p in slice.postings.iter() {
+                upsert(tx, &slice.platform, p, now, slice.promoted_within, &mut tally)?;
+            }
+            if let Some(run) = slice.run {
+                runs::add(tx, run, &tally)?;
             }
             if let Some(progress) = &progress {
                 progress.write(tx, &tally, now)?;
             }
-            Ok(tally)
+            Ok(Some(tally))
         })
         .await
     }

@@ -5,7 +5,7 @@
 use super::engine::{Connection, StoreError, params};
 
 /// Applied in order, each once, each in a transaction of its own.
-const MIGRATIONS: &[&str] = &[FOUNDATION];
+const MIGRATIONS: &[&str] = &[FOUNDATION, FULL_FEEDS];
 
 const FOUNDATION: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -110,6 +110,20 @@ CREATE TABLE alerts (
   id {blob} PRIMARY KEY, kind TEXT NOT NULL, region BIGINT NOT NULL, at BIGINT NOT NULL, worker {blob}, posting {blob},
   detail TEXT NOT NULL, resolved_at BIGINT, note TEXT);
 CREATE INDEX alerts_by_region ON alerts (region);
+";
+
+/// Runs of full feeds, and which records each of them brought: kind 0 was pushed
+/// beside the run, 1 came in it under an id, 2 came in it and could not be named.
+const FULL_FEEDS: &str = "
+CREATE TABLE runs (
+  id {serial}, platform TEXT NOT NULL, run TEXT NOT NULL, state TEXT NOT NULL, started_at BIGINT NOT NULL, updated_at BIGINT NOT NULL,
+  live BIGINT NOT NULL, created BIGINT NOT NULL DEFAULT 0, updated BIGINT NOT NULL DEFAULT 0, unchanged BIGINT NOT NULL DEFAULT 0,
+  expected BIGINT, received BIGINT, absent BIGINT, closed BIGINT NOT NULL DEFAULT 0, reason TEXT, body_mac {blob}, answer TEXT,
+  swept BIGINT NOT NULL DEFAULT 0, UNIQUE (platform, run));
+CREATE INDEX runs_pending ON runs (platform, id) WHERE state IN ('open', 'held', 'applying');
+CREATE INDEX runs_over ON runs (id) WHERE swept = 0 AND state IN ('applied', 'discarded');
+CREATE TABLE run_records (
+  run BIGINT NOT NULL, kind BIGINT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (run, kind, record));
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

@@ -9,7 +9,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-on_every_engine![a_batch_cut_short_is_finished_by_the_same_request, what_was_answered_outlives_the_process];
+on_every_engine![
+    a_batch_cut_short_is_finished_by_the_same_request,
+    a_full_feed_cut_short_while_it_closes_is_finished,
+    what_was_answered_outlives_the_process,
+];
 
 const RECORDS: usize = 10_000;
 
@@ -50,6 +54,7 @@ impl Installation {
             .env("DOORSTEP_STORE__URL", &self.place.url)
             .env("DOORSTEP_KEYS__FILE", &self.keys)
             .env("DOORSTEP_HTTP__LISTEN", "127.0.0.1:0")
+            .env("DOORSTEP_FEED__HOLD_SHARE", "1")
             .env("DOORSTEP_LIMITS__REQUESTS_BURST", "100000")
             .env("DOORSTEP_LIMITS__ANONYMOUS_BURST", "100000")
             .current_dir(self.place.folder.path());
@@ -96,7 +101,11 @@ impl Served {
 }
 
 async fn count(caller: &Caller) -> usize {
-    caller.get("/v1/postings?limit=1").await.expect(200).json["total"].as_u64().unwrap() as usize
+    count_of(caller, "").await
+}
+
+async fn count_of(caller: &Caller, query: &str) -> usize {
+    caller.get(&format!("/v1/postings?limit=1{query}")).await.expect(200).json["total"].as_u64().unwrap() as usize
 }
 
 /// Every item of a list.
@@ -156,6 +165,46 @@ async fn a_batch_cut_short_is_finished_by_the_same_request(engine: Engine) {
         let offers = all(&caller, "/v1/offers").await;
         let pairs: HashSet<(String, String)> = offers.iter().map(|o| (o["posting"]["id"].to_string(), o["worker"].to_string())).collect();
         assert_eq!(pairs.len(), offers.len(), "nobody is offered a posting twice");
+    }
+}
+
+/// Whether by the same request or, where nobody sends it again, by the next process.
+async fn a_full_feed_cut_short_while_it_closes_is_finished(engine: Engine) {
+    const CLOSED: usize = 5_000;
+    for asked_again in [true, false] {
+        let installation = Installation::new(engine);
+        let platform = installation.client("platform", "p");
+        let served = installation.serve("2020-06-15T12:00:00+08:00");
+        let caller = served.caller(&platform).await;
+        let all: Vec<Value> = (0..CLOSED).map(|n| a_posting().source_id(&format!("C-{n}")).json()).collect();
+        caller.post("/v1/postings", &json!(all)).await.expect(200);
+        let path = "/v1/postings?run=empty&complete=true&expected=0";
+        let complete = |caller: &Caller| caller.request("POST", path).json(&json!([])).send();
+        let closing = tokio::spawn(complete(&caller));
+        while count_of(&caller, "&status=closed").await == 0 {}
+        drop(served);
+        assert!(!matches!(closing.await.unwrap(), Ok(answer) if answer.status() == 200), "killed after the answer");
+
+        let served = installation.serve("2020-06-15T12:01:00+08:00");
+        let caller = served.caller(&platform).await;
+        if asked_again {
+            let answer: Value = complete(&caller).await.unwrap().json().await.unwrap();
+            assert_eq!((answer["closed"].as_u64(), &answer["held"]), (Some(CLOSED as u64), &Value::Null), "{answer}");
+        }
+        while count_of(&caller, "&status=closed").await < CLOSED {}
+        let mut told = HashSet::new();
+        let (mut events, mut cursor) = (0, String::new());
+        loop {
+            let page = caller.get(&format!("/v1/events?limit=1000&after={cursor}")).await.expect(200).json;
+            let some = page["events"].as_array().unwrap();
+            events += some.len();
+            told.extend(some.iter().map(|e| e["data"]["source_id"].to_string()));
+            cursor = page["next"].as_str().unwrap().to_owned();
+            if some.is_empty() {
+                break;
+            }
+        }
+        assert_eq!((told.len(), events), (CLOSED, CLOSED), "each close is told once");
     }
 }
 

@@ -4,6 +4,7 @@ mod adapters;
 mod batches;
 mod crash;
 mod erasure;
+mod feeds;
 mod floors;
 mod harness;
 mod journey;

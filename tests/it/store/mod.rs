@@ -26,7 +26,7 @@ use doorstep::store::hires::{HireTerms, Report, Reported, Subject};
 use doorstep::store::ids::Ids;
 use doorstep::store::log::Listed;
 use doorstep::store::offers::Offer;
-use doorstep::store::postings::{Posting, Prepared, Tally};
+use doorstep::store::postings::{Posting, Prepared, Slice, Tally};
 use doorstep::store::waves::{Candidate, Issued, Wave, WaveTerms};
 use doorstep::store::workers::Registered;
 use doorstep::store::{OpenError, Opening, Store};
@@ -80,7 +80,8 @@ fn status(status: HireStatus, at: &str) -> StatusReport {
 impl Bench {
     async fn upsert(&self, drafts: &[PostingDraft], now: Moment) -> Tally {
         let slice = Arc::new(drafts.iter().map(prepared).collect());
-        self.store.upsert_postings(PLATFORM.to_owned(), slice, PROMOTED, None, now).await.unwrap()
+        let slice = Slice { platform: PLATFORM.to_owned(), postings: slice, run: None, promoted_within: PROMOTED };
+        self.store.upsert_postings(slice, None, now).await.unwrap().unwrap()
     }
 
     /// Stores one posting and answers its id.
