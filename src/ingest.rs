@@ -357,12 +357,13 @@ fn source_id_of(value: &Value) -> Option<String> {
 pub fn prepare(content: Content, record: &Value) -> Prepared {
     let mut hash = Sha256::new();
     hash.update(normalize::RULE_VERSION);
-    hash.update(record.to_string());
+    hash.update(normalize::canonical(record));
     let closes = content.valid_through.saturating_add(1.day());
     Prepared {
         json: serde_json::to_string(&content).unwrap_or_default(),
         hash: hash.finalize().to_vec(),
         group: group_of(&content),
+        review_key: review_key(&content),
         closes_at: Moment::start_of(closes),
         content,
     }
@@ -372,13 +373,23 @@ pub fn prepare(content: Content, record: &Value) -> Prepared {
 /// whatever platform. One without an organization is a group of its own.
 fn group_of(c: &Content) -> Vec<u8> {
     let mut hash = Sha256::new();
+    let plain = |text: &str| normalize::plain(text).split_whitespace().collect::<Vec<_>>().join(" ");
     match &c.hiring_organization.name {
         Some(name) => {
             let pay = &c.base_salary;
-            let key = json!([name, c.title, c.job_location.region, pay.unit, pay.min, pay.max, c.arrangement]);
+            let key = json!([plain(name), plain(&c.title), c.job_location.region, pay.unit, pay.min, pay.max, c.arrangement]);
             hash.update(key.to_string());
         }
         None => hash.update(json!([c.source_id, c.title, c.url, day_number(c.date_posted), c.job_location.text]).to_string()),
     }
     hash.finalize()[..16].to_vec()
+}
+
+/// Of the texts that an operator must look at: who has looked at them once need not
+/// do so again when the posting is renewed.
+fn review_key(c: &Content) -> Option<Vec<u8>> {
+    c.warnings.iter().any(|w| w == "fraud_words").then(|| {
+        let texts = json!([c.title, c.description, c.base_salary.text]);
+        Sha256::digest(texts.to_string())[..16].to_vec()
+    })
 }

@@ -232,6 +232,9 @@ impl Router {
         };
         let terms = self.terms(now);
         let Some(q) = question(&posting) else { return Ok(Some(Explanation::Failed("posting_without_place"))) };
+        if posting.held {
+            return Ok(Some(Explanation::Failed("held_for_review")));
+        }
         if state.excluded.contains(&seeker.handle) {
             return Ok(Some(Explanation::Failed("offered_before")));
         }
@@ -253,6 +256,5 @@ fn question(posting: &Posting) -> Option<Question> {
 
 /// The question of a posting that is open, wants offers and may be routed.
 fn routable(posting: &Posting, state: &RoutingState) -> Option<Question> {
-    let held = posting.content.warnings.iter().any(|w| w == "fraud_words");
-    (posting.status == Status::Open && state.wanted > 0 && !held).then(|| question(posting)).flatten()
+    (posting.status == Status::Open && state.wanted > 0 && !posting.held).then(|| question(posting)).flatten()
 }

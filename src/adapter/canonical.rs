@@ -1,29 +1,6 @@
-//! The names a record may carry into the normalizer, and how a table's row is
-//! given that shape when no mapping does it.
+//! How a table's row is given the shape of a record when no mapping does it.
 
 use serde_json::{Map, Value};
-
-/// Every name that a mapping may set and the normalizer reads.
-pub(super) const FIELDS: [&str; 18] = [
-    "source_id",
-    "title",
-    "description",
-    "category",
-    "occupation",
-    "hiring_organization",
-    "job_location",
-    "arrangement",
-    "target_regions",
-    "base_salary",
-    "total_job_openings",
-    "employment_type",
-    "requirements",
-    "job_benefits",
-    "date_posted",
-    "valid_through",
-    "url",
-    "status",
-];
 
 /// Lists, written in one cell with `|` between their parts.
 const LISTS: [&str; 4] = ["target_regions", "employment_type", "job_benefits", "requirements.skills"];

@@ -4,10 +4,10 @@
 //! names, functions, filters, tables); a run is bounded by fuel; a fault names the
 //! line of the mapping and shows its source text, never a value of the record.
 
-use super::canonical::FIELDS;
 use super::language::{self, NativeFault};
 use super::manifest::{Lookup, line_of};
 use super::{Outcome, Problem};
+use crate::domain::normalize::FIELDS;
 use crate::domain::posting::Fault;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use std::collections::BTreeMap;

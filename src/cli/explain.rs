@@ -25,6 +25,7 @@ pub fn run(file: Option<PathBuf>, args: Args) -> Outcome {
     match found {
         None => return Err(Failure("there is no such posting or worker".to_owned())),
         Some(Explanation::Failed("offered_before")) => println!("had an offer of this posting, or of the same work, before"),
+        Some(Explanation::Failed("held_for_review")) => println!("the posting waits for an operator to look at it and is not routed"),
         Some(Explanation::Failed("posting_without_place")) => println!("the posting has no resolved place and is not routed"),
         Some(Explanation::Failed(step)) => println!("does not suit: the first condition that fails is {step:?}"),
         Some(Explanation::Ranked(before)) => println!("suits; {before} others come first"),

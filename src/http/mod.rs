@@ -21,6 +21,7 @@ mod offers;
 pub mod pages;
 mod postings;
 mod reports;
+mod reviews;
 pub mod sink;
 mod token;
 mod workers;
@@ -110,7 +111,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .configure(workers::routes)
         .configure(me::routes)
         .configure(reports::routes)
-        .configure(admin::routes);
+        .configure(admin::routes)
+        .configure(reviews::routes);
 }
 
 /// Where a page of a list begins and how long it is.

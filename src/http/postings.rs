@@ -120,6 +120,7 @@ pub fn posting_body(p: &Posting) -> Value {
     body["status"] = json!(p.status);
     body["seats"] = json!(p.seats);
     body["revision"] = json!(p.revision);
+    body["held_for"] = if p.held { json!("fraud_words") } else { Value::Null };
     body
 }
 

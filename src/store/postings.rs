@@ -24,6 +24,8 @@ pub struct Posting {
     pub status: Status,
     pub seats: Seats,
     pub revision: i64,
+    /// It is not routed until an operator has looked at it.
+    pub held: bool,
 }
 
 /// Openings, and how many of them are taken.
@@ -47,6 +49,8 @@ pub struct Prepared {
     pub hash: Vec<u8>,
     /// Equal for postings that are the same work: organization, title, region, pay.
     pub group: Vec<u8>,
+    /// Of the texts in which words of fraud stand; none where there are none.
+    pub review_key: Option<Vec<u8>>,
     /// The end of `valid_through`.
     pub closes_at: Moment,
 }
@@ -71,11 +75,15 @@ pub struct Tally {
 /// The column list that [`posting`] reads.
 macro_rules! columns {
     ($tail:literal) => {
-        concat!("SELECT p.id, p.platform, p.content, p.status, p.openings, p.total_declared, p.taken, p.revision FROM postings p ", $tail)
+        concat!(
+            "SELECT p.id, p.platform, p.content, p.status, p.openings, p.total_declared, p.taken, p.revision, p.review FROM postings p ",
+            $tail
+        )
     };
 }
+pub(super) use columns;
 
-fn posting(row: &Row) -> Result<Posting, StoreError> {
+pub(super) fn posting(row: &Row) -> Result<Posting, StoreError> {
     let corrupt = |what: &str| StoreError::Corrupt(format!("a posting's {what}"));
     Ok(Posting {
         id: PostingId::new(row.uuid(0)?),
@@ -84,6 +92,7 @@ fn posting(row: &Row) -> Result<Posting, StoreError> {
         status: Status::parse(row.text(3)?).ok_or_else(|| corrupt("status"))?,
         seats: Seats { openings: row.count(4)?, declared: row.count(5)?, taken: row.count(6)? },
         revision: row.int(7)?,
+        held: row.text(8)? == "held",
     })
 }
 
@@ -134,9 +143,11 @@ fn upsert(
     let expired = p.closes_at <= now;
     let fresh = Status::of(c.status, expired, 0, c.total_job_openings);
     let inserted = tx.exec(
-        "INSERT INTO postings (id, platform, source_id, content, content_hash, group_key, declared, status, closes_at,
-           total_declared, openings, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $11) ON CONFLICT (platform, source_id) DO NOTHING",
+        "INSERT INTO postings (id, platform, source_id, content, content_hash, fingerprint, group_key, declared, status, closes_at,
+           total_declared, openings, created_at, updated_at, review, review_key)
+         VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN EXISTS (SELECT 1 FROM split_groups s WHERE s.fingerprint = $6) THEN $1 ELSE $6 END,
+           $7, $8, $9, $10, $10, $11, $11, CASE WHEN CAST($12 AS {blob}) IS NULL THEN '' ELSE 'held' END, $12)
+         ON CONFLICT (platform, source_id) DO NOTHING",
         params![
             id.uuid(),
             platform,
@@ -148,7 +159,8 @@ fn upsert(
             fresh.code(),
             p.closes_at.ms(),
             c.total_job_openings,
-            now.ms()
+            now.ms(),
+            p.review_key.as_deref()
         ],
     )?;
     if inserted == 1 {
@@ -166,8 +178,11 @@ fn upsert(
     };
     tally.updated += 1;
     tx.exec(
-        "UPDATE postings SET content = $2, content_hash = $3, group_key = $4, declared = $5, closes_at = $6, total_declared = $7,
-           openings = CASE WHEN taken > $7 THEN taken ELSE $7 END, revision = revision + 1, updated_at = $8, short = 1 WHERE id = $1",
+        "UPDATE postings SET content = $2, content_hash = $3, fingerprint = $4,
+           group_key = CASE WHEN EXISTS (SELECT 1 FROM split_groups s WHERE s.fingerprint = $4) THEN $1 ELSE $4 END,
+           declared = $5, closes_at = $6, total_declared = $7, openings = CASE WHEN taken > $7 THEN taken ELSE $7 END,
+           review = CASE WHEN CAST($9 AS {blob}) IS NULL THEN '' WHEN review_key = $9 THEN review ELSE 'held' END, review_key = $9,
+           revision = revision + 1, updated_at = $8, short = 1 WHERE id = $1",
         params![
             id.uuid(),
             p.json.as_str(),
@@ -176,7 +191,8 @@ fn upsert(
             declared_code(c.status),
             p.closes_at.ms(),
             c.total_job_openings,
-            now.ms()
+            now.ms(),
+            p.review_key.as_deref()
         ],
     )?;
     tx.log.change(ChangeKind::Posting, id.uuid(), 0, now);

@@ -5,7 +5,7 @@
 use super::engine::{Connection, StoreError, params};
 
 /// Applied in order, each once, each in a transaction of its own.
-const MIGRATIONS: &[&str] = &[FOUNDATION, FULL_FEEDS];
+const MIGRATIONS: &[&str] = &[FOUNDATION, FULL_FEEDS, REVIEWS];
 
 const FOUNDATION: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -124,6 +124,19 @@ CREATE INDEX runs_pending ON runs (platform, id) WHERE state IN ('open', 'held',
 CREATE INDEX runs_over ON runs (id) WHERE swept = 0 AND state IN ('applied', 'discarded');
 CREATE TABLE run_records (
   run BIGINT NOT NULL, kind BIGINT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (run, kind, record));
+";
+
+/// Postings that an operator must look at before they are routed, and groups of
+/// the same work, which may be split for good.
+const REVIEWS: &str = "
+ALTER TABLE postings ADD COLUMN review TEXT NOT NULL DEFAULT '';
+ALTER TABLE postings ADD COLUMN review_key {blob};
+UPDATE postings SET review = 'held' WHERE content LIKE '%\"fraud_words\"%';
+CREATE INDEX postings_held ON postings (id) WHERE review = 'held';
+ALTER TABLE postings ADD COLUMN fingerprint {blob};
+UPDATE postings SET fingerprint = group_key;
+CREATE INDEX postings_by_fingerprint ON postings (fingerprint);
+CREATE TABLE split_groups (fingerprint {blob} PRIMARY KEY, at BIGINT NOT NULL, client TEXT NOT NULL, reason TEXT NOT NULL);
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

@@ -12,6 +12,7 @@ mod limits;
 mod normalize;
 mod pages;
 mod redis;
+mod reviews;
 mod seats;
 mod store;
 mod tenants;

@@ -18,13 +18,14 @@ pub use category::{occupation, read as category};
 pub use pay::read as pay;
 pub use posting::read as posting;
 pub use region::read as region;
+pub use words::{FIELDS, canonical};
 
 /// The state of the rules and word tables here, noted in frozen tags.
 pub const RULE_VERSION: &str = "2020-11.1";
 
 /// Text as the word tables are written: full-width forms plain, capitals small,
 /// marks without width gone, `AI 训练师` closed up.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {

@@ -6,7 +6,7 @@
 //! Start at: [`read`].
 
 use super::fields::{Fields, longer_than, sound};
-use super::words::{arrangement, benefits, currency, declared, employment_type, kind, unit, write_canonical};
+use super::words::{arrangement, benefits, canonical, currency, declared, employment_type, kind, unit};
 use super::{category, dates, pay, region, requirements};
 use crate::domain::category::Category;
 use crate::domain::pay::{Money, Pay};
@@ -165,9 +165,7 @@ impl Reader<'_> {
             return Some(url.to_owned());
         }
         self.warn("source_id_derived");
-        let mut canonical = String::new();
-        write_canonical(record, &mut canonical);
-        let hash = Sha256::digest(canonical.as_bytes());
+        let hash = Sha256::digest(canonical(record).as_bytes());
         Some(hash.iter().fold("sha256:".to_owned(), |id, byte| id + &format!("{byte:02x}")))
     }
 

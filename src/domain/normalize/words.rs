@@ -87,33 +87,78 @@ pub fn benefits(text: &str) -> Vec<String> {
     out
 }
 
-/// A value as JSON with its keys in order, whatever order the map keeps.
-pub fn write_canonical(value: &Value, out: &mut String) {
+/// Every name of a record that is read here, in the order of the alphabet.
+pub const FIELDS: [&str; 18] = [
+    "arrangement",
+    "base_salary",
+    "category",
+    "date_posted",
+    "description",
+    "employment_type",
+    "hiring_organization",
+    "job_benefits",
+    "job_location",
+    "occupation",
+    "requirements",
+    "source_id",
+    "status",
+    "target_regions",
+    "title",
+    "total_job_openings",
+    "url",
+    "valid_through",
+];
+
+/// What a record says, as one text: equal for records that differ only in the
+/// order of their members, in nulls, or in members that nothing reads.
+pub fn canonical(record: &Value) -> String {
+    let mut out = String::with_capacity(1024);
+    for name in FIELDS {
+        match record.get(name) {
+            None | Some(Value::Null) => continue,
+            Some(value) => {
+                out.push_str(name);
+                out.push(':');
+                write_canonical(value, &mut out);
+                out.push('\n');
+            }
+        }
+    }
+    out
+}
+
+/// A value as JSON without nulls and with its keys in order, whatever order the
+/// map keeps.
+fn write_canonical(value: &Value, out: &mut String) {
     match value {
         Value::Object(object) => {
-            let mut keys: Vec<&String> = object.keys().collect();
-            keys.sort_unstable();
+            let mut members: Vec<(&String, &Value)> = object.iter().filter(|(_, member)| !member.is_null()).collect();
+            members.sort_unstable_by_key(|(key, _)| *key);
             out.push('{');
-            for (i, key) in keys.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                out.push_str(&Value::from(key.as_str()).to_string());
+            for (key, member) in members {
+                write_text(key, out);
                 out.push(':');
-                write_canonical(&object[key], out);
+                write_canonical(member, out);
+                out.push(',');
             }
             out.push('}');
         }
         Value::Array(items) => {
             out.push('[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
+            for item in items {
                 write_canonical(item, out);
+                out.push(',');
             }
             out.push(']');
         }
+        Value::String(text) => write_text(text, out),
         scalar => out.push_str(&scalar.to_string()),
     }
+}
+
+/// A text with its length before it, so that no two lists of texts read alike.
+fn write_text(text: &str, out: &mut String) {
+    out.push_str(&text.len().to_string());
+    out.push('"');
+    out.push_str(text);
 }

@@ -60,7 +60,7 @@ fn offer(n: u128, state: OfferState, title: &str, pay: &str) -> (Offer, Posting)
         method: None,
     };
     let seats = Seats { openings: 1, declared: 1, taken: 0 };
-    (o, Posting { id: posting, platform: "meituan".to_owned(), content, status: Status::Open, seats, revision: 1 })
+    (o, Posting { id: posting, platform: "meituan".to_owned(), content, status: Status::Open, seats, revision: 1, held: false })
 }
 
 /// The page as it leaves, for a browser that sends these headers.
