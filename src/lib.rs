@@ -5,12 +5,13 @@
 //! The floors, lowest first; a module may use the floors below it, never above:
 //! 0 [`domain`] · 1 [`clock`] [`config`] [`adapter`] [`store`] [`cache`] ·
 //! 2 [`ingest`] [`routing`] [`hiring`] [`reporting`] [`webhook`] ·
-//! 3 [`http`] [`deliver`] [`outbound`] · [`app`], [`demo`] and [`cli`] put them
+//! 3 [`http`] [`deliver`] [`outbound`] · [`app`], [`demo`], [`bench`] and [`cli`] put them
 //! together.
 #![deny(unsafe_code)]
 
 pub mod adapter;
 pub mod app;
+pub mod bench;
 pub mod cache;
 pub mod cli;
 pub mod clock;
@@ -25,5 +26,6 @@ pub mod outbound;
 pub mod progress;
 pub mod reporting;
 pub mod routing;
+pub mod scratch;
 pub mod store;
 pub mod webhook;

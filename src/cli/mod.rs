@@ -2,6 +2,7 @@
 //! works while a server runs on the same store.
 
 mod adapter;
+mod bench;
 mod check;
 mod client;
 mod demo;
@@ -48,6 +49,9 @@ enum Command {
     Adapter(adapter::Command),
     /// Read place, pay and trade of postings, line for line
     Normalize(normalize::Args),
+    /// Measure on data made for it
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Clients that may call
     #[command(subcommand)]
     Client(client::Command),
@@ -90,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Check => check::run(config),
         Command::Adapter(command) => adapter::run(command),
         Command::Normalize(args) => normalize::run(args),
+        Command::Bench(command) => bench::run(command),
         Command::Client(command) => client::run(config, command),
         Command::Import(command) => import::run(config, command),
         Command::Report(args) => report::run(config, args),

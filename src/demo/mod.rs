@@ -20,8 +20,8 @@ use crate::config::keys::Keys;
 use crate::domain::time::Moment;
 use crate::http::sink::Sink;
 use crate::outbound::ApiClient;
+use crate::scratch::Scratch;
 use crate::store::ids::Ids;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,24 +37,6 @@ pub struct Plan {
 
 /// The morning on which the samples' postings are fresh.
 const MORNING: &str = "2020-06-01T09:00:00+08:00";
-
-/// A folder that goes with its value.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn make() -> std::io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("doorstep-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // A folder that cannot be removed stays; the story is told all the same.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// What the scenes of the story share.
 struct Stage {
@@ -85,7 +67,7 @@ pub async fn tell(plan: Plan) -> Result<(), String> {
         return Err(format!("--workers must be 100 to {}", registry::MOST));
     }
     let started = Instant::now();
-    let folder = Folder::make().map_err(|e| e.to_string())?;
+    let folder = Scratch::make("demo").map_err(|e| e.to_string())?;
     let (sink, sink_address, sink_handle) = Sink::start().map_err(|e| e.to_string())?;
     let clock = Clock::starting_at(Moment::parse(MORNING).ok_or("the morning is a time")?);
     let mut stage = build(&folder, &plan, sink, sink_address, clock).await?;
@@ -105,12 +87,12 @@ pub async fn tell(plan: Plan) -> Result<(), String> {
     Ok(())
 }
 
-async fn build(folder: &Folder, plan: &Plan, sink: Arc<Sink>, sink_address: std::net::SocketAddr, clock: Clock) -> Result<Stage, String> {
-    let keys_file = folder.0.join("keys.toml");
+async fn build(folder: &Scratch, plan: &Plan, sink: Arc<Sink>, sink_address: std::net::SocketAddr, clock: Clock) -> Result<Stage, String> {
+    let keys_file = folder.path().join("keys.toml");
     Keys::init(&keys_file).map_err(|e| e.to_string())?;
     let keys = Keys::load(&keys_file).map_err(|p| p.iter().map(|p| p.to_string()).collect::<Vec<_>>().join("; "))?;
     let mut config = Config::defaults();
-    config.store.url = format!("sqlite://{}", folder.0.join("doorstep.db").display());
+    config.store.url = format!("sqlite://{}", folder.path().join("doorstep.db").display());
     config.http.listen = plan.listen.clone();
     config.outbound.allow = vec![sink_address.to_string()];
     // One client speaks for a whole county's people here.

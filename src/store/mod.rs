@@ -90,7 +90,8 @@ pub struct Opening<'a> {
     pub serve: bool,
 }
 
-fn engine_of(url: &str) -> Result<Arc<dyn Engine>, StoreError> {
+/// The database behind a URL.
+pub fn engine_of(url: &str) -> Result<Arc<dyn Engine>, StoreError> {
     if let Some(path) = url.strip_prefix("sqlite://") {
         return Ok(Arc::new(engine::sqlite::Sqlite::new(path)));
     }

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 /// The top-level modules, each with its floor.
-const FLOORS: [(&str, u8); 21] = [
+const FLOORS: [(&str, u8); 23] = [
     ("domain", 0),
     ("clock", 1),
     ("config", 1),
@@ -23,7 +23,9 @@ const FLOORS: [(&str, u8); 21] = [
     ("outbound", 3),
     ("app", 4),
     ("demo", 4),
+    ("bench", 4),
     ("progress", 4),
+    ("scratch", 4),
     ("cli", 4),
     ("main", 5),
     // Runs before the crate is built.

@@ -1,0 +1,66 @@
+//! Where a measurement runs: a gateway with keys and a store of its own.
+
+use crate::app::{Gateway, Parts};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::keys::Keys;
+use crate::domain::client::Role;
+use crate::domain::region::Region;
+use crate::outbound::ApiClient;
+use crate::scratch::Scratch;
+use crate::store::clients::NewClient;
+use crate::store::ids::Ids;
+use std::sync::Arc;
+
+/// A gateway that is measured.
+pub struct Place {
+    pub gateway: Gateway,
+    pub url: String,
+    folder: Scratch,
+}
+
+impl Place {
+    /// Starts a gateway on this store; without one on an embedded store of its own.
+    /// `set` changes its settings.
+    pub async fn start(store: Option<&str>, background: bool, set: impl FnOnce(&mut Config)) -> Result<Self, String> {
+        let folder = Scratch::make("bench").map_err(|e| e.to_string())?;
+        let keys_file = folder.path().join("keys.toml");
+        if !keys_file.exists() {
+            Keys::init(&keys_file).map_err(|e| e.to_string())?;
+        }
+        let told = |problems: Vec<crate::config::Problem>| problems.iter().map(|p| p.to_string()).collect::<Vec<_>>().join("; ");
+        let keys = Keys::load(&keys_file).map_err(told)?;
+        let mut config = Config::defaults();
+        config.store.url = store.map_or_else(|| format!("sqlite://{}", folder.path().join("doorstep.db").display()), str::to_owned);
+        config.http.listen = "127.0.0.1:0".to_owned();
+        // Limits are there to be met by others.
+        let l = &mut config.limits;
+        (l.requests, l.requests_burst, l.anonymous, l.anonymous_burst) = (u32::MAX, u32::MAX, u32::MAX, u32::MAX);
+        (l.records, l.records_burst) = (u32::MAX, u32::MAX);
+        set(&mut config);
+        let url = config.store.url.clone();
+        let parts = Parts { config, keys: Arc::new(keys), clock: Clock::System, ids: Arc::new(Ids::from_os()), background };
+        Ok(Self { gateway: Gateway::start(parts).await?, url, folder })
+    }
+
+    /// A client of this role, with its token.
+    pub async fn client(&self, role: Role, name: &str, adapter: &str) -> Result<(ApiClient, String), String> {
+        let new = NewClient { role, name: name.to_owned(), region: Region::NATION, adapter: adapter.to_owned() };
+        let state = &self.gateway.state;
+        let (id, secret) = state.store.add_client(new, state.clock.now()).await.map_err(|e| e.to_string())?;
+        let api = ApiClient::new(self.gateway.address).map_err(|e| e.to_string())?;
+        let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
+        let kind = "application/x-www-form-urlencoded";
+        let answer = api.call("POST", "/oauth/token", None, Some((kind, form.into_bytes()))).await.map_err(|e| e.to_string())?;
+        match answer.json()["access_token"].as_str() {
+            Some(token) => Ok((api, token.to_owned())),
+            None => Err(format!("no token: {}", answer.json())),
+        }
+    }
+
+    /// Stops the gateway; its folder goes with what is returned.
+    pub async fn stop(self) -> Scratch {
+        self.gateway.stop().await;
+        self.folder
+    }
+}

@@ -1,0 +1,40 @@
+//! `doorstep bench …`: measurements on data that they make themselves.
+
+use super::{Failure, Outcome};
+use crate::bench::ingest;
+use std::process::ExitCode;
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Postings a second from a push to the commit, beside bare insert and bare parsing
+    Ingest(Ingest),
+}
+
+#[derive(clap::Args)]
+pub struct Ingest {
+    /// Postings for each batch size
+    #[arg(long, default_value_t = 100_000)]
+    postings: usize,
+    /// Sizes of batches
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1_000, 10_000])]
+    batches: Vec<usize>,
+    /// Measure on this store, which is written to; default: an embedded one that goes again
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    /// With routing beside it, as a gateway with all roles has
+    #[arg(long)]
+    routing: bool,
+}
+
+pub fn run(command: Command) -> Outcome {
+    match command {
+        Command::Ingest(args) => {
+            if args.batches.iter().any(|b| !(1..=20_000).contains(b)) {
+                return Err(Failure("--batches must be 1 to 20000".to_owned()));
+            }
+            let plan = ingest::Plan { postings: args.postings, batches: args.batches, store: args.store, routing: args.routing };
+            crate::app::block_on(ingest::run(plan)).map_err(Failure)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
