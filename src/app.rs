@@ -12,6 +12,7 @@ use crate::http::auth::Tokens;
 use crate::http::{Document, Methods, State, edge, routes};
 use crate::ingest::Ingest;
 use crate::outbound::Outbound;
+use crate::poll::Poller;
 use crate::routing::Router;
 use crate::store::ids::Ids;
 use crate::store::{Opening, Store, StoreError};
@@ -47,6 +48,7 @@ pub struct Gateway {
     pub state: Data<State>,
     pub address: SocketAddr,
     deliverer: Deliverer,
+    poller: Poller,
     server: actix_web::dev::ServerHandle,
     serving: tokio::task::JoinHandle<std::io::Result<()>>,
     loops: Vec<tokio::task::JoinHandle<()>>,
@@ -94,10 +96,12 @@ impl Gateway {
         let listener = std::net::TcpListener::bind(&config.http.listen).map_err(|e| format!("{}: {e}", config.http.listen))?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         let outbound = Arc::new(Outbound::new(&config));
+        let ingest = Ingest::new(store.clone(), limits.clone(), &config);
+        let poller = Poller::new(&ingest, outbound.clone(), &adapters, clock.clone(), ids.clone(), &config)?;
         let state = Data::new(State {
             tokens: Tokens::new(&keys, &config.token.issuer, config.token.lifetime),
             router: Arc::new(Router::new(store.clone(), &config)),
-            ingest: Ingest::new(store.clone(), limits.clone(), &config),
+            ingest,
             hiring: Hiring { store: store.clone(), slice: config.ingest.slice },
             outbound: outbound.clone(),
             metrics: metrics_handle(),
@@ -110,6 +114,7 @@ impl Gateway {
             limits,
         });
         state.router.catch_up().await.map_err(|e| e.to_string())?;
+        poller.begin().await.map_err(|e| e.to_string())?;
         let server = serve(state.clone(), listener).map_err(|e| e.to_string())?;
         let handle = server.handle();
         let mut loops = Vec::new();
@@ -122,7 +127,7 @@ impl Gateway {
             }));
         }
         let deliverer = Deliverer::new(store, outbound, clock, ids, &state.config);
-        let mut gateway = Self { state, address, deliverer, server: handle, serving: tokio::task::spawn_local(server), loops };
+        let mut gateway = Self { state, address, deliverer, poller, server: handle, serving: tokio::task::spawn_local(server), loops };
         if background {
             gateway.start_loops();
         }
@@ -131,7 +136,7 @@ impl Gateway {
 
     /// Starts the work that goes on beside requests.
     pub fn start_loops(&mut self) {
-        let (state, deliverer) = (self.state.clone(), self.deliverer.clone());
+        let (state, deliverer, poller) = (self.state.clone(), self.deliverer.clone(), self.poller.clone());
         let routing = state.clone();
         self.loops.push(tokio::task::spawn_local(repeat(state.store.clone(), move || {
             let state = routing.clone();
@@ -141,6 +146,19 @@ impl Gateway {
             let deliverer = deliverer.clone();
             async move { deliverer.deliver_due().await }
         })));
+        self.loops.push(tokio::task::spawn_local(async move {
+            loop {
+                // A task of its own: a slow feed keeps no other waiting.
+                let due = poller.clone();
+                tokio::task::spawn_local(async move {
+                    if let Err(e) = due.poll_due().await {
+                        tracing::warn!(error = %e, "feeds are asked again");
+                    }
+                });
+                metrics::gauge!("doorstep_poll_breakers_open").set(poller.open_breakers() as f64);
+                tokio::time::sleep(LOOK).await;
+            }
+        }));
         self.loops.push(tokio::task::spawn_local(async move {
             loop {
                 tokio::time::sleep(Duration::from_secs(60)).await;
@@ -155,7 +173,7 @@ impl Gateway {
 
     /// Does everything that is due, until nothing is.
     pub async fn settle(&self) -> Result<(), StoreError> {
-        while route_and_expire(&self.state).await? + self.deliverer.deliver_due().await? > 0 {}
+        while self.poller.poll_due().await? + route_and_expire(&self.state).await? + self.deliverer.deliver_due().await? > 0 {}
         self.state.router.catch_up().await
     }
 

@@ -53,7 +53,7 @@ impl Deliverer {
         ];
         let answer = self.outbound.post(&due.url, &headers, body).await;
         let (status, error, retry_after) = match &answer {
-            Ok(a) => (Some(a.status), None, a.retry_after),
+            Ok(a) => (Some(a.status), None, a.retry_after.map(|r| r.from(at))),
             Err(e) => (None, Some(e.to_string()), None),
         };
         let delivered = status.is_some_and(|s| (200..300).contains(&s));

@@ -91,6 +91,9 @@ pub struct Batch {
     pub dry_run: bool,
     /// The full feed it is a part of; none: a delta.
     pub run: Option<RunPart>,
+    /// It counts against its platform's limit of records; what the operator fetches
+    /// does not.
+    pub metered: bool,
 }
 
 /// The part that a batch plays in a full feed.
@@ -172,7 +175,7 @@ impl Ingest {
     /// with what the limit of records said.
     pub async fn push(&self, batch: Batch, now: Moment) -> Result<(Answer, Option<Verdict>), BatchError> {
         let fresh = self.store.fresh_id(now).to_string();
-        let Batch { platform, adapter, format, body, once, dry_run, run } = batch;
+        let Batch { platform, adapter, format, body, once, dry_run, run, metered } = batch;
         // Of a run's push, so that repeating the last one answers the same.
         let (store, part) = (self.store.clone(), run.clone());
         let (read, mac) = read_off(move || {
@@ -197,7 +200,7 @@ impl Ingest {
             },
         };
         // A batch that is resumed was billed when it began.
-        let verdict = if progress.done == 0 { Some(self.admit(&platform, read.received, once.as_ref()).await?) } else { None };
+        let verdict = if metered && progress.done == 0 { Some(self.admit(&platform, read.received, once.as_ref()).await?) } else { None };
         if let Some(key) = run_key
             && !self.store.bring_to_run(key, read.brought(&mac), now).await?
         {

@@ -3,9 +3,9 @@
 //! came of it.
 //!
 //! The floors, lowest first; a module may use the floors below it, never above:
-//! 0 [`domain`] · 1 [`clock`] [`config`] [`adapter`] [`store`] [`cache`] ·
+//! 0 [`domain`] · 1 [`clock`] [`config`] [`adapter`] [`store`] [`cache`] [`inflate`] ·
 //! 2 [`ingest`] [`routing`] [`hiring`] [`reporting`] [`webhook`] ·
-//! 3 [`http`] [`deliver`] [`outbound`] · [`app`], [`demo`], [`bench`] and [`cli`] put them
+//! 3 [`http`] [`poll`] [`deliver`] [`outbound`] · [`app`], [`demo`], [`bench`] and [`cli`] put them
 //! together.
 #![deny(unsafe_code)]
 
@@ -21,8 +21,10 @@ pub mod demo;
 pub mod domain;
 pub mod hiring;
 pub mod http;
+pub mod inflate;
 pub mod ingest;
 pub mod outbound;
+pub mod poll;
 pub mod progress;
 pub mod reporting;
 pub mod routing;

@@ -6,11 +6,19 @@
 //! checked here first, and the client is told which addresses to use.
 
 use crate::config::Config;
+use crate::config::feeds::SecretHeader;
+use crate::domain::time::Moment;
+use crate::inflate::{InflateError, inflate};
 use reqwest::Url;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Mutex;
 use std::time::Duration;
 
+/// Clients kept for the hosts that are called again.
+const KEPT: usize = 64;
+/// Redirects of a fetch that are followed.
+const REDIRECTS: usize = 3;
 const CONNECT: Duration = Duration::from_secs(5);
 /// Bytes of an answer that are read before it is left.
 const ANSWER_MAX: usize = 16 * 1024;
@@ -27,6 +35,10 @@ pub enum CallError {
     Timeout,
     /// The connection failed.
     Connect(String),
+    /// The answer broke off, or is not what it says it is.
+    Broken(&'static str),
+    TooLarge,
+    Redirects,
 }
 
 impl std::fmt::Display for CallError {
@@ -36,6 +48,9 @@ impl std::fmt::Display for CallError {
             CallError::Unresolved => f.write_str("the name has no address"),
             CallError::Timeout => f.write_str("no answer in time"),
             CallError::Connect(why) => write!(f, "no connection: {why}"),
+            CallError::Broken(why) => write!(f, "the answer {why}"),
+            CallError::TooLarge => f.write_str("the answer is larger than poll.max_body"),
+            CallError::Redirects => f.write_str("it leads on too often"),
         }
     }
 }
@@ -44,8 +59,65 @@ impl std::fmt::Display for CallError {
 #[derive(Clone, Debug)]
 pub struct Answered {
     pub status: u16,
-    /// Seconds of a Retry-After header.
-    pub retry_after: Option<Duration>,
+    pub retry_after: Option<RetryAfter>,
+}
+
+/// When to come again (RFC 9110 §10.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    In(Duration),
+    At(Moment),
+}
+
+impl RetryAfter {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(RetryAfter::In(Duration::from_secs(seconds)));
+        }
+        let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(RetryAfter::At(Moment::from_ms(at.as_millisecond())))
+    }
+
+    /// How long from now.
+    pub fn from(self, now: Moment) -> Duration {
+        match self {
+            RetryAfter::In(span) => span,
+            RetryAfter::At(at) => Duration::from_millis(u64::try_from(at.ms() - now.ms()).unwrap_or(0)),
+        }
+    }
+}
+
+/// A request for a feed.
+pub struct Fetch<'a> {
+    pub url: &'a str,
+    pub headers: Vec<(&'static str, String)>,
+    /// Goes to the origin of `url` alone.
+    pub secret: Option<SecretHeader>,
+    /// For the whole answer, and for each part of it.
+    pub timeout: Duration,
+    pub idle: Duration,
+    /// Bytes, counted decoded.
+    pub max_body: usize,
+}
+
+/// An answer to a [`Fetch`].
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Where it came from in the end.
+    pub url: String,
+    pub status: u16,
+    pub retry_after: Option<RetryAfter>,
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+    pub content_type: Option<String>,
+    /// The `Link` headers (RFC 8288).
+    pub links: Vec<String>,
+    /// Inflated; empty unless the status is 200.
+    pub body: Vec<u8>,
+    /// The protocol says where the body ends, so that it cannot have been cut
+    /// unseen.
+    pub whole: bool,
 }
 
 /// Makes calls within the rules.
@@ -53,17 +125,46 @@ pub struct Outbound {
     /// `host:port` that may be called whatever their address, http too.
     allow: HashSet<String>,
     timeout: Duration,
+    /// By host and the addresses it had: TLS roots are not read for each call.
+    clients: Mutex<HashMap<(String, Vec<SocketAddr>), reqwest::Client>>,
 }
 
 impl Outbound {
     pub fn new(config: &Config) -> Self {
         let allow = config.outbound.allow.iter().map(|e| e.trim().to_ascii_lowercase()).collect();
-        Self { allow, timeout: config.deliver.timeout }
+        Self { allow, timeout: config.deliver.timeout, clients: Mutex::default() }
     }
 
     /// Whether this URL may be called at all, as far as its text tells.
     pub fn check(&self, url: &str) -> Result<(), CallError> {
         self.parse(url).map(|_| ())
+    }
+
+    /// The host and port of a URL, as one name.
+    pub fn host(&self, url: &str) -> String {
+        let url = Url::parse(url).ok();
+        let port = url.as_ref().and_then(|u| u.port_or_known_default()).unwrap_or_default();
+        format!("{}:{port}", url.as_ref().and_then(|u| u.host_str()).unwrap_or_default())
+    }
+
+    /// The address that a page of a feed leads on to: a reference against the page's
+    /// own address, or that address with a query parameter. It must be of the feed's
+    /// origin, whose secret it will be asked with.
+    pub fn lead(&self, feed: &str, page: &str, (param, value): &(Option<&str>, &str)) -> Result<String, CallError> {
+        let broken = |_| CallError::Broken("leads on to no URL");
+        let (feed, mut next) = (Url::parse(feed).map_err(broken)?, Url::parse(page).map_err(broken)?);
+        match param {
+            None => next = next.join(value).map_err(broken)?,
+            Some(param) => {
+                let others: Vec<(String, String)> =
+                    next.query_pairs().filter(|(name, _)| name != param).map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
+                next.query_pairs_mut().clear().extend_pairs(others).append_pair(param, value);
+            }
+        }
+        if next.origin() != feed.origin() {
+            return Err(CallError::Forbidden("the next page is of another origin"));
+        }
+        self.parse(next.as_str()).map(|_| next.into())
     }
 
     /// The URL and whether the operator allowed its host and port by name.
@@ -114,27 +215,48 @@ impl Outbound {
         Ok(all)
     }
 
+    /// A client that connects to these addresses of the host and to no other.
+    fn client(&self, host: &str, addresses: &[SocketAddr]) -> Result<reqwest::Client, CallError> {
+        let key = (host.to_owned(), addresses.to_vec());
+        let mut clients = self.clients.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(client) = clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .no_gzip()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_max_idle_per_host(8)
+            .user_agent(concat!("doorstep/", env!("CARGO_PKG_VERSION")))
+            .resolve_to_addrs(host, addresses)
+            .build()
+            .map_err(|e| CallError::Connect(why(&e)))?;
+        if clients.len() >= KEPT {
+            clients.clear();
+        }
+        clients.insert(key, client.clone());
+        Ok(client)
+    }
+
+    /// A client for this URL, whose addresses were looked up and checked now.
+    async fn client_for(&self, url: &Url, allowed: bool) -> Result<reqwest::Client, CallError> {
+        let mut addresses = self.resolve(url, allowed).await?;
+        addresses.sort_unstable();
+        self.client(url.host_str().unwrap_or_default(), &addresses)
+    }
+
     /// Posts a body and reads at most 16 KB of the answer.
     pub async fn post(&self, url: &str, headers: &[(&'static str, String)], body: String) -> Result<Answered, CallError> {
         let (url, allowed) = self.parse(url)?;
-        let addresses = self.resolve(&url, allowed).await?;
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .timeout(self.timeout)
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("doorstep/", env!("CARGO_PKG_VERSION")))
-            .resolve_to_addrs(&host, &addresses)
-            .build()
-            .map_err(|e| CallError::Connect(why(&e)))?;
-        let mut request = client.post(url).header("content-type", "application/json").body(body);
+        let client = self.client_for(&url, allowed).await?;
+        let mut request = client.post(url).timeout(self.timeout).header("content-type", "application/json").body(body);
         for (name, value) in headers {
             request = request.header(*name, value);
         }
         let mut response = request.send().await.map_err(of_reqwest)?;
-        let retry_after = response.headers().get("retry-after").and_then(|v| v.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
+        let retry_after = header(&response, "retry-after").and_then(|t| RetryAfter::parse(&t));
         let status = response.status().as_u16();
         let mut read = 0;
         while read < ANSWER_MAX {
@@ -145,6 +267,91 @@ impl Outbound {
         }
         Ok(Answered { status, retry_after })
     }
+
+    /// Fetches a feed: at most three redirects, each checked like the first address.
+    pub async fn fetch(&self, fetch: Fetch<'_>) -> Result<Fetched, CallError> {
+        match tokio::time::timeout(fetch.timeout, self.follow(&fetch)).await {
+            Ok(fetched) => fetched,
+            Err(_) => Err(CallError::Timeout),
+        }
+    }
+
+    async fn follow(&self, fetch: &Fetch<'_>) -> Result<Fetched, CallError> {
+        let (mut url, mut allowed) = self.parse(fetch.url)?;
+        let first = url.origin();
+        for _ in 0..=REDIRECTS {
+            let client = self.client_for(&url, allowed).await?;
+            let mut request = client.get(url.clone()).header("accept-encoding", "gzip, zstd, br").header("accept", "*/*");
+            for (name, value) in &fetch.headers {
+                request = request.header(*name, value);
+            }
+            if let Some(secret) = fetch.secret.as_ref().filter(|_| url.origin() == first) {
+                let mut value = reqwest::header::HeaderValue::from_str(&secret.value)
+                    .map_err(|_| CallError::Broken("cannot be asked for: the secret is no header"))?;
+                value.set_sensitive(true);
+                request = request.header(secret.name.as_str(), value);
+            }
+            let sent = tokio::time::timeout(fetch.idle, request.send()).await;
+            let response = sent.map_err(|_| CallError::Timeout)?.map_err(of_reqwest)?;
+            if matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                let to = header(&response, "location").and_then(|to| url.join(&to).ok());
+                (url, allowed) = self.parse(to.ok_or(CallError::Broken("leads nowhere"))?.as_str())?;
+                continue;
+            }
+            return read_answer(url, response, fetch).await;
+        }
+        Err(CallError::Redirects)
+    }
+}
+
+fn header(response: &reqwest::Response, name: &str) -> Option<String> {
+    response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned)
+}
+
+async fn read_answer(url: Url, mut response: reqwest::Response, fetch: &Fetch<'_>) -> Result<Fetched, CallError> {
+    let chunked = header(&response, "transfer-encoding").is_some_and(|t| t.to_ascii_lowercase().contains("chunked"));
+    let whole = chunked || header(&response, "content-length").is_some() || response.version() >= reqwest::Version::HTTP_2;
+    let mut fetched = Fetched {
+        url: url.into(),
+        status: response.status().as_u16(),
+        retry_after: header(&response, "retry-after").and_then(|t| RetryAfter::parse(&t)),
+        etag: header(&response, "etag"),
+        last_modified: header(&response, "last-modified"),
+        content_type: header(&response, "content-type"),
+        links: response.headers().get_all("link").iter().filter_map(|v| v.to_str().ok()).map(str::to_owned).collect(),
+        body: Vec::new(),
+        whole,
+    };
+    if fetched.status != 200 {
+        return Ok(fetched);
+    }
+    let coding = header(&response, "content-encoding").map(|t| t.trim().to_ascii_lowercase()).filter(|t| !t.is_empty() && t != "identity");
+    let mut body = Vec::new();
+    loop {
+        let part = tokio::time::timeout(fetch.idle, response.chunk()).await.map_err(|_| CallError::Timeout)?;
+        let Some(part) = part.map_err(|e| if e.is_timeout() { CallError::Timeout } else { CallError::Broken("breaks off") })? else {
+            break;
+        };
+        if body.len() + part.len() > fetch.max_body {
+            return Err(CallError::TooLarge);
+        }
+        body.extend_from_slice(&part);
+    }
+    let most = fetch.max_body;
+    // A file that is kept compressed is inflated, too.
+    let coding = coding.or_else(|| body.starts_with(&[0x1f, 0x8b]).then(|| "gzip".to_owned()));
+    fetched.body = match coding {
+        None => body,
+        Some(coding) => {
+            let inflated = tokio::task::spawn_blocking(move || inflate(&coding, &body, most)).await;
+            inflated.map_err(|_| CallError::Broken("cannot be inflated"))?.map_err(|e| match e {
+                InflateError::TooLarge => CallError::TooLarge,
+                InflateError::Unknown => CallError::Broken("has a content coding that was not asked for"),
+                InflateError::Broken => CallError::Broken("is not what its content coding says"),
+            })?
+        }
+    };
+    Ok(fetched)
 }
 
 /// A client of the gateway's own API, for the demonstration.
@@ -252,7 +459,7 @@ mod tests {
     use super::*;
 
     fn outbound(allow: &[&str]) -> Outbound {
-        Outbound { allow: allow.iter().map(|a| a.to_string()).collect(), timeout: CONNECT }
+        Outbound { allow: allow.iter().map(|a| a.to_string()).collect(), timeout: CONNECT, clients: Mutex::default() }
     }
 
     #[test]

@@ -134,6 +134,22 @@ impl Adapter {
         Ok(Records::new(sources, self.program.as_ref(), &self.manifest.name))
     }
 
+    /// How many records a body has, good or bad, without mapping them.
+    pub fn count(&self, body: &[u8]) -> Result<usize, BodyError> {
+        let formats: Vec<Format> = self.formats().collect();
+        self.count_as(body::sniff(body, &formats), body)
+    }
+
+    /// [`Adapter::count`] for a body whose format is known.
+    pub fn count_as(&self, format: Format, body: &[u8]) -> Result<usize, BodyError> {
+        let mut sources = body::Sources::open(format, body, &self.manifest)?;
+        let mut n = 0;
+        while sources.next().is_some() {
+            n += 1;
+        }
+        Ok(n)
+    }
+
     /// Where the next page begins, as the body of a pull says it.
     pub fn cursor(&self, body: &[u8]) -> Option<String> {
         let pointer = self.manifest.cursor.as_deref()?;

@@ -4,7 +4,9 @@ use super::{Outcome, settings};
 use crate::app;
 use crate::cache::Limits;
 use crate::config::Config;
+use crate::config::feeds::Auth;
 use crate::config::keys::Keys;
+use crate::outbound::Outbound;
 use crate::store::ids::Ids;
 use crate::store::{Opening, Store};
 use std::path::{Path, PathBuf};
@@ -22,7 +24,7 @@ pub fn run(file: Option<PathBuf>) -> Outcome {
         }
     };
     println!("config    ok");
-    let parts = [check_keys(&config), check_adapters(&config), check_cache(&config)?];
+    let parts = [check_keys(&config), check_adapters(&config), check_feeds(&config), check_cache(&config)?];
     Ok(if parts.iter().all(|ok| *ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -64,6 +66,17 @@ fn check_adapters(config: &Config) -> bool {
     problems.iter().for_each(|p| println!("adapters  {p}"));
     if problems.is_empty() {
         println!("adapters  ok: {}", adapters.names().collect::<Vec<_>>().join(" "));
+    }
+    problems.is_empty()
+}
+
+fn check_feeds(config: &Config) -> bool {
+    let Ok(adapters) = app::adapters(config) else { return true };
+    let problems = crate::poll::problems(&Outbound::new(config), &adapters, config);
+    problems.iter().for_each(|p| println!("feeds     {p}"));
+    for feed in &config.feed.pull {
+        let open = if matches!(feed.auth, Auth::None) { ", asked without a secret" } else { "" };
+        println!("feeds     {}: {} by {} every {}s{open}", feed.name(), feed.platform, feed.adapter, feed.every.as_secs());
     }
     problems.is_empty()
 }

@@ -4,8 +4,10 @@
 //! place it comes from; a name that is not in default.toml is a problem.
 //! Start at: [`Config::load`].
 
+pub mod feeds;
 pub mod keys;
 
+use feeds::PullConfig;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,6 +31,7 @@ pub struct Config {
     pub routing: RoutingConfig,
     pub offer: OfferConfig,
     pub deliver: DeliverConfig,
+    pub poll: PollConfig,
     pub outbound: OutboundConfig,
     pub report: ReportConfig,
     pub access: AccessConfig,
@@ -105,6 +108,31 @@ pub struct IngestConfig {
 #[serde(deny_unknown_fields)]
 pub struct FeedConfig {
     pub hold_share: f64,
+    /// Written as `[[feed]]`.
+    pub pull: Vec<PullConfig>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PollConfig {
+    pub parallel: usize,
+    pub max_body: usize,
+    #[serde(deserialize_with = "span")]
+    pub timeout: Duration,
+    #[serde(deserialize_with = "span")]
+    pub idle: Duration,
+    #[serde(deserialize_with = "span")]
+    pub host_interval: Duration,
+    pub max_pages: u32,
+    #[serde(deserialize_with = "span")]
+    pub refresh: Duration,
+    #[serde(deserialize_with = "span")]
+    pub retry_first: Duration,
+    #[serde(deserialize_with = "span")]
+    pub retry_most: Duration,
+    pub breaker_failures: u32,
+    #[serde(deserialize_with = "span")]
+    pub breaker_open: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -282,6 +310,11 @@ impl Config {
             let port = entry.rsplit_once(':').and_then(|(_, p)| p.parse::<u16>().ok());
             must(port.is_some(), "outbound.allow", &format!("{entry:?} is no host:port"));
         }
+        must((1..=64).contains(&self.poll.parallel), "poll.parallel", "must be 1 to 64");
+        must(self.poll.max_body >= 1024, "poll.max_body", "must be at least 1024");
+        must(self.poll.max_pages >= 1, "poll.max_pages", "must be at least 1");
+        must(!self.poll.retry_first.is_zero(), "poll.retry_first", "must be above 0");
+        feeds::check(&self.feed.pull, &mut must);
         for name in self.platform.keys() {
             must(crate::domain::client::Slug::parse(name).is_some(), "platform", &format!("{name:?} is no platform's name"));
         }
@@ -292,6 +325,13 @@ impl Config {
 /// have is a problem, except below `platform`.
 fn lay_over(base: &mut Table, own: Table, file: &str, path: &str, problems: &mut Vec<Problem>) {
     for (name, value) in own {
+        // `[[feed]]` is short for `[[feed.pull]]`.
+        let value = match value {
+            Value::Array(pulls) if path.is_empty() && name == "feed" => {
+                Value::Table(Table::from_iter([("pull".to_owned(), Value::Array(pulls))]))
+            }
+            value => value,
+        };
         let here = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         match (base.get_mut(&name), value) {
             (Some(Value::Table(inner)), Value::Table(own)) => lay_over(inner, own, file, &here, problems),
@@ -348,7 +388,7 @@ fn set_from_environment(table: &mut Table, variable: &str, path: &str, text: &st
     }
 }
 
-fn span<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+pub(crate) fn span<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(d)?;
     parse_span(&text).ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no duration such as 30s, 5m or 72h")))
 }

@@ -7,6 +7,7 @@
 use super::State;
 use super::auth::pending;
 use super::problem::Problem;
+use crate::inflate::{InflateError, inflate, known};
 use crate::store::once::Once;
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -15,7 +16,6 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use std::future::Future;
-use std::io::Read;
 use std::pin::Pin;
 
 /// A body as the caller meant it: whole and inflated.
@@ -33,8 +33,6 @@ pub struct Form(pub String);
 
 /// Most bytes of an HTML form.
 const FORM: usize = 16 * 1024;
-/// zstd windows beyond 8 MiB are refused (RFC 8878 §3.1.1.1.2 asks decoders for 8).
-const ZSTD_WINDOW_LOG: u32 = 23;
 /// Bodies above this are inflated on a thread that may be busy for long.
 const INLINE: usize = 64 * 1024;
 
@@ -54,22 +52,12 @@ async fn collect(payload: &mut Payload, most: usize) -> Result<Vec<u8>, Problem>
     Ok(bytes.to_vec())
 }
 
-/// Inflates at most `most` bytes.
-fn inflate(encoding: &str, bytes: &[u8], most: usize) -> Result<Vec<u8>, Problem> {
-    let broken = || Problem::new(400, "encoding_invalid", "The body is not what its Content-Encoding says.");
-    let mut reader: Box<dyn Read + '_> = match encoding {
-        "gzip" | "x-gzip" => Box::new(flate2::read::MultiGzDecoder::new(bytes)),
-        "br" => Box::new(brotli_decompressor::Decompressor::new(bytes, 8192)),
-        _ => {
-            let mut decoder = zstd::stream::read::Decoder::new(bytes).map_err(|_| broken())?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(|_| broken())?;
-            Box::new(decoder)
-        }
-    };
-    let mut out = Vec::new();
-    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-    reader.by_ref().take(limit).read_to_end(&mut out).map_err(|_| broken())?;
-    if out.len() > most { Err(too_large(most)) } else { Ok(out) }
+fn inflated(coding: &str, bytes: &[u8], most: usize) -> Result<Vec<u8>, Problem> {
+    inflate(coding, bytes, most).map_err(|e| match e {
+        InflateError::Unknown => Problem::new(415, "unsupported_encoding", "Content-Encoding may be gzip, zstd or br."),
+        InflateError::Broken => Problem::new(400, "encoding_invalid", "The body is not what its Content-Encoding says."),
+        InflateError::TooLarge => too_large(most),
+    })
 }
 
 async fn read(request: &HttpRequest, mut payload: Payload, most: Option<usize>) -> Result<Vec<u8>, Problem> {
@@ -80,12 +68,11 @@ async fn read(request: &HttpRequest, mut payload: Payload, most: Option<usize>) 
     let bytes = tokio::time::timeout(within, collect(&mut payload, most)).await.map_err(late)??;
     match encoding.as_deref() {
         None | Some("" | "identity") => Ok(bytes),
-        Some(encoding @ ("gzip" | "x-gzip" | "zstd" | "br")) if bytes.len() < INLINE && most <= INLINE => inflate(encoding, &bytes, most),
-        Some(encoding @ ("gzip" | "x-gzip" | "zstd" | "br")) => {
+        Some(encoding) if known(encoding) && (bytes.len() >= INLINE || most > INLINE) => {
             let encoding = encoding.to_owned();
-            tokio::task::spawn_blocking(move || inflate(&encoding, &bytes, most)).await.map_err(Problem::internal)?
+            tokio::task::spawn_blocking(move || inflated(&encoding, &bytes, most)).await.map_err(Problem::internal)?
         }
-        Some(_) => Err(Problem::new(415, "unsupported_encoding", "Content-Encoding may be gzip, zstd or br.")),
+        Some(encoding) => inflated(encoding, &bytes, most),
     }
 }
 
@@ -177,19 +164,19 @@ mod tests {
     #[test]
     fn each_encoding_is_inflated() {
         let text = b"text ".repeat(100);
-        assert_eq!(inflate("gzip", &gzip(&text), 1000).unwrap(), text);
-        assert_eq!(inflate("zstd", &zstd::encode_all(&text[..], 3).unwrap(), 1000).unwrap(), text);
+        assert_eq!(inflated("gzip", &gzip(&text), 1000).unwrap(), text);
+        assert_eq!(inflated("zstd", &zstd::encode_all(&text[..], 3).unwrap(), 1000).unwrap(), text);
     }
 
     #[test]
     fn a_bomb_is_refused_at_the_limit_and_a_broken_body_by_name() {
         let bomb = gzip(&vec![0; 50_000_000]);
         assert!(bomb.len() < 100_000);
-        assert_eq!(inflate("gzip", &bomb, 1_000_000).unwrap_err().code, "body_too_large");
+        assert_eq!(inflated("gzip", &bomb, 1_000_000).unwrap_err().code, "body_too_large");
         let zstd_bomb = zstd::encode_all(&vec![0; 50_000_000][..], 3).unwrap();
-        assert_eq!(inflate("zstd", &zstd_bomb, 1_000_000).unwrap_err().code, "body_too_large");
+        assert_eq!(inflated("zstd", &zstd_bomb, 1_000_000).unwrap_err().code, "body_too_large");
         for encoding in ["gzip", "zstd", "br"] {
-            assert_eq!(inflate(encoding, b"this is none of them", 1000).unwrap_err().code, "encoding_invalid", "{encoding}");
+            assert_eq!(inflated(encoding, b"this is none of them", 1000).unwrap_err().code, "encoding_invalid", "{encoding}");
         }
     }
 }

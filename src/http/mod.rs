@@ -14,6 +14,7 @@ mod admin;
 mod endpoints;
 mod events;
 mod feed_runs;
+mod feeds;
 mod health;
 mod hires;
 mod me;
@@ -104,6 +105,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .configure(health::routes)
         .configure(postings::routes)
         .configure(feed_runs::routes)
+        .configure(feeds::routes)
         .configure(offers::routes)
         .configure(hires::routes)
         .configure(events::routes)

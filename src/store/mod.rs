@@ -11,6 +11,7 @@ pub mod answers;
 pub mod clients;
 pub mod endpoints;
 pub mod engine;
+pub mod feeds;
 pub mod groups;
 pub mod hires;
 pub mod ids;
@@ -112,6 +113,7 @@ impl Store {
         if alone {
             // Whoever held these leases is gone: nobody else serves this file.
             conn.exec("UPDATE idempotency SET lease_until = 0 WHERE state = 'running'", &[])?;
+            conn.exec("UPDATE feeds SET lease_until = 0", &[])?;
         }
         drop(conn);
         let writer = Writer::start(engine.clone(), opening.ids.clone())?;

@@ -5,7 +5,7 @@
 use super::engine::{Connection, StoreError, params};
 
 /// Applied in order, each once, each in a transaction of its own.
-const MIGRATIONS: &[&str] = &[FOUNDATION, FULL_FEEDS, REVIEWS];
+const MIGRATIONS: &[&str] = &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS];
 
 const FOUNDATION: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -137,6 +137,15 @@ ALTER TABLE postings ADD COLUMN fingerprint {blob};
 UPDATE postings SET fingerprint = group_key;
 CREATE INDEX postings_by_fingerprint ON postings (fingerprint);
 CREATE TABLE split_groups (fingerprint {blob} PRIMARY KEY, at BIGINT NOT NULL, client TEXT NOT NULL, reason TEXT NOT NULL);
+";
+
+/// Feeds that are fetched: who is at one, how far a pull came, how the last ones went.
+const PULLS: &str = "
+CREATE TABLE feeds (
+  name TEXT PRIMARY KEY, fingerprint {blob} NOT NULL, due_at BIGINT NOT NULL, fence BIGINT NOT NULL DEFAULT 0,
+  lease_until BIGINT NOT NULL DEFAULT 0, run TEXT, page BIGINT NOT NULL DEFAULT 0, next TEXT, totals TEXT, started_at BIGINT,
+  etag TEXT, last_modified TEXT, read_at BIGINT, good_at BIGINT, good TEXT,
+  failed_at BIGINT, error TEXT, failures BIGINT NOT NULL DEFAULT 0);
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

@@ -5,13 +5,14 @@
 use std::path::{Path, PathBuf};
 
 /// The top-level modules, each with its floor.
-const FLOORS: [(&str, u8); 23] = [
+const FLOORS: [(&str, u8); 24] = [
     ("domain", 0),
     ("clock", 1),
     ("config", 1),
     ("adapter", 1),
     ("store", 1),
     ("cache", 1),
+    ("inflate", 1),
     ("ingest", 2),
     ("routing", 2),
     ("hiring", 2),

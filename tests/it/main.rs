@@ -11,6 +11,7 @@ mod journey;
 mod limits;
 mod normalize;
 mod pages;
+mod polls;
 mod redis;
 mod reviews;
 mod seats;

@@ -9,6 +9,7 @@
 mod actors;
 mod drafts;
 mod engine;
+pub mod source;
 
 pub use actors::{Called, Caller, Platform};
 pub use drafts::{Person, PostingDraft, a_posting, in_region};
