@@ -4,7 +4,7 @@
 use super::manifest::Lookup;
 use super::{date, text};
 use crate::domain::normalize::dates;
-use minijinja::value::{Rest, ValueKind};
+use minijinja::value::{Kwargs, Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -206,19 +206,19 @@ fn clean(state: &State, value: &Value) -> Result<Value, Error> {
     }
 }
 
-fn number(state: &State, value: &Value) -> Result<Value, Error> {
+fn number(state: &State, value: &Value, named: Kwargs) -> Result<Value, Error> {
     charge(state, value)?;
     match value.kind() {
         _ if is_empty(value) => Ok(Value::from(())),
         ValueKind::Number => Ok(value.clone()),
         _ => match value.as_str().and_then(text::only_number) {
             Some(number) => Ok(number.as_i64().map(Value::from).or(number.as_f64().map(Value::from)).unwrap_or_default()),
-            None => Err(NativeFault::unreadable("no number, or more than one,").into()),
+            None => otherwise(&named, "no number, or more than one,"),
         },
     }
 }
 
-fn day(value: &Value, format: Option<&str>) -> Result<Value, Error> {
+fn day(value: &Value, format: Option<&str>, named: Kwargs) -> Result<Value, Error> {
     if is_empty(value) {
         return Ok(Value::from(()));
     }
@@ -226,8 +226,11 @@ fn day(value: &Value, format: Option<&str>) -> Result<Value, Error> {
         ValueKind::Number => value.as_i64().and_then(dates::epoch),
         _ => value.as_str().and_then(|text| date::read(text, format)),
     };
-    match found {
-        Some(date) => Ok(Value::from(date.to_string())),
-        None => Err(NativeFault::unreadable("a day that cannot be read").into()),
-    }
+    found.map_or_else(|| otherwise(&named, "a day that cannot be read"), |date| Ok(Value::from(date.to_string())))
+}
+
+/// What the mapping says to take for something that cannot be read; without a word
+/// of it that is a fault.
+fn otherwise(named: &Kwargs, fault: &str) -> Result<Value, Error> {
+    if named.has("otherwise") { named.get("otherwise") } else { Err(NativeFault::unreadable(fault).into()) }
 }

@@ -85,6 +85,10 @@ pub(super) struct Manifest {
     pub delimiter: u8,
     pub sheet: Option<String>,
     pub arrays: Vec<String>,
+    /// Columns of which one stands in the header.
+    pub header: Vec<String>,
+    /// Columns whose empty cells mean the cell above.
+    pub fill_down: Vec<String>,
     pub passthrough: bool,
     pub lookup: BTreeMap<String, Lookup>,
 }
@@ -113,6 +117,10 @@ struct Raw {
     sheet: Option<String>,
     #[serde(default)]
     arrays: Vec<String>,
+    #[serde(default)]
+    header: Vec<String>,
+    #[serde(default)]
+    fill_down: Vec<String>,
     #[serde(default)]
     passthrough: bool,
     #[serde(default)]
@@ -148,6 +156,9 @@ impl Manifest {
         if records.is_empty() || records.iter().any(|p| !p.is_empty() && !p.starts_with('/')) {
             return Err(wrong("records", "must be JSON pointers: empty or beginning with a slash"));
         }
+        if records.iter().any(|p| p.split('/').filter(|token| *token == "*").count() > 1) {
+            return Err(wrong("records", "may hold one `*`"));
+        }
         if raw.cursor.as_ref().is_some_and(|p| !p.starts_with('/')) {
             return Err(wrong("cursor", "must be a JSON pointer beginning with a slash"));
         }
@@ -168,6 +179,8 @@ impl Manifest {
             delimiter,
             sheet: raw.sheet,
             arrays: raw.arrays,
+            header: raw.header,
+            fill_down: raw.fill_down,
             passthrough: raw.passthrough,
             lookup,
         })

@@ -68,11 +68,12 @@ impl Program {
     }
 
     /// What this record becomes.
-    pub fn run(&self, item: Value) -> Outcome {
-        match self.canonical(item.clone()) {
+    pub fn run(&self, item: Value, parent: Value) -> Outcome {
+        let context = Value::from_pairs([("item", item), ("parent", parent)]);
+        match self.render(MAPPING, context.clone()) {
             Ok(outcome) => outcome,
             // What was to be left out is left out, whatever else is in it.
-            Err(error) => match self.beginning(item) {
+            Err(error) => match self.render(IDENTITY, context).ok() {
                 Some(Outcome::Mapped(record)) => {
                     Outcome::Rejected(self.fault(&error), record.get(IDENTITY).and_then(|id| id.as_str().map(str::to_owned)))
                 }
@@ -82,18 +83,9 @@ impl Program {
         }
     }
 
-    fn canonical(&self, item: Value) -> Result<Outcome, minijinja::Error> {
-        self.render(MAPPING, item)
-    }
-
-    /// The record as far as the mapping comes with its `source_id`.
-    fn beginning(&self, item: Value) -> Option<Outcome> {
-        self.render(IDENTITY, item).ok()
-    }
-
-    fn render(&self, template: &str, item: Value) -> Result<Outcome, minijinja::Error> {
+    fn render(&self, template: &str, context: Value) -> Result<Outcome, minijinja::Error> {
         let template = self.env.get_template(template)?;
-        let done = template.render_captured_to(context(item), std::io::sink())?;
+        let done = template.render_captured_to(context, std::io::sink())?;
         let state = done.state();
         if let Some(reason) = state.lookup("skip").filter(|value| !language::is_empty(value)) {
             return Ok(Outcome::Skipped(reason.to_string()));
@@ -151,10 +143,6 @@ fn without_nulls(mut value: serde_json::Value) -> serde_json::Value {
         members.retain(|_, member| !member.is_null());
     }
     value
-}
-
-fn context(item: Value) -> Value {
-    Value::from_pairs([("item", item)])
 }
 
 /// The text of the expression that failed. minijinja's range of `item.a.b` may
@@ -220,6 +208,7 @@ impl Code {
         // minijinja ends the life of a name with the `{% if %}` that sets it; when it runs it does not.
         let defined = |name: &str| {
             name == "item"
+                || name == "parent"
                 || self.statements.iter().any(|statement| statement.name == name)
                 || env.globals().any(|(global, _)| global == name)
         };

@@ -55,7 +55,7 @@ impl Iterator for Records<'_> {
         let outcome = match (source, self.program) {
             (Err(fault), _) => Outcome::Rejected(fault, None),
             (Ok(source), Some(program)) => match source.tree(arrays) {
-                Ok(item) => program.run(item),
+                Ok(item) => program.run(item, self.sources.parent()),
                 Err(fault) => Outcome::Rejected(fault, None),
             },
             (Ok(super::body::Source::Row(row)), None) => Outcome::Mapped(canonical::nest(row)),

@@ -322,3 +322,90 @@ fn a_directory_overrides_and_extends_what_ships() {
     assert!(lines(&all.with_dir(dir.path()).unwrap_err()).contains("must be the folder's name"));
     assert!(all.get("ours").is_some());
 }
+
+#[test]
+fn records_may_stand_in_the_items_of_a_list_which_they_can_see() {
+    let toml = "format = \"json\"\nrecords = \"/shops/*/jobs\"";
+    let adapter =
+        adapter(toml, r#"{% set source_id = item.id %}{% set title = opt(parent, "/name") %}{% set url = opt(parent, "/jobs") %}"#);
+    let body = br#"{"shops":[{"name":"a","jobs":[{"id":1},{"id":2}]},{"name":"b"},7,{"name":"c","jobs":{"id":3}}]}"#;
+    let expected = [
+        r#"{"source_id":"1","title":"a"}"#,
+        r#"{"source_id":"2","title":"a"}"#,
+        "  unreadable what holds records must be an object",
+        r#"{"source_id":"3","title":"c"}"#,
+    ];
+    check(&adapter, body, &expected);
+    check(&adapter, br#"{"shops":[]}"#, &[]);
+    assert_eq!(refused(&adapter, br#"{"shop":[]}"#), BodyError::NoRecords { pointer: "/shops/*/jobs".to_owned() });
+    // What holds records is bounded as a record is.
+    let large = format!(r#"{{"shops":[{{"x":"{}","jobs":[{{"id":1}}]}}]}}"#, "y".repeat(2 << 20));
+    check(&adapter, large.as_bytes(), &["  too_long what holds this record is larger than one record may be"]);
+    assert!(lines(&try_load("format = \"json\"\nrecords = \"/a/*/b/*/c\"", "{% set title = '1' %}").unwrap_err()).contains("one `*`"));
+}
+
+#[test]
+fn a_mailed_table_has_rows_above_its_header_and_cells_that_mean_the_one_above() {
+    let toml = "format = \"csv\"\nencoding = \"gb18030\"\nheader = [\"岗位\", \"岗位名称\"]\nfill_down = [\"单位\"]";
+    let adapter = adapter(toml, r#"{% set title = item["岗位名称"] %}{% set description = item["单位"] %}"#);
+    let table = "某县岗位表,\n制表：,\n单位,\"岗位\n名称\"\n甲厂,普工\n,焊工\n乙厂,保安\n";
+    let expected = [
+        r#"{"description":"甲厂","title":"普工"}"#,
+        r#"{"description":"甲厂","title":"焊工"}"#,
+        r#"{"description":"乙厂","title":"保安"}"#,
+    ];
+    check(&adapter, table.as_bytes(), &expected);
+    check(&adapter, &encoding_rs::GB18030.encode(table).0, &expected);
+    assert_eq!(refused(&adapter, "单位,职务\n甲厂,普工\n".as_bytes()).code(), "records_missing");
+}
+
+#[test]
+fn what_cannot_be_read_is_a_fault_unless_the_mapping_says_otherwise() {
+    let adapter = adapter(
+        JSON,
+        r#"{% set total_job_openings = number(item.n, otherwise=none) %}{% set date_posted = date(item.d, otherwise="2020-01-01") %}"#,
+    );
+    check(
+        &adapter,
+        r#"[{"n":"若干","d":"soon"},{"n":"3人","d":"2020/6/1"}]"#.as_bytes(),
+        &[r#"{"date_posted":"2020-01-01"}"#, r#"{"date_posted":"2020-06-01","total_job_openings":3}"#],
+    );
+}
+
+#[test]
+fn every_text_may_come_in_the_encodings_of_its_time() {
+    let utf16 = |text: &str, little: bool, mark: bool| {
+        let units = mark.then_some(0xFEFF).into_iter().chain(text.encode_utf16());
+        units.flat_map(|u| if little { u.to_le_bytes() } else { u.to_be_bytes() }).collect::<Vec<u8>>()
+    };
+    let mapping = "{% set title = item.t %}";
+    let xml = |declared: &str| format!("<?xml version=\"1.0\" encoding=\"{declared}\"?><jobs><job><t>快递员</t></job></jobs>");
+    for (toml, body) in [
+        (JSON, "[{\"t\":\"快递员\"}]".to_owned()),
+        ("format = \"ndjson\"", "{\"t\":\"快递员\"}\n".to_owned()),
+        ("format = \"csv\"", "t\n快递员\n".to_owned()),
+        (XML, xml("UTF-16")),
+    ] {
+        let adapter = adapter(toml, mapping);
+        for little in [true, false] {
+            check(&adapter, &utf16(&body, little, true), &[r#"{"title":"快递员"}"#]);
+            if !toml.contains("csv") {
+                check(&adapter, &utf16(&body, little, false), &[r#"{"title":"快递员"}"#]);
+            }
+        }
+        check(&adapter, format!("\u{FEFF}{body}").as_bytes(), &[r#"{"title":"快递员"}"#]);
+    }
+    let adapter = adapter(XML, mapping);
+    for label in ["GBK", "gb2312", "Big5", "Shift_JIS"] {
+        let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();
+        let body = xml(label).replace("快递员", "人手");
+        check(&adapter, &encoding.encode(&body).0, &[r#"{"title":"人手"}"#]);
+    }
+    let latin = xml("ISO-8859-1").replace("快递员", "Städare");
+    check(&adapter, &encoding_rs::WINDOWS_1252.encode(&latin).0, &[r#"{"title":"Städare"}"#]);
+    // A label that the bytes belie, and one that nobody knows.
+    let (gbk, _, _) = encoding_rs::GBK.encode("<jobs><job><t>快递员</t></job></jobs>");
+    for head in ["<?xml version=\"1.0\"?>", "<?xml version=\"1.0\" encoding=\"klingon\"?>", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"] {
+        assert_eq!(refused(&adapter, &[head.as_bytes(), &gbk].concat()), BodyError::Encoding, "{head}");
+    }
+}

@@ -163,6 +163,9 @@ fn the_public_samples_of_other_formats_come_in_whole() {
         ("smartrecruiters", "smartrecruiters.json", 1),
         ("workable", "workable.json", 2),
         ("personio", "personio.xml", 2),
+        ("jobtech", "jobtech-platsannonser.json", 2),
+        ("beckn", "beckn-dsep-on_search.json", 2),
+        ("neitui", "teddy-neitui-cn.json", 10),
     ] {
         let Some(body) = public_sample(file) else {
             return;
@@ -171,9 +174,39 @@ fn the_public_samples_of_other_formats_come_in_whole() {
         assert!(report.rejects.is_empty(), "{adapter}: {:?}", report.rejects);
         assert_eq!(report.postings.len(), count, "{adapter}");
         for posting in &report.postings {
-            assert!(posting["url"].is_string() || adapter == "personio", "{adapter}: {posting}");
+            let without = ["personio", "jobtech", "beckn", "neitui"].contains(&adapter);
+            assert!(posting["url"].is_string() || without, "{adapter}: {posting}");
             assert_ne!(posting["job_location"]["text"], "unstated", "{adapter}");
         }
+    }
+}
+
+#[test]
+fn the_public_samples_say_where_and_for_how_much() {
+    let all = builtin();
+    let today = jiff::civil::date(2026, 12, 31);
+    let read = |adapter: &str, file: &str| {
+        let body = public_sample(file)?;
+        Some(all.get(adapter).unwrap().try_body(file, &body, today).unwrap().postings)
+    };
+    if let Some(chinese) = read("neitui", "teddy-neitui-cn.json") {
+        let regions: Vec<&str> = chinese.iter().filter_map(|p| p["job_location"]["region"].as_str()).collect();
+        assert_eq!((regions[0], regions[1], regions[9]), ("440106", "440113", "420111"));
+        let pay = &chinese[0]["base_salary"];
+        assert_eq!(
+            (pay["monthly_min"].as_i64(), pay["monthly_max"].as_i64(), pay["unit"].as_str()),
+            (Some(4500), Some(7000), Some("MONTH"))
+        );
+        assert_eq!(chinese[1]["total_job_openings"], 1, "0 is any number");
+    }
+    if let Some(swedish) = read("jobtech", "jobtech-platsannonser.json") {
+        assert_eq!(swedish[0]["job_location"]["text"], "Steinholtzgatan 35, Kiruna, Norrbottens län, Sverige");
+        assert_eq!((&swedish[0]["date_posted"], &swedish[0]["base_salary"]["currency"]), (&"2018-10-19".into(), &"SEK".into()));
+    }
+    if let Some(indian) = read("beckn", "beckn-dsep-on_search.json") {
+        let places: Vec<&str> = indian.iter().filter_map(|p| p["job_location"]["text"].as_str()).collect();
+        assert_eq!(places, ["Maharastra, Pune", "Maharastra, Thane"], "each item names its place by the provider's list");
+        assert_eq!(indian[1]["hiring_organization"]["name"], "Affinidi");
     }
 }
 

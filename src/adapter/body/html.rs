@@ -1,12 +1,14 @@
 //! Pages with JSON-LD in them: every `<script type="application/ld+json">` is a
 //! JSON document of its own.
 
-use super::{BodyError, Piece, json};
+use super::json::Cut;
+use super::{BodyError, json};
+use std::ops::Range;
 
 /// The records of all scripts, in the page's order. A script that cannot be read is
 /// one reject; a page without any is an error.
-pub fn cut(text: &str, pointers: &[String]) -> Result<Vec<Piece>, BodyError> {
-    let mut pieces = Vec::new();
+pub fn cut(text: &str, pointers: &[String]) -> Result<Cut, BodyError> {
+    let mut cut = Cut::default();
     let mut scripts = 0;
     let mut rest = text;
     while let Some(open) = find(rest, "<script") {
@@ -24,16 +26,19 @@ pub fn cut(text: &str, pointers: &[String]) -> Result<Vec<Piece>, BodyError> {
         let offset = json::range(text, script).start;
         match json::cut(script, pointers) {
             Ok(found) => {
-                pieces.extend(found.into_iter().map(|piece| piece.map(|r| r.start + offset..r.end + offset)));
+                let moved = |r: Range<usize>| r.start + offset..r.end + offset;
+                let before = cut.pieces.len();
+                cut.pieces.extend(found.pieces.into_iter().map(|piece| piece.map(moved)));
+                cut.parents.extend(found.parents.into_iter().map(|(first, range, member)| (before + first, moved(range), member)));
             }
             Err(BodyError::TooDeep) => return Err(BodyError::TooDeep),
-            Err(_) => pieces.push(Err("this script of the page is not JSON")),
+            Err(_) => cut.pieces.push(Err("this script of the page is not JSON")),
         }
     }
     if scripts == 0 {
         return Err(BodyError::NoRecords { pointer: String::new() });
     }
-    Ok(pieces)
+    Ok(cut)
 }
 
 /// The script without the comment or CDATA marks that old pages put around it.

@@ -1,29 +1,85 @@
 //! JSON bodies: checked once as a whole, then cut into the text of each record.
 
-use super::{BodyError, MAX_DEPTH, MAX_FIELDS, Piece};
+use super::{BodyError, MAX_DEPTH, MAX_FIELDS, MAX_RECORD, Piece};
 use crate::domain::posting::Fault;
 use serde_json::value::RawValue;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+/// The records of a body, and what each of them stands in where that counts.
+#[derive(Default)]
+pub struct Cut {
+    pub pieces: Vec<Piece>,
+    /// From which piece on, which object, and the member of it that holds the records.
+    pub parents: Vec<(usize, Range<usize>, String)>,
+}
 
 /// Where the records stand: the first of the pointers that leads to an object (one
-/// record) or a list (many).
-pub fn cut(text: &str, pointers: &[String]) -> Result<Vec<Piece>, BodyError> {
+/// record) or a list (many). A `*` in a pointer is each item of the list before it.
+pub fn cut(text: &str, pointers: &[String]) -> Result<Cut, BodyError> {
     if measure(text).0 > MAX_DEPTH {
         return Err(BodyError::TooDeep);
     }
     for pointer in pointers {
-        let Some(found) = locate(text, pointer)? else {
-            continue;
+        let found = match pointer.split_once("/*") {
+            None => locate(text, pointer)?
+                .and_then(|found| records(text, found).transpose())
+                .transpose()?
+                .map(|pieces| Cut { pieces, parents: Vec::new() }),
+            Some((outer, inner)) => nested(text, outer, inner)?,
         };
-        let pieces = match found.as_bytes().first() {
-            Some(b'[') => parse::<Vec<&RawValue>>(found)?.into_iter().map(|raw| Ok(range(text, raw.get()))).collect(),
-            Some(b'{') => vec![Ok(range(text, found))],
-            Some(b'n') => Vec::new(),
-            _ => continue,
-        };
-        return Ok(pieces);
+        if let Some(found) = found {
+            return Ok(found);
+        }
     }
     Err(BodyError::NoRecords { pointer: pointers.first().cloned().unwrap_or_default() })
+}
+
+/// The records that an object, a list or a null is; none where it is something else.
+fn records(text: &str, found: &str) -> Result<Option<Vec<Piece>>, BodyError> {
+    Ok(match found.as_bytes().first() {
+        Some(b'[') => Some(parse::<Vec<&RawValue>>(found)?.into_iter().map(|raw| Ok(range(text, raw.get()))).collect()),
+        Some(b'{') => Some(vec![Ok(range(text, found))]),
+        Some(b'n') => Some(Vec::new()),
+        _ => None,
+    })
+}
+
+fn nested(text: &str, outer: &str, inner: &str) -> Result<Option<Cut>, BodyError> {
+    let Some(list) = locate(text, outer)?.filter(|found| found.starts_with('[')) else { return Ok(None) };
+    let member = inner.split('/').nth(1).unwrap_or_default().replace("~1", "/").replace("~0", "~");
+    let mut cut = Cut::default();
+    for parent in parse::<Vec<&RawValue>>(list)? {
+        let parent = parent.get();
+        if !parent.starts_with('{') {
+            cut.pieces.push(Err("what holds records must be an object"));
+            continue;
+        }
+        if let Some(found) = locate(parent, inner)?
+            && let Some(pieces) = records(text, found)?
+        {
+            cut.parents.push((cut.pieces.len(), range(text, parent), member.clone()));
+            cut.pieces.extend(pieces);
+        }
+    }
+    Ok(Some(cut))
+}
+
+/// An object without the member that holds its records.
+pub fn without(text: &str, member: &str) -> Result<minijinja::Value, Fault> {
+    let unreadable = |_| Fault::new("", "unreadable", "what holds this record cannot be read");
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).map_err(unreadable)?;
+    let mut kept = BTreeMap::new();
+    let mut left = MAX_RECORD;
+    for (name, value) in members.into_iter().filter(|(name, _)| name != member) {
+        let (_, count) = measure(value.get());
+        left = left
+            .checked_sub(value.get().len())
+            .filter(|_| count <= MAX_FIELDS)
+            .ok_or_else(|| Fault::new("", "too_long", "what holds this record is larger than one record may be"))?;
+        kept.insert(name, serde_json::from_str::<minijinja::Value>(value.get()).map_err(unreadable)?);
+    }
+    Ok(minijinja::Value::from_pairs(kept))
 }
 
 /// The text that a pointer (RFC 6901) leads to.

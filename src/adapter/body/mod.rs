@@ -96,13 +96,29 @@ pub(super) enum Source<'a> {
 pub(super) struct Sources<'a> {
     kind: Kind<'a>,
     arrays: &'a [String],
+    /// Columns whose empty cells mean the cell above, with what stood there last.
+    fill_down: Vec<(&'a str, Value)>,
 }
 
 enum Kind<'a> {
-    Cut { text: Cow<'a, str>, pieces: std::vec::IntoIter<Piece>, xml: bool },
+    Cut { text: Cow<'a, str>, pieces: std::iter::Enumerate<std::vec::IntoIter<Piece>>, xml: bool, parents: Parents },
     Lines { text: Cow<'a, str>, at: usize },
     Table(Box<table::Rows<'a>>),
     Sheet(sheet::Rows),
+}
+
+/// What the records of a body stand in, one after the other.
+struct Parents {
+    ahead: std::iter::Peekable<std::vec::IntoIter<(usize, Range<usize>, String)>>,
+    present: Option<Result<minijinja::Value, Fault>>,
+}
+
+impl Parents {
+    fn reach(&mut self, piece: usize, text: &str) {
+        while let Some((_, range, member)) = self.ahead.next_if(|(first, ..)| *first <= piece) {
+            self.present = Some(json::without(&text[range], &member));
+        }
+    }
 }
 
 /// Where a record stands in the text, or what is wrong at its place.
@@ -111,36 +127,39 @@ pub(super) type Piece = Result<Range<usize>, &'static str>;
 impl<'a> Sources<'a> {
     pub fn open(format: Format, body: &'a [u8], manifest: &'a Manifest) -> Result<Self, BodyError> {
         let kind = if format == Format::Xlsx {
-            Kind::Sheet(sheet::Rows::open(body, manifest.sheet.as_deref())?)
+            Kind::Sheet(sheet::Rows::open(body, manifest.sheet.as_deref(), &manifest.header)?)
         } else {
             let text = decode(body, manifest.encoding)?;
-            match format {
-                Format::Json => {
-                    let pieces = json::cut(&text, &manifest.records)?;
-                    Kind::Cut { text, pieces: pieces.into_iter(), xml: false }
+            let cut = match format {
+                Format::Json => Some(json::cut(&text, &manifest.records)?),
+                Format::Html => Some(html::cut(&text, &manifest.records)?),
+                Format::Xml => Some(json::Cut { pieces: xml::cut(&text, &manifest.records)?, ..json::Cut::default() }),
+                Format::Csv | Format::Ndjson | Format::Xlsx => None,
+            };
+            match cut {
+                Some(json::Cut { pieces, parents }) => {
+                    let parents = Parents { ahead: parents.into_iter().peekable(), present: None };
+                    Kind::Cut { text, pieces: pieces.into_iter().enumerate(), xml: format == Format::Xml, parents }
                 }
-                Format::Html => {
-                    let pieces = html::cut(&text, &manifest.records)?;
-                    Kind::Cut { text, pieces: pieces.into_iter(), xml: false }
-                }
-                Format::Xml => {
-                    let pieces = xml::cut(&text, &manifest.records)?;
-                    Kind::Cut { text, pieces: pieces.into_iter(), xml: true }
-                }
-                Format::Csv => Kind::Table(Box::new(table::Rows::open(text, manifest.delimiter)?)),
-                Format::Ndjson | Format::Xlsx => Kind::Lines { text, at: 0 },
+                None if format == Format::Csv => Kind::Table(Box::new(table::Rows::open(text, manifest.delimiter, &manifest.header)?)),
+                None => Kind::Lines { text, at: 0 },
             }
         };
-        Ok(Self { kind, arrays: &manifest.arrays })
+        let fill_down = manifest.fill_down.iter().map(|name| (name.as_str(), Value::Null)).collect();
+        Ok(Self { kind, arrays: &manifest.arrays, fill_down })
     }
 
     /// The next record, or what is wrong with it.
     pub fn next(&mut self) -> Option<Result<Source<'_>, Fault>> {
+        let fill_down = &mut self.fill_down;
         match &mut self.kind {
-            Kind::Cut { text, pieces, xml } => {
-                let piece = match pieces.next()? {
-                    Ok(range) => &text[range],
-                    Err(detail) => return Some(Err(Fault::new("", "unreadable", detail))),
+            Kind::Cut { text, pieces, xml, parents } => {
+                let (n, piece) = pieces.next()?;
+                parents.reach(n, text);
+                let piece = match (piece, &parents.present) {
+                    (Ok(_), Some(Err(fault))) => return Some(Err(fault.clone())),
+                    (Ok(range), _) => &text[range],
+                    (Err(detail), _) => return Some(Err(Fault::new("", "unreadable", detail))),
                 };
                 Some(sized(piece).map(|()| if *xml { Source::Xml(piece) } else { Source::Json(piece) }))
             }
@@ -153,8 +172,16 @@ impl<'a> Sources<'a> {
                     return Some(sized(line).map(|()| Source::Json(line)));
                 }
             },
-            Kind::Table(rows) => rows.next().map(|row| row.map(Source::Row)),
-            Kind::Sheet(rows) => rows.next().map(|row| row.map(Source::Row)),
+            Kind::Table(rows) => rows.next().map(|row| row.map(|row| Source::Row(filled(row, fill_down)))),
+            Kind::Sheet(rows) => rows.next().map(|row| row.map(|row| Source::Row(filled(row, fill_down)))),
+        }
+    }
+
+    /// What the record that came last stands in.
+    pub fn parent(&self) -> minijinja::Value {
+        match &self.kind {
+            Kind::Cut { parents: Parents { present: Some(Ok(parent)), .. }, .. } => parent.clone(),
+            _ => minijinja::Value::from(()),
         }
     }
 
@@ -182,6 +209,18 @@ impl Source<'_> {
     }
 }
 
+/// A row whose empty cells are filled from above where the adapter says so.
+fn filled(mut row: serde_json::Map<String, Value>, fill_down: &mut [(&str, Value)]) -> serde_json::Map<String, Value> {
+    for (name, last) in fill_down {
+        match row.get(*name) {
+            None | Some(Value::Null) => drop(row.insert((*name).to_owned(), last.clone())),
+            Some(Value::String(text)) if text.is_empty() => drop(row.insert((*name).to_owned(), last.clone())),
+            Some(value) => *last = value.clone(),
+        }
+    }
+    row
+}
+
 fn sized(piece: &str) -> Result<(), Fault> {
     if piece.len() > MAX_RECORD {
         return Err(Fault::new("", "too_long", "one record may have 1 MiB"));
@@ -198,21 +237,32 @@ pub(super) fn decode(body: &[u8], encoding: Encoding) -> Result<Cow<'_, str>, Bo
     if let Some((found, len)) = encoding_rs::Encoding::for_bom(body) {
         return strict(found, &body[len..]);
     }
+    // Without a mark UTF-16 shows by the nulls about its first `<`, `{` or `[`.
+    match body {
+        [b'<' | b'{' | b'[', 0, _, 0, ..] => return strict(encoding_rs::UTF_16LE, body),
+        [0, b'<' | b'{' | b'[', 0, _, ..] => return strict(encoding_rs::UTF_16BE, body),
+        _ => {}
+    }
     match std::str::from_utf8(body) {
         Ok(text) => Ok(Cow::Borrowed(text)),
-        Err(_) if encoding == Encoding::Gb18030 || declares_chinese(body) => strict(encoding_rs::GB18030, body),
-        Err(_) => Err(BodyError::Encoding),
+        Err(_) => match declared(body) {
+            Some(found) => strict(found, body),
+            None if encoding == Encoding::Gb18030 => strict(encoding_rs::GB18030, body),
+            None => Err(BodyError::Encoding),
+        },
     }
 }
 
 /// `<?xml version="1.0" encoding="GBK"?>`
-fn declares_chinese(body: &[u8]) -> bool {
-    let Some(declaration) = body.strip_prefix(b"<?xml") else {
-        return false;
-    };
-    let end = declaration.iter().take(200).position(|byte| *byte == b'>').unwrap_or(0);
-    let declaration = String::from_utf8_lossy(&declaration[..end]).to_ascii_lowercase();
-    ["gbk", "gb2312", "gb18030"].iter().any(|name| declaration.contains(name))
+fn declared(body: &[u8]) -> Option<&'static encoding_rs::Encoding> {
+    let declaration = body.strip_prefix(b"<?xml")?;
+    let end = declaration.iter().take(200).position(|byte| *byte == b'>')?;
+    let declaration = std::str::from_utf8(&declaration[..end]).ok()?;
+    let (_, after) = declaration.split_once("encoding")?;
+    let label = after.trim_start().strip_prefix('=')?.trim_start();
+    let label = label.split(['"', '\'']).nth(1)?;
+    // Bytes that are not UTF-8 are not UTF-16 without its nulls either.
+    encoding_rs::Encoding::for_label(label.as_bytes()).filter(|e| e.is_ascii_compatible() && *e != encoding_rs::UTF_8)
 }
 
 /// Which of these formats the first bytes look like; the first one when in doubt.
@@ -225,7 +275,12 @@ pub(super) fn sniff(body: &[u8], formats: &[Format]) -> Format {
     if body.starts_with(b"PK\x03\x04") {
         return has(Format::Xlsx).unwrap_or(fallback);
     }
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
+    let head = decode(&body[..body.len().min(4096) & !1], Encoding::Utf8);
+    let body = match &head {
+        Ok(Cow::Owned(text)) => text.as_bytes(),
+        _ => body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body),
+    };
+    let body = body.trim_ascii_start();
     let found = match body.first() {
         Some(b'<') => has(Format::Xml).filter(|_| body.starts_with(b"<?xml")).or(has(Format::Html)).or(has(Format::Xml)),
         Some(b'[') => has(Format::Json),

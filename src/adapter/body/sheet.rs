@@ -3,7 +3,7 @@
 //! Promises: the file is inflated once without keeping anything, and refused if it
 //! comes to more than [`MAX_INFLATED`], before a reader that keeps it sees it.
 
-use super::table::Columns;
+use super::table::{Columns, HEADER_WITHIN, NO_HEADER, is_header};
 use super::{BodyError, MAX_FIELDS, MAX_RECORD};
 use crate::domain::posting::Fault;
 use calamine::{DataRef, Reader as _, Xlsx};
@@ -22,7 +22,9 @@ pub struct Rows {
 }
 
 impl Rows {
-    pub fn open(body: &[u8], sheet: Option<&str>) -> Result<Self, BodyError> {
+    /// The header is the first row with two filled cells, or the first that holds
+    /// one of the names in `header`.
+    pub fn open(body: &[u8], sheet: Option<&str>, header: &[String]) -> Result<Self, BodyError> {
         let wrong = |detail: &str| BodyError::Xlsx { detail: detail.to_owned() };
         inflates_within(body, MAX_INFLATED).map_err(wrong)?;
         let mut book = Xlsx::new(Cursor::new(body)).map_err(|_| wrong("this is not an XLSX workbook"))?;
@@ -57,10 +59,15 @@ impl Rows {
             }
         }
         let filled = |row: &Vec<Value>| row.iter().filter(|cell| !cell.is_null()).count();
-        let header = rows.iter().position(|row| filled(row) > 1).unwrap_or(0);
         if rows.is_empty() {
             return Err(BodyError::NoRecords { pointer: String::new() });
         }
+        let header = if header.is_empty() {
+            rows.iter().position(|row| filled(row) > 1).unwrap_or(0)
+        } else {
+            let named = |row: &Vec<Value>| is_header(row.iter().filter_map(Value::as_str), header);
+            rows.iter().take(HEADER_WITHIN).position(named).ok_or_else(|| wrong(NO_HEADER))?
+        };
         let body = rows.split_off(header + 1);
         let names = rows.pop().unwrap_or_default();
         let columns =

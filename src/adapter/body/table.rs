@@ -27,16 +27,23 @@ impl io::Read for Text<'_> {
 }
 
 impl<'a> Rows<'a> {
-    pub fn open(text: Cow<'a, str>, delimiter: u8) -> Result<Self, BodyError> {
+    /// The header is the first row, or the first that holds one of the names in
+    /// `header`.
+    pub fn open(text: Cow<'a, str>, delimiter: u8, header: &[String]) -> Result<Self, BodyError> {
         let mut reader =
             csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(Text(Cursor::new(text)));
         let mut row = csv::StringRecord::new();
-        let found = reader.read_record(&mut row).map_err(|_| BodyError::Csv { detail: "the header cannot be read".to_owned() })?;
-        if !found {
-            return Err(BodyError::NoRecords { pointer: String::new() });
+        for _ in 0..HEADER_WITHIN {
+            let found = reader.read_record(&mut row).map_err(|_| BodyError::Csv { detail: "the header cannot be read".to_owned() })?;
+            if !found {
+                return Err(BodyError::NoRecords { pointer: String::new() });
+            }
+            if is_header(row.iter(), header) {
+                let columns = Columns::new(row.iter()).map_err(|detail| BodyError::Csv { detail })?;
+                return Ok(Self { reader, columns, row });
+            }
         }
-        let columns = Columns::new(row.iter()).map_err(|detail| BodyError::Csv { detail })?;
-        Ok(Self { reader, columns, row })
+        Err(BodyError::Csv { detail: NO_HEADER.to_owned() })
     }
 
     /// The next row that is not blank.
@@ -64,13 +71,28 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Rows among which the header is looked for.
+pub const HEADER_WITHIN: usize = 50;
+pub const NO_HEADER: &str = "none of the first rows holds a column that the adapter names";
+
+/// Whether one of these names stands in a row; any row is a header where none is named.
+pub fn is_header<'c>(mut cells: impl Iterator<Item = &'c str>, header: &[String]) -> bool {
+    header.is_empty() || cells.any(|cell| header.contains(&column(cell)))
+}
+
+/// The name of a column: white space inside a Chinese one is only there to break
+/// the line.
+fn column(cell: &str) -> String {
+    if cell.is_ascii() { cell.trim().to_owned() } else { cell.split_whitespace().collect() }
+}
+
 /// The names of a table's columns.
 pub struct Columns(Vec<String>);
 
 impl Columns {
     /// Names must differ; a column without one is left out of the records.
     pub fn new<'c>(cells: impl Iterator<Item = &'c str>) -> Result<Self, String> {
-        let names: Vec<String> = cells.map(|cell| cell.trim().to_owned()).collect();
+        let names: Vec<String> = cells.map(column).collect();
         if names.len() > MAX_FIELDS {
             return Err("more than 1,000 columns".to_owned());
         }
