@@ -13,10 +13,13 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// How sure a category is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Confidence {
     /// Nothing in the texts says what the work is.
     None,
+    /// The title ends as the names of works do (…工), and nobody knows this one.
+    Ending,
     /// The description says it, the title does not.
     Description,
     /// The title names a trade or a place that roles of several kinds share.
@@ -82,15 +85,54 @@ pub fn read(title: &str, text: &str) -> (Category, Confidence) {
     }
     match by_description(text) {
         Some(category) => (category, Confidence::Description),
+        None if ends_as_work(&title) => (Category::Factory, Confidence::Ending),
         None => (Category::Other, Confidence::None),
     }
+}
+
+/// 工 that says how somebody is employed, or is no person at all.
+const NO_WORK: [&str; 26] = [
+    "员工",
+    "社工",
+    "义工",
+    "职工",
+    "特工",
+    "美工",
+    "施工",
+    "加工",
+    "完工",
+    "用工",
+    "招工",
+    "零工",
+    "打工",
+    "人工",
+    "化工",
+    "开工",
+    "复工",
+    "务工",
+    "小时工",
+    "临时工",
+    "正式工",
+    "长期工",
+    "短期工",
+    "合同工",
+    "派遣工",
+    "民工",
+];
+
+/// Whether a segment is the name of a work: 染色工 and its like are too many to be
+/// listed, and nearly all of them are a factory's.
+fn ends_as_work(title: &str) -> bool {
+    title
+        .split(parts)
+        .any(|segment| segment.ends_with('工') && segment.chars().count() > 2 && !NO_WORK.iter().any(|w| segment.ends_with(w)))
 }
 
 fn by_title(title: &str) -> Option<(Category, Confidence)> {
     let (mut roles, mut trades, mut hint) = (Heads::default(), Heads::default(), None);
     let mut at = 0;
     while let Some(c) = title[at..].chars().next() {
-        if parts(c) {
+        if parts(c) && !joins_latin(title, at) {
             roles.end_segment();
             trades.end_segment();
             at += c.len_utf8();
@@ -155,6 +197,13 @@ fn by_description(text: &str) -> Option<Category> {
     let trades = Category::ALL.into_iter().filter(|c| *c != Category::Other);
     let best = trades.max_by_key(|c| (counts[*c as usize], std::cmp::Reverse(*c)))?;
     (counts[best as usize] >= 2 && counts[best as usize] >= counts[Category::Other as usize]).then_some(best)
+}
+
+/// A space between two Latin words: `delivery driver` is one segment, whose head
+/// stands last.
+fn joins_latin(title: &str, at: usize) -> bool {
+    let before = title[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+    before && title[at..].strip_prefix(' ').is_some_and(|after| after.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
 /// Where a title's segments part.

@@ -21,7 +21,7 @@ pub use region::read as region;
 pub use words::{FIELDS, canonical};
 
 /// The state of the rules and word tables here, noted in frozen tags.
-pub const RULE_VERSION: &str = "2020-11.1";
+pub const RULE_VERSION: &str = "2020-11.2";
 
 /// Text as the word tables are written: full-width forms plain, capitals small,
 /// marks without width gone, `AI 训练师` closed up.
@@ -51,7 +51,7 @@ pub fn plain(text: &str) -> String {
 
 /// One row of `doorstep normalize`: what the texts of a posting come to.
 pub fn row(title: &str, salary_text: &str, region_text: &str, context: &str) -> serde_json::Value {
-    let (category, _) = category::read(title, "");
+    let (category, confidence) = category::read(title, "");
     let place = region::read(region_text, context);
     let wage = pay::read(salary_text);
     let mut warnings: Vec<&str> = place.warning.into_iter().chain(wage.warnings).collect();
@@ -63,6 +63,7 @@ pub fn row(title: &str, salary_text: &str, region_text: &str, context: &str) -> 
     }
     serde_json::json!({
         "category": category,
+        "category_confidence": confidence,
         "region": place.region,
         "base_salary": wage.pay,
         "warnings": warnings,

@@ -141,6 +141,10 @@ fn offer(tokens: &[Token], currency: Option<&str>) -> Result<Offer, NoOffer> {
             // What is on top of it has figures of its own.
             Token::Plus => {
                 bound = Bound::Least;
+                // 1500+/周.
+                if let [Token::Per, Token::Unit(u), ..] = tokens[i + 1..] {
+                    unit = unit.or(Some(u));
+                }
                 break;
             }
             Token::Least => bound = Bound::Least,

@@ -60,7 +60,7 @@ impl Reader<'_> {
         let hiring_organization = self.organization();
         let category = match self.word("category", Category::parse) {
             Some(category) => category,
-            None => category::read(title.as_deref().unwrap_or(""), description.as_deref().unwrap_or("")).0,
+            None => self.category(title.as_deref().unwrap_or(""), description.as_deref().unwrap_or("")),
         };
         let occupation = self.occupation(category, title.as_deref().unwrap_or(""));
         let employment_type = self.words("employment_type", employment_type);
@@ -122,6 +122,15 @@ impl Reader<'_> {
                 self.warn(warning);
             }
         }
+    }
+
+    /// What the texts say; a guess is warned of.
+    fn category(&mut self, title: &str, description: &str) -> Category {
+        let (category, confidence) = category::read(title, description);
+        if category != Category::Other && confidence < category::Confidence::Hint {
+            self.warn("category_uncertain");
+        }
+        category
     }
 
     fn title(&mut self) -> Option<String> {

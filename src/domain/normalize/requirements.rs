@@ -150,9 +150,13 @@ pub fn restricts_sex(text: &str) -> bool {
 }
 
 /// Words of fraud, and of fees that are asked of workers.
-const FRAUD: [&str; 21] = [
+const FRAUD: [&str; 48] = [
     "押金",
     "保证金",
+    "定金",
+    "风险金",
+    "履约金",
+    "诚意金",
     "培训费",
     "报名费",
     "服装费",
@@ -160,33 +164,66 @@ const FRAUD: [&str; 21] = [
     "介绍费",
     "建档费",
     "会员费",
+    "入会费",
     "入职费",
     "工装费",
+    "置装费",
+    "资料费",
+    "办证费",
+    "手续费",
+    "岗位费",
+    "稳岗费",
+    "开户费",
+    "激活费",
+    "加盟费",
+    "培训贷",
+    "先学后付",
+    "贷款培训",
     "刷单",
     "刷信誉",
+    "刷流水",
+    "点赞赚",
+    "点赞返",
+    "拉人头",
     "垫付",
     "先交钱",
     "先付款",
+    "先交费",
+    "付费上岗",
+    "交钱入职",
     "裸聊",
+    "裸贷",
     "跑分",
+    "洗钱",
     "出租银行卡",
     "出借银行卡",
     "网络赌博",
+    "博彩",
 ];
 
-/// Before a word, within a few characters, these take it back.
-const NEGATIONS: [&str; 12] = ["不收", "无", "免", "不交", "不需", "0", "零", "不用", "没有", "拒绝", "退还", "非"];
+/// Before a word, within a few characters of its clause, these take it back.
+const NEGATIONS: [&str; 14] = ["不收", "无", "免", "不交", "不需", "零", "不用", "没有", "拒绝", "退还", "非", "严禁", "谨防", "杜绝"];
+
+/// What others pay, or hold for the workers.
+const OF_OTHERS: [(&str, &[&str]); 3] =
+    [("垫付", &["公司", "企业", "我司", "工厂", "厂方", "政府"]), ("保证金", &["工资", "农民工"]), ("手续费", &["提现", "银行"])];
 
 /// Whether a text speaks of fraud, or of fees asked of workers; 不收押金 does not.
 pub fn speaks_of_fraud(text: &str) -> bool {
-    FRAUD.iter().any(|word| {
-        text.match_indices(word).any(|(at, _)| {
-            let near: String =
-                text[..at].chars().rev().take_while(|c| !matches!(c, '，' | ',' | '。' | '；' | '\n' | '！')).take(8).collect();
-            let near: String = near.chars().rev().collect();
-            !NEGATIONS.iter().any(|n| near.contains(n))
-        })
-    })
+    // 保证金额无误 speaks of an amount.
+    let stands = |word: &str, at: usize| !text[at + word.len()..].starts_with('额') && !is_denied(word, &text[..at]);
+    FRAUD.iter().any(|word| text.match_indices(word).any(|(at, _)| stands(word, at)))
+}
+
+fn is_denied(word: &str, before: &str) -> bool {
+    let clause = before.rsplit(['，', ',', '。', '；', '\n', '！', '!', ';']).next().unwrap_or_default();
+    let skipped = clause.chars().count().saturating_sub(8);
+    let near: String = clause.chars().skip(skipped).collect::<String>().replace("无论", "").replace("无需经验", "");
+    let of_others = OF_OTHERS.iter().filter(|(w, _)| *w == word).any(|(_, whose)| whose.iter().any(|o| near.contains(o)));
+    // 0押金 and 0元押金, but not 300元押金.
+    let amount = near.trim_end_matches(['元', '入', '职', ' ']);
+    let nothing = amount.strip_suffix(['0', '０']).is_some_and(|rest| !rest.ends_with(|c: char| c.is_numeric()));
+    of_others || nothing || NEGATIONS.iter().any(|n| near.contains(n))
 }
 
 #[cfg(test)]
@@ -231,11 +268,83 @@ mod tests {
 
     #[test]
     fn fees_count_unless_they_are_denied() {
-        for text in ["需交押金300元", "培训费自理", "手机刷单日结", "入职收保证金"] {
+        for text in [
+            "需交押金300元",
+            "培训费自理",
+            "手机刷单日结",
+            "入职收保证金",
+            "缴纳200元押金",
+            "先交100元报名费",
+            "工装费从工资里扣",
+            "服装费自付",
+            "需预付定金",
+            "交风险金500",
+            "办证费300元",
+            "资料费50",
+            "中介费一个月工资",
+            "介绍费2000",
+            "每人建档费80元",
+            "成为会员交会员费",
+            "入职费100",
+            "先学后付，零基础入行",
+            "可办培训贷",
+            "贷款培训包就业",
+            "淘宝刷信誉",
+            "点赞赚佣金",
+            "在家点赞返现",
+            "拉人头有奖",
+            "需自己垫付货款",
+            "先交钱后上岗",
+            "先付款再派单",
+            "交钱入职",
+            "裸聊主播",
+            "跑分日赚千元",
+            "出租银行卡",
+            "网络赌博客服",
+            "境外博彩推广",
+            "押金离职可退",
+            "无论做多久都扣押金",
+            "无需经验，押金500",
+            "每人押金 300",
+            "手续费由应聘者承担",
+            "激活费20元",
+            "岗位费800元",
+            "稳岗费三个月后退",
+            "诚意金100元",
+        ] {
             assert!(speaks_of_fraud(text), "{text}");
         }
-        for text in ["不收押金", "0押金入职", "无任何押金", "免培训费", "不收取任何费用和押金", "配车无押金", "普工", "押运员"]
-        {
+        for text in [
+            "不收押金",
+            "0押金入职",
+            "0元押金",
+            "零押金",
+            "无任何押金",
+            "免培训费",
+            "免费培训",
+            "不收取任何费用和押金",
+            "配车无押金",
+            "普工",
+            "押运员",
+            "拒绝刷单",
+            "谨防刷单诈骗",
+            "不用交保证金",
+            "没有中介费",
+            "非中介，免介绍费",
+            "公司垫付路费",
+            "企业先行垫付社保",
+            "农民工工资保证金",
+            "严禁收取押金",
+            "杜绝一切报名费",
+            "不需要交服装费",
+            "免押金用车",
+            "负责收银",
+            "会员服务",
+            "保证金额准确无误地登记，杜绝保证金差错",
+            "0元入职",
+            "不交任何培训费",
+            "无中介费、无报名费",
+        ] {
             assert!(!speaks_of_fraud(text), "{text}");
         }
     }

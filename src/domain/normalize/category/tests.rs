@@ -1,5 +1,8 @@
 use super::*;
 
+#[path = "titles.rs"]
+mod titles;
+
 /// `titles` are parted by `|`.
 fn check(titles: &str, expected: Category) {
     let wrong: Vec<String> =
@@ -103,6 +106,8 @@ fn a_description_helps_only_where_the_title_says_nothing() {
     assert_eq!(read("数据仓库工程师", "保洁保洁保洁").0, Category::Other);
     assert_eq!(read("急招", "公司食堂有厨师").0, Category::Other);
     assert_eq!(read("", "").1, Confidence::None);
+    assert_eq!(read("染缸工", ""), (Category::Factory, Confidence::Ending));
+    assert_eq!(read("招收员工", "").0, Category::Other);
 }
 
 #[test]

@@ -165,7 +165,7 @@ const WORDS: [(&str, Token); 82] = [
 ];
 
 /// Words that are units only after `/`, 每, 一 or 元.
-const UNITS: [(&str, Unit); 62] = [
+const UNITS: [(&str, Unit); 70] = [
     ("小时", Unit::Hour),
     ("钟头", Unit::Hour),
     ("课时", Unit::Piece),
@@ -226,6 +226,14 @@ const UNITS: [(&str, Unit); 62] = [
     ("筐", Unit::Piece),
     ("人", Unit::Piece),
     ("场", Unit::Piece),
+    ("米", Unit::Piece),
+    ("双", Unit::Piece),
+    ("把", Unit::Piece),
+    ("块砖", Unit::Piece),
+    ("方", Unit::Piece),
+    ("根", Unit::Piece),
+    ("样", Unit::Piece),
+    ("例", Unit::Piece),
     ("piece", Unit::Piece),
     ("order", Unit::Piece),
 ];
@@ -240,7 +248,7 @@ const NEGOTIABLE: [&str; 9] = ["面议", "面谈", "电议", "另议", "详谈",
 
 /// Takes a text apart.
 pub fn scan(text: &str) -> Scanned {
-    let chars: Vec<char> = plain(text);
+    let chars: Vec<char> = spelt_out(plain(text));
     let text: String = chars.iter().collect();
     let mut scanned = Scanned { negotiable: NEGOTIABLE.iter().any(|w| text.contains(w)), ..Scanned::default() };
     let mut clause: Vec<Token> = Vec::new();
@@ -303,6 +311,29 @@ fn plain(text: &str) -> Vec<char> {
     out
 }
 
+/// 四五千 is 四千-五千: two digits in a row before one power of ten.
+fn spelt_out(chars: Vec<char>) -> Vec<char> {
+    let digit = |c: &char| "一二三四五六七八九".chars().position(|d| d == *c).or((*c == '两').then_some(1));
+    let mut out = Vec::with_capacity(chars.len() + 2);
+    let mut rest = chars.as_slice();
+    while let [first, tail @ ..] = rest {
+        if let [second, power @ ('百' | '千' | '万'), ..] = tail
+            && let (Some(low), Some(high)) = (digit(first), digit(second))
+            && low < high
+            && high <= low + 2
+        {
+            out.extend([*first, *power, '-']);
+        } else {
+            out.push(*first);
+        }
+        rest = tail;
+    }
+    out
+}
+
+/// What a `+` may lead on to that is worth something and no money.
+const NO_MONEY: [&str; 12] = ["五险", "六险", "社保", "公积金", "包吃", "包住", "食宿", "吃住", "双休", "单休", "年假", "带薪"];
+
 /// One token that is no number, and its length.
 fn word(rest: &str, before: Option<&Token>, currency: &mut Option<&'static str>) -> (Token, usize) {
     let attached = matches!(before, Some(Token::Per | Token::Yuan));
@@ -319,6 +350,7 @@ fn word(rest: &str, before: Option<&Token>, currency: &mut Option<&'static str>)
     match rest.chars().next() {
         Some('-') => (Token::Dash, 1),
         Some('/') => (Token::Per, 1),
+        Some('+') if NO_MONEY.iter().any(|w| rest[1..].starts_with(w)) => (Token::Word, 1),
         Some('+') => (Token::Plus, 1),
         // 18块一小时, 9元一单, 一单9元.
         Some('一') => (Token::Per, '一'.len_utf8()),
@@ -474,6 +506,14 @@ fn numeral(text: &str) -> Option<(i64, &str)> {
             break;
         }
         len += c.len_utf8();
+    }
+    // 五百一天 is no 五百一.
+    if compound
+        && last == Some(1)
+        && ["天", "日", "小时", "周", "月", "单", "次", "件", "班", "场"].iter().any(|w| text[len..].starts_with(w))
+    {
+        last = None;
+        len -= '一'.len_utf8();
     }
     let after = &text[len..];
     // 一万二, 三千五.
