@@ -146,19 +146,7 @@ impl Gateway {
             let deliverer = deliverer.clone();
             async move { deliverer.deliver_due().await }
         })));
-        self.loops.push(tokio::task::spawn_local(async move {
-            loop {
-                // A task of its own: a slow feed keeps no other waiting.
-                let due = poller.clone();
-                tokio::task::spawn_local(async move {
-                    if let Err(e) = due.poll_due().await {
-                        tracing::warn!(error = %e, "feeds are asked again");
-                    }
-                });
-                metrics::gauge!("doorstep_poll_breakers_open").set(poller.open_breakers() as f64);
-                tokio::time::sleep(LOOK).await;
-            }
-        }));
+        self.loops.push(tokio::task::spawn_local(poller.run(LOOK)));
         self.loops.push(tokio::task::spawn_local(async move {
             loop {
                 tokio::time::sleep(Duration::from_secs(60)).await;
@@ -206,6 +194,7 @@ impl Gateway {
         for one in &self.loops {
             one.abort();
         }
+        self.poller.give_back().await;
         self.server.stop(true).await;
     }
 }

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::domain::normalize;
 use crate::domain::posting::{Content, Fault};
 use crate::domain::time::{Moment, day_number};
+use crate::store::feeds::Hold;
 use crate::store::once::{Advance, Answer, Once, Reserved};
 use crate::store::postings::{Prepared, Slice, Tally};
 use crate::store::runs::{Brought, Completion, Ended, Found};
@@ -91,9 +92,9 @@ pub struct Batch {
     pub dry_run: bool,
     /// The full feed it is a part of; none: a delta.
     pub run: Option<RunPart>,
-    /// It counts against its platform's limit of records; what the operator fetches
-    /// does not.
-    pub metered: bool,
+    /// The right by which a puller brings it, where one does: nothing is stored once
+    /// that has passed on, and no limit of records counts it.
+    pub pull: Option<Hold>,
 }
 
 /// The part that a batch plays in a full feed.
@@ -175,7 +176,7 @@ impl Ingest {
     /// with what the limit of records said.
     pub async fn push(&self, batch: Batch, now: Moment) -> Result<(Answer, Option<Verdict>), BatchError> {
         let fresh = self.store.fresh_id(now).to_string();
-        let Batch { platform, adapter, format, body, once, dry_run, run, metered } = batch;
+        let Batch { platform, adapter, format, body, once, dry_run, run, pull } = batch;
         // Of a run's push, so that repeating the last one answers the same.
         let (store, part) = (self.store.clone(), run.clone());
         let (read, mac) = read_off(move || {
@@ -200,7 +201,8 @@ impl Ingest {
             },
         };
         // A batch that is resumed was billed when it began.
-        let verdict = if metered && progress.done == 0 { Some(self.admit(&platform, read.received, once.as_ref()).await?) } else { None };
+        let verdict =
+            if pull.is_none() && progress.done == 0 { Some(self.admit(&platform, read.received, once.as_ref()).await?) } else { None };
         if let Some(key) = run_key
             && !self.store.bring_to_run(key, read.brought(&mac), now).await?
         {
@@ -215,7 +217,8 @@ impl Ingest {
             let tally = if dry_run {
                 self.store.classify_postings(platform.clone(), slice, now).await?
             } else {
-                let postings = Slice { platform: platform.clone(), postings: slice, run: run_key, promoted_within: self.promoted_within };
+                let (platform, pull) = (platform.clone(), pull.clone());
+                let postings = Slice { platform, postings: slice, run: run_key, pull, promoted_within: self.promoted_within };
                 match self.store_slice(postings, once.as_ref(), &progress, now).await? {
                     Some(tally) => tally,
                     None => return self.run_ended(once).await,
@@ -250,6 +253,24 @@ impl Ingest {
             self.store.finish(key, answer.clone()).await?;
         }
         Ok((answer, verdict))
+    }
+
+    /// Ends a full feed all of whose parts were pushed: closes what none of them
+    /// named, or holds the run where that is more than `hold_share`. Asked again, it
+    /// answers the same.
+    pub async fn complete(&self, platform: String, run: String, hold_share: f64, now: Moment) -> Result<Value, BatchError> {
+        let body_mac = self.store.body_mac(&[b"complete", run.as_bytes()]);
+        let found = self.store.open_run(platform.clone(), run.clone(), body_mac.clone(), now).await?;
+        if let Found::Open(key) = found {
+            let answer = json!({"closed": 0, "held": null});
+            let asked = Completion { expected: None, hold_share, body_mac: body_mac.clone(), answer };
+            let ended = self.store.complete_run(platform.clone(), key, asked, None, self.promoted_within, now).await?;
+            if let Ended::Answered(answer) = ended {
+                return Ok(answer.body);
+            }
+        }
+        let found = self.store.open_run(platform.clone(), run, body_mac, now).await?;
+        self.repeated(platform, found, None, now).await.map(|(answer, _)| answer.body)
     }
 
     /// The answer of the push that completed a run, once more.

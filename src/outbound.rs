@@ -92,13 +92,33 @@ impl RetryAfter {
 pub struct Fetch<'a> {
     pub url: &'a str,
     pub headers: Vec<(&'static str, String)>,
-    /// Goes to the origin of `url` alone.
+    /// Goes to the origin of `url` alone, and not back to it by way of another.
     pub secret: Option<SecretHeader>,
     /// For the whole answer, and for each part of it.
     pub timeout: Duration,
     pub idle: Duration,
     /// Bytes, counted decoded.
     pub max_body: usize,
+}
+
+/// Where a page of a feed leads on to.
+pub struct Lead<'a> {
+    /// The feed's own address.
+    pub feed: &'a str,
+    /// Other origins that its pages may have.
+    pub origins: &'a [String],
+    /// The page's.
+    pub page: &'a str,
+    pub to: To<'a>,
+}
+
+/// See [`Lead`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To<'a> {
+    /// A reference against the page's address.
+    Link(&'a str),
+    /// That address with a query parameter.
+    Param(&'a str, &'a str),
 }
 
 /// An answer to a [`Fetch`].
@@ -147,21 +167,27 @@ impl Outbound {
         format!("{}:{port}", url.as_ref().and_then(|u| u.host_str()).unwrap_or_default())
     }
 
-    /// The address that a page of a feed leads on to: a reference against the page's
-    /// own address, or that address with a query parameter. It must be of the feed's
-    /// origin, whose secret it will be asked with.
-    pub fn lead(&self, feed: &str, page: &str, (param, value): &(Option<&str>, &str)) -> Result<String, CallError> {
-        let broken = |_| CallError::Broken("leads on to no URL");
-        let (feed, mut next) = (Url::parse(feed).map_err(broken)?, Url::parse(page).map_err(broken)?);
-        match param {
-            None => next = next.join(value).map_err(broken)?,
-            Some(param) => {
+    /// Whether two URLs are of one origin (RFC 6454).
+    pub fn same_origin(&self, a: &str, b: &str) -> bool {
+        matches!((Url::parse(a), Url::parse(b)), (Ok(a), Ok(b)) if a.origin() == b.origin())
+    }
+
+    /// The address that a page of a feed leads on to, which must be of the feed's
+    /// origin or of one that the operator named.
+    pub fn lead(&self, leads: &Lead<'_>) -> Result<String, CallError> {
+        let url = |text: &str| Url::parse(text).map_err(|_| CallError::Broken("leads on to no URL"));
+        let next = match leads.to {
+            To::Link(reference) => url(leads.page)?.join(reference).map_err(|_| CallError::Broken("leads on to no URL"))?,
+            To::Param(param, value) => {
+                let mut next = url(leads.page)?;
                 let others: Vec<(String, String)> =
                     next.query_pairs().filter(|(name, _)| name != param).map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
                 next.query_pairs_mut().clear().extend_pairs(others).append_pair(param, value);
+                next
             }
-        }
-        if next.origin() != feed.origin() {
+        };
+        let allowed = std::iter::once(leads.feed).chain(leads.origins.iter().map(String::as_str));
+        if !allowed.filter_map(|o| Url::parse(o).ok()).any(|o| o.origin() == next.origin()) {
             return Err(CallError::Forbidden("the next page is of another origin"));
         }
         self.parse(next.as_str()).map(|_| next.into())
@@ -279,13 +305,15 @@ impl Outbound {
     async fn follow(&self, fetch: &Fetch<'_>) -> Result<Fetched, CallError> {
         let (mut url, mut allowed) = self.parse(fetch.url)?;
         let first = url.origin();
+        let mut at_home = true;
         for _ in 0..=REDIRECTS {
             let client = self.client_for(&url, allowed).await?;
             let mut request = client.get(url.clone()).header("accept-encoding", "gzip, zstd, br").header("accept", "*/*");
             for (name, value) in &fetch.headers {
                 request = request.header(*name, value);
             }
-            if let Some(secret) = fetch.secret.as_ref().filter(|_| url.origin() == first) {
+            at_home &= url.origin() == first;
+            if let Some(secret) = fetch.secret.as_ref().filter(|_| at_home) {
                 let mut value = reqwest::header::HeaderValue::from_str(&secret.value)
                     .map_err(|_| CallError::Broken("cannot be asked for: the secret is no header"))?;
                 value.set_sensitive(true);

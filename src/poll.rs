@@ -7,6 +7,8 @@
 //! Does not: read formats (`adapter`), or decide what a full feed closes (`ingest`).
 //! Start at: [`Poller::poll_due`].
 
+mod hosts;
+mod pull;
 mod rules;
 
 use crate::adapter::{Adapter, Adapters};
@@ -15,25 +17,24 @@ use crate::config::feeds::PullConfig;
 use crate::config::{Config, PollConfig};
 use crate::domain::normalize::RULE_VERSION;
 use crate::domain::time::Moment;
-use crate::ingest::{Batch, BatchError, Ingest, RunPart};
-use crate::outbound::{CallError, Fetch, Fetched, Outbound};
-use crate::store::feeds::{Claim, Known, Pulled, UnderWay};
+use crate::ingest::Ingest;
+use crate::outbound::Outbound;
+use crate::store::feeds::{Claim, Hold, Known, Pulled};
 use crate::store::ids::Ids;
 use crate::store::{Store, StoreError};
-use rules::{Breaker, Leads, Next, Verdict};
-use serde_json::{Value, json};
+use hosts::Hosts;
+use pull::Pull;
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 /// How long a feed stays with a process that says nothing, and how often one that
 /// is at work says so.
 const LEASE: Duration = Duration::from_secs(60);
 const RENEW: Duration = Duration::from_secs(20);
-/// Rejects of a pull that are kept for the operator.
-const REJECTS_KEPT: usize = 20;
 
 /// Pulls the configured feeds into one store.
 #[derive(Clone)]
@@ -43,11 +44,13 @@ pub struct Poller {
     outbound: Arc<Outbound>,
     clock: Clock,
     ids: Arc<Ids>,
-    feeds: Arc<Vec<Feed>>,
+    feeds: Arc<Vec<Arc<Feed>>>,
     config: PollConfig,
-    hosts: Arc<Mutex<HashMap<String, Host>>>,
+    hosts: Hosts,
     /// Pulls that may begin.
     permits: Arc<Semaphore>,
+    /// Feeds that this process is at.
+    held: Arc<Mutex<HashMap<String, Hold>>>,
 }
 
 struct Feed {
@@ -56,17 +59,10 @@ struct Feed {
     host: String,
 }
 
-/// What is remembered of a host while the process lives.
-#[derive(Default)]
-struct Host {
-    breaker: Breaker,
-    /// No request before.
-    free_at: Option<Instant>,
-}
-
 /// Why a pull did not come to its end.
 enum Stop {
-    /// Told to the operator. `again`: the next try goes on at this page.
+    /// Told to the operator. `again`: the next try goes on at this page. `host`: it
+    /// speaks of the host, not of this feed alone.
     Failed {
         error: String,
         again: bool,
@@ -101,6 +97,11 @@ pub fn problems(outbound: &Outbound, adapters: &Adapters, config: &Config) -> Ve
         if let Err(e) = pull.auth.header() {
             tell(format!("auth: {e}"));
         }
+        for origin in &pull.page_origins {
+            if let Err(e) = outbound.check(origin) {
+                tell(format!("page_origins: {origin}: {e}"));
+            }
+        }
         if adapters.get(&pull.adapter).is_none() {
             tell(format!("there is no adapter {:?}", pull.adapter));
         }
@@ -124,81 +125,143 @@ impl Poller {
         }
         let of = |pull: &PullConfig| {
             let adapter = adapters.get(&pull.adapter)?.clone();
-            Some(Feed { config: pull.clone(), adapter, host: outbound.host(&pull.url) })
+            Some(Arc::new(Feed { config: pull.clone(), adapter, host: outbound.host(&pull.url) }))
         };
-        let feeds: Vec<Feed> = config.feed.pull.iter().filter_map(of).collect();
+        let feeds: Vec<Arc<Feed>> = config.feed.pull.iter().filter_map(of).collect();
         let (store, ingest) = (ingest.store.clone(), ingest.clone());
         let (config, permits) = (config.poll.clone(), Arc::new(Semaphore::new(config.poll.parallel)));
-        Ok(Self { store, ingest, outbound, clock, ids, feeds: Arc::new(feeds), config, hosts: Arc::default(), permits })
+        let hosts = Hosts::new(config.host_interval, config.breaker_failures, config.breaker_open);
+        Ok(Self { store, ingest, outbound, clock, ids, feeds: Arc::new(feeds), config, hosts, permits, held: Arc::default() })
     }
 
     /// Makes the configured feeds known to the store.
     pub async fn begin(&self) -> Result<(), StoreError> {
-        let known = self.feeds.iter().map(|f| {
-            let mut hash = Sha256::new();
-            // Other rules read the same bytes otherwise.
-            for part in [&f.config.url, &f.config.adapter, &f.config.platform, RULE_VERSION, env!("CARGO_PKG_VERSION")] {
-                hash.update(part);
-                hash.update([0]);
-            }
-            Known { name: f.config.name(), fingerprint: hash.finalize()[..16].to_vec() }
-        });
-        if self.feeds.is_empty() { Ok(()) } else { self.store.know_feeds(known.collect(), self.clock.now()).await }
+        if self.feeds.is_empty() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let known = |(place, feed): (usize, &Arc<Feed>)| Known {
+            name: feed.config.name(),
+            platform: feed.config.platform.clone(),
+            fingerprint: feed.fingerprint(),
+            due: now.plus(rules::stagger(place, self.feeds.len(), feed.config.every)),
+        };
+        self.store.know_feeds(self.feeds.iter().enumerate().map(known).collect(), now).await
     }
 
-    /// Pulls what is due, as many as `poll.parallel` allows beside those that are
-    /// under way; says how many feeds were asked.
+    /// Pulls what is due, as many as `poll.parallel` allows; says how many feeds were
+    /// asked.
     pub async fn poll_due(&self) -> Result<usize, StoreError> {
-        if self.feeds.is_empty() {
-            return Ok(0);
-        }
-        let due = self.store.due_feeds(self.clock.now()).await?;
-        let due = self.feeds.iter().filter(|f| due.contains(&f.config.name()));
-        let outcomes = futures_util::future::join_all(due.map(|feed| self.pull_if_due(feed))).await;
+        let due = self.due().await?;
+        let outcomes = futures_util::future::join_all(due.iter().map(|feed| self.pull_if_due(feed))).await;
         outcomes.into_iter().try_fold(0, |n, asked| Ok(n + usize::from(asked?)))
     }
 
-    /// Hosts that are left in peace just now.
-    pub fn open_breakers(&self) -> usize {
-        let now = self.clock.now();
-        self.hosts.lock().unwrap_or_else(|e| e.into_inner()).values().filter(|h| h.breaker.is_open(now)).count()
+    /// Pulls what is due, looking again and again; a slow feed keeps no other waiting.
+    pub async fn run(self, look: Duration) {
+        let mut pulls = JoinSet::new();
+        loop {
+            while let Some(ended) = pulls.try_join_next() {
+                match ended {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(e)) => tracing::warn!(error = %e, "a feed is asked again"),
+                    Err(_) => tracing::error!("a pull broke down; its feed is asked again once its lease is over"),
+                }
+            }
+            match self.due().await {
+                Ok(due) => {
+                    for feed in due {
+                        let poller = self.clone();
+                        pulls.spawn_local(async move { poller.pull_if_due(&feed).await });
+                    }
+                }
+                Err(e) => tracing::warn!(error = %e, "feeds are looked for again"),
+            }
+            tokio::time::sleep(look).await;
+        }
+    }
+
+    /// Hands back the feeds that this process was at when it was stopped, so that
+    /// whoever comes next goes on with them at once.
+    pub async fn give_back(&self) {
+        let held = std::mem::take(&mut *self.held.lock().unwrap_or_else(|e| e.into_inner()));
+        for hold in held.into_values() {
+            if let Err(e) = self.store.give_feed_back(hold).await {
+                tracing::warn!(error = %e, "a feed waits for its lease");
+            }
+        }
+    }
+
+    async fn due(&self) -> Result<Vec<Arc<Feed>>, StoreError> {
+        if self.feeds.is_empty() || self.permits.available_permits() == 0 {
+            return Ok(Vec::new());
+        }
+        let due = self.store.due_feeds(self.clock.now()).await?;
+        Ok(self.feeds.iter().filter(|f| due.contains(&f.config.name())).cloned().collect())
     }
 
     async fn pull_if_due(&self, feed: &Feed) -> Result<bool, StoreError> {
         let Ok(_permit) = self.permits.try_acquire() else { return Ok(false) };
         let Some(claim) = self.store.claim_feed(feed.config.name(), LEASE, self.clock.now()).await? else { return Ok(false) };
+        let held = || self.held.lock().unwrap_or_else(|e| e.into_inner());
+        held().insert(claim.hold.name.clone(), claim.hold.clone());
+        let mut pull = Pull::new(self, feed, &claim);
         let ended = tokio::select! {
-            ended = self.pull(feed, &claim) => ended,
+            ended = pull.run() => ended,
             lost = self.keep(&claim) => Err(lost),
         };
-        let now = self.clock.now();
-        let chance = self.ids.bytes::<1>()[0];
-        let name = feed.config.name();
-        let count =
-            |outcome: &'static str| metrics::counter!("doorstep_polls_total", "feed" => name.clone(), "outcome" => outcome).increment(1);
+        let ended = self.end(feed, &claim, &pull, ended).await;
+        held().remove(&claim.hold.name);
+        ended.map(|()| true)
+    }
+
+    /// Stores how a pull ended and when the next one is due.
+    async fn end(&self, feed: &Feed, claim: &Claim, pull: &Pull<'_>, ended: Result<Pulled, Stop>) -> Result<(), StoreError> {
+        let (name, now, chance) = (claim.hold.name.as_str(), self.clock.now(), self.ids.bytes::<1>()[0]);
+        let count = |outcome: &'static str| {
+            metrics::counter!("doorstep_polls_total", "feed" => name.to_owned(), "outcome" => outcome).increment(1);
+        };
+        // What the store did not take is as much a failure as what did not come; its
+        // own words are for the log.
+        let ended = ended.or_else(|stop| match stop {
+            Stop::Store(e) => {
+                tracing::warn!(feed = name, error = %e, "the store did not take a page");
+                Err(failed("the store did not take it; the log says why", true))
+            }
+            other => Err(other),
+        });
         match ended {
             Ok(pulled) => {
-                count(if matches!(pulled, Pulled::Same) { "same" } else { "whole" });
-                tracing::info!(feed = %name, "pulled");
-                self.store.end_pull(&claim, pulled, rules::next_pull(now, feed.config.every, chance), now).await?;
+                let due = rules::next_pull(now, feed.config.every, chance);
+                let outcome = if matches!(pulled, Pulled::Same) { "same" } else { "whole" };
+                let kept = self.store.end_pull(claim, pulled, self.hosts.standing(&feed.host, now), due, now).await?;
+                count(if kept { outcome } else { "lost" });
+                tracing::info!(feed = name, outcome, pages = pull.pages(), "pulled");
             }
             Err(Stop::Failed { error, again, host, after }) => {
                 count("failed");
-                tracing::warn!(feed = %name, error, failures = claim.failures + 1, "a pull failed");
+                tracing::warn!(feed = name, error, failures = claim.failures + 1, "a pull failed");
                 if host {
-                    self.host(&feed.host, |h| h.breaker.bad(now, self.config.breaker_failures, self.config.breaker_open));
+                    self.hosts.bad(&feed.host, after, now);
+                }
+                let again = again && pull.pages() > 0;
+                if !again {
+                    pull.break_off().await?;
                 }
                 let pause = rules::pause(claim.failures + 1, self.config.retry_first, self.config.retry_most, after, chance);
-                self.store.end_pull(&claim, Pulled::Failed { error, again }, now.plus(pause), now).await?;
+                let standing = self.hosts.standing(&feed.host, now);
+                self.store.end_pull(claim, Pulled::Failed { error, again }, standing, now.plus(pause), now).await?;
             }
             Err(Stop::Closed(until)) => {
                 count("put_off");
-                self.store.put_off_feed(&claim, until).await?;
+                self.store.put_off_feed(claim, self.hosts.standing(&feed.host, now), until).await?;
             }
-            Err(Stop::Lost) => count("lost"),
-            Err(Stop::Store(e)) => return Err(e),
+            Err(Stop::Lost | Stop::Store(_)) => {
+                count("lost");
+                tracing::warn!(feed = name, "another process has taken the feed over");
+            }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Holds the feed as long as it is ours.
@@ -208,159 +271,26 @@ impl Poller {
             match self.store.hold_feed(claim, LEASE, self.clock.now()).await {
                 Ok(true) => {}
                 Ok(false) => return Stop::Lost,
-                Err(e) => return Stop::Store(e),
+                // The lease outlives a store that is away for a moment.
+                Err(e) => tracing::warn!(feed = claim.hold.name, error = %e, "a lease is renewed again"),
             }
         }
-    }
-
-    fn host<T>(&self, host: &str, act: impl FnOnce(&mut Host) -> T) -> T {
-        act(self.hosts.lock().unwrap_or_else(|e| e.into_inner()).entry(host.to_owned()).or_default())
-    }
-
-    /// One pull, page by page, from where the last one stopped.
-    async fn pull(&self, feed: &Feed, claim: &Claim) -> Result<Pulled, Stop> {
-        let started_at = self.clock.now();
-        let fresh = || UnderWay {
-            run: format!("{}@{started_at}", claim.name),
-            page: 0,
-            next: feed.config.url.clone(),
-            totals: json!({}),
-            started_at,
-        };
-        let mut at = claim.under_way.clone().unwrap_or_else(fresh);
-        let mut seen = HashSet::new();
-        loop {
-            if !seen.insert(at.next.clone()) {
-                return Err(failed("its pages lead back to one that was read", false));
-            }
-            if at.page >= self.config.max_pages {
-                return Err(failed(format!("it has more than {} pages (poll.max_pages)", self.config.max_pages), false));
-            }
-            // Only a feed of one page can say of itself that all of it is the same.
-            let stale = claim.read_at.is_none_or(|t| t.plus(self.config.refresh) <= started_at);
-            let known = claim.etag.is_some() || claim.last_modified.is_some();
-            let asked = at.page == 0 && known && !stale;
-            let fetched = self.fetch(feed, claim, &at.next, asked).await?;
-            match rules::judge(fetched.status, asked) {
-                Verdict::Same => {
-                    self.host(&feed.host, |h| h.breaker.good());
-                    return Ok(Pulled::Same);
-                }
-                Verdict::Take => self.host(&feed.host, |h| h.breaker.good()),
-                Verdict::Refused { host } => {
-                    let after = fetched.retry_after.map(|r| r.from(self.clock.now()));
-                    // A page that is gone is not waited for: the pull begins anew.
-                    let again = host || matches!(fetched.status, 401 | 403);
-                    return Err(Stop::Failed { error: format!("HTTP {}", fetched.status), again, host, after });
-                }
-            }
-            let (etag, last_modified) = (fetched.etag.clone(), fetched.last_modified.clone());
-            let next = self.take(feed, &mut at, fetched).await?;
-            match next {
-                Some(next) => {
-                    at.next = next;
-                    if !self.store.advance_feed(claim, at.clone(), LEASE, self.clock.now()).await? {
-                        return Err(Stop::Lost);
-                    }
-                }
-                None => {
-                    at.totals["pages"] = json!(at.page);
-                    at.totals["seconds"] = json!((self.clock.now().ms() - at.started_at.ms()) as f64 / 1000.0);
-                    let (etag, last_modified) = if at.page == 1 { (etag, last_modified) } else { (None, None) };
-                    return Ok(Pulled::Whole { etag, last_modified, facts: at.totals });
-                }
-            }
-        }
-    }
-
-    async fn fetch(&self, feed: &Feed, claim: &Claim, url: &str, asked: bool) -> Result<Fetched, Stop> {
-        let now = self.clock.now();
-        let wait = self.host(&feed.host, |h| {
-            h.breaker.ask(now, self.config.breaker_open)?;
-            let at = h.free_at.unwrap_or_else(Instant::now).max(Instant::now());
-            h.free_at = Some(at + self.config.host_interval);
-            Ok(at - Instant::now())
-        });
-        tokio::time::sleep(wait.map_err(Stop::Closed)?).await;
-        let mut headers = Vec::new();
-        if asked {
-            headers.extend(claim.etag.clone().map(|tag| ("if-none-match", tag)));
-            headers.extend(claim.last_modified.clone().map(|at| ("if-modified-since", at)));
-        }
-        let secret = feed.config.auth.header().map_err(|e| failed(format!("auth: {e}"), true))?;
-        let (timeout, idle, max_body) = (self.config.timeout, self.config.idle, self.config.max_body);
-        self.outbound.fetch(Fetch { url, headers, secret, timeout, idle, max_body }).await.map_err(|e| {
-            let host = matches!(e, CallError::Timeout | CallError::Connect(_) | CallError::Unresolved | CallError::Broken(_));
-            Stop::Failed { error: e.to_string(), again: host, host, after: None }
-        })
-    }
-
-    /// Hands a page to ingest; the address of the next one.
-    async fn take(&self, feed: &Feed, at: &mut UnderWay, fetched: Fetched) -> Result<Option<String>, Stop> {
-        let adapter = feed.adapter.clone();
-        let format = fetched.content_type.as_deref().and_then(|kind| adapter.format_of(kind));
-        let (reader, body) = (adapter.clone(), fetched.body);
-        let looked = tokio::task::spawn_blocking(move || {
-            let records = match format {
-                Some(format) => reader.count_as(format, &body),
-                None => reader.count(&body),
-            };
-            let cursor = reader.cursor(&body);
-            (records, cursor, body)
-        });
-        let (records, cursor, body) = looked.await.map_err(|_| failed("reading it failed", false))?;
-        let records = records.map_err(|e| failed(format!("{}: {e}", e.code()), false))?;
-        let leads = Leads {
-            cursor: cursor.as_deref(),
-            links: &fetched.links,
-            cursor_param: feed.config.cursor_param.as_deref(),
-            page_param: feed.config.page_param.as_deref(),
-            page: at.page + 1,
-            records,
-        };
-        let next = rules::next(&leads).map_err(|e| failed(e, false))?;
-        let by_link = matches!(next, Some(Next::Link(_)));
-        let next = next.map(|next| self.outbound.lead(&feed.config.url, &at.next, &next_parts(&next))).transpose();
-        let next = next.map_err(|e| failed(e.to_string(), false))?;
-        // A cursor that stays where it is ends the pages; a link to itself is a loop.
-        let next = next.filter(|n| n != &at.next || by_link);
-        let complete = feed.config.complete;
-        if complete && !fetched.whole {
-            return Err(failed("the answer does not say where it ends, so it may have been cut: no full feed", false));
-        }
-        let run = complete.then(|| RunPart { run: at.run.clone(), complete: next.is_none(), expected: None });
-        let batch =
-            Batch { platform: feed.config.platform.clone(), adapter, format, body, once: None, dry_run: false, run, metered: false };
-        let ingest = Ingest { hold_share: feed.config.hold_share.unwrap_or(self.ingest.hold_share), ..self.ingest.clone() };
-        let answer = match ingest.push(batch, self.clock.now()).await {
-            Ok((answer, _)) => answer.body,
-            Err(BatchError::Store(e)) => return Err(Stop::Store(e)),
-            Err(BatchError::Body(e)) => return Err(failed(format!("{}: {e}", e.code()), false)),
-            Err(BatchError::RunEnded) => return Err(failed("its run was ended by somebody else", false)),
-            Err(_) => return Err(failed("it could not be taken in", true)),
-        };
-        at.page += 1;
-        add(&mut at.totals, &answer);
-        Ok(next)
     }
 }
 
-fn next_parts(next: &Next) -> (Option<&str>, &str) {
-    match next {
-        Next::Link(link) => (None, link),
-        Next::Param(name, value) => (Some(name), value),
+impl Feed {
+    /// Of all that decides what its answers mean: where it changes, nothing that was
+    /// kept of them holds.
+    fn fingerprint(&self) -> Vec<u8> {
+        let c = &self.config;
+        let mut hash = Sha256::new();
+        let text = |t: &Option<String>| t.clone().unwrap_or_default();
+        let (cursor, page, complete) = (text(&c.cursor_param), text(&c.page_param), c.complete.to_string());
+        for part in [&c.url, &c.adapter, &c.platform, &cursor, &page, &complete, RULE_VERSION, env!("CARGO_PKG_VERSION")] {
+            hash.update(part);
+            hash.update([0]);
+        }
+        hash.update(self.adapter.fingerprint());
+        hash.finalize()[..16].to_vec()
     }
-}
-
-/// Adds a page's answer to what the pull came to so far.
-fn add(totals: &mut Value, answer: &Value) {
-    for name in ["received", "created", "updated", "unchanged", "closed", "skipped"] {
-        totals[name] = json!(totals[name].as_u64().unwrap_or(0) + answer[name].as_u64().unwrap_or(0));
-    }
-    let rejected = answer["rejected"].as_array().map(Vec::as_slice).unwrap_or_default();
-    totals["rejected"] = json!(totals["rejected"].as_u64().unwrap_or(0) + rejected.len() as u64);
-    let mut kept = totals["rejects"].as_array().cloned().unwrap_or_default();
-    kept.extend(rejected.iter().take(REJECTS_KEPT.saturating_sub(kept.len())).cloned());
-    totals["rejects"] = json!(kept);
-    totals["held"] = answer["held"].clone();
 }

@@ -30,6 +30,7 @@ pub use trial::{SkippedRecord, TriedReject, TryReport, try_adapter};
 
 use manifest::Manifest;
 use program::Program;
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
 /// A format that bodies come in, and how its records become postings.
@@ -41,6 +42,7 @@ pub struct Adapter {
     samples: Vec<Sample>,
     /// Where it was read from, for messages.
     origin: String,
+    fingerprint: [u8; 32],
 }
 
 impl Adapter {
@@ -80,7 +82,12 @@ impl Adapter {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self { manifest, program, samples, origin: folder.origin().to_owned() })
+        let mut hash = Sha256::new();
+        for text in ["adapter.toml", "mapping.jinja"].iter().filter_map(|path| folder.text(path)?.ok()) {
+            hash.update(text);
+            hash.update([0]);
+        }
+        Ok(Self { manifest, program, samples, origin: folder.origin().to_owned(), fingerprint: hash.finalize().into() })
     }
 
     /// The name it is chosen by, such as `schema-org`.
@@ -160,6 +167,11 @@ impl Adapter {
             serde_json::Value::Number(number) => Some(number.to_string()),
             _ => None,
         }
+    }
+
+    /// Of its rules: while it stays, the same body becomes the same postings.
+    pub fn fingerprint(&self) -> &[u8] {
+        &self.fingerprint
     }
 
     pub(crate) fn origin(&self) -> &str {

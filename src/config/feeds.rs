@@ -1,11 +1,12 @@
 //! Feeds that are fetched: whose they are, where they stand, and with which secret.
 
-use super::span;
+use super::{Problem, span};
 use crate::domain::client::Slug;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
+use toml::{Table, Value};
 
 /// One `[[feed]]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -31,9 +32,16 @@ pub struct PullConfig {
     /// The query parameter for pages counted from 1.
     #[serde(default)]
     pub page_param: Option<String>,
+    /// Other origins where its pages may lie; they are asked without the secret.
+    #[serde(default)]
+    pub page_origins: Vec<String>,
     #[serde(default)]
     pub hold_share: Option<f64>,
 }
+
+/// What every feed has to say, with something that would do.
+const REQUIRED: [(&str, &str); 5] =
+    [("platform", "'p'"), ("adapter", "'a'"), ("url", "'u'"), ("every", "'1h'"), ("auth", "{ kind = 'none' }")];
 
 /// How a source knows us. The secrets themselves stand in the environment or in
 /// files, so that a configuration can be shown.
@@ -75,6 +83,24 @@ impl Auth {
         }
     }
 
+    /// The header is one that a request may have beside its own.
+    fn named(&self) -> bool {
+        let Auth::Header { name, .. } = self else { return true };
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        let own = ["host", "connection", "content-length", "transfer-encoding", "accept-encoding", "if-none-match", "if-modified-since"];
+        !name.is_empty() && name.bytes().all(token) && !own.contains(&name.to_ascii_lowercase().as_str())
+    }
+
+    /// Its name in a configuration.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Auth::None => "none",
+            Auth::Bearer { .. } => "bearer",
+            Auth::Basic { .. } => "basic",
+            Auth::Header { .. } => "header",
+        }
+    }
+
     /// Where the secret is said to stand: exactly one place.
     fn placed(&self) -> bool {
         match self {
@@ -105,20 +131,58 @@ impl PullConfig {
     }
 }
 
-/// Tells everything that is wrong with the feeds.
+/// Reads the feeds as they are written. Each thing that is wrong with one is told, so
+/// each of its settings is read by itself first, beside others that would do.
+pub(super) fn read(written: Vec<Value>, problems: &mut Vec<Problem>) -> Vec<PullConfig> {
+    let would_do: Table = REQUIRED.iter().map(|(name, text)| format!("{name} = {text}\n")).collect::<String>().parse().unwrap_or_default();
+    let mut feeds = Vec::new();
+    for (n, value) in (1..).zip(written) {
+        let Value::Table(feed) = value else {
+            problems.push(Problem { place: format!("feed {n}"), detail: "must be a table of its own: [[feed]]".to_owned() });
+            continue;
+        };
+        let before = problems.len();
+        let called =
+            feed.get("name").or(feed.get("platform")).and_then(Value::as_str).map_or_else(String::new, |name| format!(" ({name})"));
+        let mut tell = |setting: &str, detail: String| problems.push(Problem { place: format!("feed {n}{called}: {setting}"), detail });
+        for (name, _) in REQUIRED.iter().filter(|(name, _)| !feed.contains_key(*name)) {
+            let spelt = if *name == "auth" { "is missing; a source that asks for nothing is { kind = \"none\" }" } else { "is missing" };
+            tell(name, spelt.to_owned());
+        }
+        for (name, value) in &feed {
+            let mut alone = would_do.clone();
+            alone.insert(name.clone(), value.clone());
+            if let Err(e) = Value::Table(alone).try_into::<PullConfig>() {
+                // The message of an unknown one lists those that there are.
+                tell(name, e.message().trim().to_owned());
+            }
+        }
+        if problems.len() == before {
+            feeds.extend(Value::Table(feed).try_into::<PullConfig>());
+        }
+    }
+    feeds
+}
+
+/// Tells everything that is wrong with what the feeds say.
 pub(super) fn check(feeds: &[PullConfig], must: &mut impl FnMut(bool, &str, &str)) {
     let mut names = HashSet::new();
+    let mut whole: HashSet<&str> = HashSet::new();
     for feed in feeds {
         let name = feed.name();
         let place = format!("feed {name:?}");
         must(names.insert(name.clone()), &place, "is there twice; give one of them a `name`");
-        let plain = (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        must(plain, &place, "must be called by 1 to 40 of a-z, A-Z, 0-9, - and _");
+        // With the time of its start a name makes the id of a run, of at most 64 characters.
+        let plain = (1..=34).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        must(plain, &place, "must be called by 1 to 34 of a-z, A-Z, 0-9, - and _; give it a `name`");
         must(Slug::parse(&feed.platform).is_some(), &place, "platform is no platform's name");
         must(feed.every >= Duration::from_secs(10), &place, "every must be at least 10s");
         must(feed.auth.placed(), &place, "auth needs either `env` or `file`");
+        must(feed.auth.named(), &place, "auth must name a header of its own, such as X-Api-Key");
         must(feed.hold_share.is_none_or(|s| (0.0..=1.0).contains(&s)), &place, "hold_share must be 0 to 1");
         must(feed.cursor_param.is_none() || feed.page_param.is_none(), &place, "has cursor_param or page_param, not both");
+        let alone = !feed.complete || whole.insert(&feed.platform);
+        must(alone, &place, "is a second complete feed of its platform: each would close what only the other has");
     }
 }
 
@@ -152,6 +216,29 @@ mod tests {
         assert_eq!(told.len(), 2, "{told:?}");
         let told = load(&format!("[[feed]]\n{}", FEED.replace("auth = { kind = 'none' }\n", ""))).unwrap_err();
         assert!(told[0].contains("auth"), "leaving it out must be spelled: {told:?}");
-        assert!(load(&format!("[[feed]]\n{FEED}evry = '1m'\n")).is_err());
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once_and_where() {
+        let wrong = "platform = 'meituan'\nadapter = 7\nevery = 'often'\nevry = '1m'\nauth = { kind = 'guess' }\n";
+        let told = load(&format!("[routing]\ncap = 0\n[[feed.pull]]\n{FEED}\n[[feed.pull]]\n{wrong}")).unwrap_err();
+        for place in [
+            "feed 2 (meituan): url: is missing",
+            "(meituan): adapter:",
+            "(meituan): every: \"often\"",
+            ": evry: unknown field",
+            ": auth: unknown variant",
+            "routing.cap:",
+        ] {
+            assert!(told.iter().any(|t| t.contains(place)), "{place}: {told:?}");
+        }
+        assert_eq!(told.len(), 6, "{told:?}");
+        assert_eq!(load("feed = ['a']\n").unwrap_err(), ["feed 1: must be a table of its own: [[feed]]"]);
+        let two = format!("[[feed]]\n{FEED}complete = true\n[[feed]]\n{FEED}complete = true\nname = 'b'\n");
+        assert!(load(&two).unwrap_err()[0].contains("second complete feed"));
+        let header = FEED.replace("{ kind = 'none' }", "{ kind = 'header', name = 'Host', env = 'E' }");
+        assert!(load(&format!("[[feed]]\n{header}")).unwrap_err()[0].contains("header of its own"));
+        let long = format!("[[feed]]\n{FEED}name = '{}'\n", "n".repeat(35));
+        assert!(load(&long).unwrap_err()[0].contains("1 to 34"));
     }
 }

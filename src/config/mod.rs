@@ -127,6 +127,8 @@ pub struct PollConfig {
     #[serde(deserialize_with = "span")]
     pub refresh: Duration,
     #[serde(deserialize_with = "span")]
+    pub resume_within: Duration,
+    #[serde(deserialize_with = "span")]
     pub retry_first: Duration,
     #[serde(deserialize_with = "span")]
     pub retry_most: Duration,
@@ -250,8 +252,12 @@ impl Config {
                 set_from_environment(&mut table, &name, path, &value, &mut problems);
             }
         }
+        let pulls =
+            table.get_mut("feed").and_then(Value::as_table_mut).and_then(|feed| feed.insert("pull".to_owned(), Value::Array(Vec::new())));
+        let pulls = feeds::read(pulls.and_then(|p| p.as_array().cloned()).unwrap_or_default(), &mut problems);
         match Value::Table(table).try_into::<Config>() {
-            Ok(config) => {
+            Ok(mut config) => {
+                config.feed.pull = pulls;
                 config.check(&mut problems);
                 if problems.is_empty() { Ok(config) } else { Err(problems) }
             }
@@ -310,10 +316,20 @@ impl Config {
             let port = entry.rsplit_once(':').and_then(|(_, p)| p.parse::<u16>().ok());
             must(port.is_some(), "outbound.allow", &format!("{entry:?} is no host:port"));
         }
-        must((1..=64).contains(&self.poll.parallel), "poll.parallel", "must be 1 to 64");
+        must(self.poll.parallel <= 64, "poll.parallel", "must be 0 to 64");
         must(self.poll.max_body >= 1024, "poll.max_body", "must be at least 1024");
         must(self.poll.max_pages >= 1, "poll.max_pages", "must be at least 1");
-        must(!self.poll.retry_first.is_zero(), "poll.retry_first", "must be above 0");
+        let p = &self.poll;
+        for (span, place) in [
+            (p.timeout, "poll.timeout"),
+            (p.idle, "poll.idle"),
+            (p.retry_first, "poll.retry_first"),
+            (p.retry_most, "poll.retry_most"),
+            (p.breaker_open, "poll.breaker_open"),
+        ] {
+            must(!span.is_zero(), place, "must be above 0");
+        }
+        must(p.breaker_failures >= 1, "poll.breaker_failures", "must be at least 1");
         feeds::check(&self.feed.pull, &mut must);
         for name in self.platform.keys() {
             must(crate::domain::client::Slug::parse(name).is_some(), "platform", &format!("{name:?} is no platform's name"));

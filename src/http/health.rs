@@ -67,6 +67,15 @@ pub async fn render(state: &State) -> String {
             metrics::gauge!("doorstep_deliveries", "state" => name).set(n as f64);
         }
     }
+    if let Ok(feeds) = state.store.feeds().await {
+        // Feeds that are no longer configured stay in the store.
+        let pulled = |name: &str| state.config.feed.pull.iter().any(|f| f.name() == name);
+        for feed in feeds.iter().filter(|f| pulled(&f.name)) {
+            let late = if feed.lease_until > now { 0 } else { (now.ms() - feed.due_at.ms()).max(0) };
+            metrics::gauge!("doorstep_poll_lag_seconds", "feed" => feed.name.clone()).set(late as f64 / 1000.0);
+            metrics::gauge!("doorstep_poll_failures", "feed" => feed.name.clone()).set(feed.failures as f64);
+        }
+    }
     metrics::gauge!("doorstep_routing_workers").set(state.router.known_workers() as f64);
     state.metrics.render()
 }

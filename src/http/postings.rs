@@ -81,7 +81,7 @@ async fn push(
     let format = format_of(&request, &adapter)?;
     let key = once(&request, &state, who.client.id.uuid(), &body.0)?;
     let dry_run = query.dry_run.unwrap_or(false);
-    let batch = Batch { platform: who.platform.to_string(), adapter, format, body: body.0, once: key, dry_run, run, metered: true };
+    let batch = Batch { platform: who.platform.to_string(), adapter, format, body: body.0, once: key, dry_run, run, pull: None };
     let (answer, verdict) = state.ingest.push(batch, state.clock.now()).await?;
     if let Some(verdict) = verdict {
         LimitSlot::of(&request).set(Meter::Records, verdict);

@@ -21,7 +21,7 @@ pub fn judge(status: u16, asked: bool) -> Verdict {
     match status {
         200 => Verdict::Take,
         304 if asked => Verdict::Same,
-        429 | 500..=599 => Verdict::Refused { host: true },
+        408 | 429 | 500..=599 => Verdict::Refused { host: true },
         _ => Verdict::Refused { host: false },
     }
 }
@@ -33,7 +33,7 @@ pub fn pause(failures: u32, first: Duration, most: Duration, asked: Option<Durat
     let doubled = first.saturating_mul(1u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX)).min(most);
     let jittered = doubled - doubled.mul_f64(f64::from(chance) / 255.0 / 4.0);
     // A source that asks for a year is asked again in a day.
-    jittered.max(asked.unwrap_or_default().min(Duration::from_secs(86_400)))
+    jittered.max(asked.unwrap_or_default().min(super::hosts::PEACE))
 }
 
 /// When the next pull after a good one is due: up to a twentieth late, so that feeds
@@ -42,42 +42,27 @@ pub fn next_pull(now: Moment, every: Duration, chance: u8) -> Moment {
     now.plus(every + every.mul_f64(f64::from(chance) / 255.0 / 20.0))
 }
 
-/// Keeps from asking a host that does not answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Breaker {
-    failures: u32,
-    /// Nothing is asked before; at this time one request tries it.
-    open_until: Option<Moment>,
+/// How long after the first of several new feeds each one begins, so that they do not
+/// all come at once: spread over a minute, or over the shortest of what they wait.
+pub fn stagger(place: usize, of: usize, every: Duration) -> Duration {
+    every.min(Duration::from_secs(60)).mul_f64(place as f64 / of.max(1) as f64)
 }
 
-impl Breaker {
-    /// Whether the host may be asked; else when. Whoever is let through a breaker
-    /// that was open is alone: the others wait for how it goes.
-    pub fn ask(&mut self, now: Moment, open: Duration) -> Result<(), Moment> {
-        match self.open_until {
-            Some(until) if until > now => Err(until),
-            Some(_) => {
-                self.open_until = Some(now.plus(open));
-                Ok(())
-            }
-            None => Ok(()),
-        }
+/// Whether a page that leads on to its own address is the last one: a source that is
+/// at its end may name the same place again, but then it has nothing there.
+pub fn at_end(next_is_own: bool, records: usize) -> Result<bool, &'static str> {
+    match (next_is_own, records) {
+        (true, 0) => Ok(true),
+        (true, _) => Err("its cursor stays where it is, so the rest of it cannot be read"),
+        (false, _) => Ok(false),
     }
+}
 
-    pub fn good(&mut self) {
-        *self = Self::default();
-    }
-
-    pub fn bad(&mut self, now: Moment, most: u32, open: Duration) {
-        self.failures = self.failures.saturating_add(1);
-        if self.failures >= most {
-            self.open_until = Some(now.plus(open));
-        }
-    }
-
-    pub fn is_open(&self, now: Moment) -> bool {
-        self.open_until.is_some_and(|until| until > now)
-    }
+/// The share of open postings that a full pull may close without a word from its
+/// platform: none where it brought nothing at all, or where some records were too
+/// broken to know which they are.
+pub fn share(configured: f64, received: u64, unnamed: u64) -> f64 {
+    if received == 0 || unnamed > 0 { 0.0 } else { configured }
 }
 
 /// What leads on from a page.
@@ -156,7 +141,7 @@ mod tests {
         for status in [201, 204, 206, 301, 400, 401, 403, 404, 410] {
             assert_eq!(judge(status, true), Verdict::Refused { host: false }, "{status}");
         }
-        for status in [429, 500, 502, 503, 504] {
+        for status in [408, 429, 500, 502, 503, 504] {
             assert_eq!(judge(status, true), Verdict::Refused { host: true }, "{status}");
         }
     }
@@ -172,22 +157,27 @@ mod tests {
     }
 
     #[test]
-    fn a_breaker_opens_lets_one_try_and_closes_again() {
-        let at = |s: i64| Moment::from_ms(s * 1000);
-        let mut b = Breaker::default();
-        for n in 0..3 {
-            assert_eq!(b.ask(at(n), SECOND * 10), Ok(()));
-            b.bad(at(n), 3, SECOND * 10);
-        }
-        assert_eq!(b.ask(at(5), SECOND * 10), Err(at(12)));
-        assert!(b.is_open(at(5)));
-        assert_eq!(b.ask(at(12), SECOND * 10), Ok(()), "one may try");
-        assert_eq!(b.ask(at(12), SECOND * 10), Err(at(22)), "and nobody else meanwhile");
-        b.bad(at(13), 3, SECOND * 10);
-        assert_eq!(b.ask(at(14), SECOND * 10), Err(at(23)));
-        assert_eq!(b.ask(at(23), SECOND * 10), Ok(()));
-        b.good();
-        assert_eq!((b.ask(at(24), SECOND), b), (Ok(()), Breaker::default()));
+    fn feeds_that_are_new_together_begin_one_after_the_other() {
+        let begin = |place| stagger(place, 4, Duration::from_secs(900)).as_secs();
+        assert_eq!((0..4).map(begin).collect::<Vec<_>>(), [0, 15, 30, 45]);
+        assert_eq!((stagger(0, 1, SECOND), stagger(1, 2, SECOND * 10)), (Duration::ZERO, SECOND * 5));
+    }
+
+    #[test]
+    fn a_page_that_leads_to_itself_is_the_end_only_if_it_is_empty() {
+        assert_eq!((at_end(false, 0), at_end(false, 9), at_end(true, 0)), (Ok(false), Ok(false), Ok(true)));
+        assert!(at_end(true, 9).is_err());
+    }
+
+    #[test]
+    fn what_was_not_wholly_read_closes_nothing_by_itself() {
+        assert_eq!((share(0.2, 5, 0), share(1.0, 0, 0), share(1.0, 5, 1)), (0.2, 0.0, 0.0));
+    }
+
+    #[test]
+    fn the_next_pull_comes_at_its_time_or_a_little_later() {
+        let (now, every) = (Moment::from_ms(0), Duration::from_secs(1000));
+        assert_eq!((next_pull(now, every, 0).ms(), next_pull(now, every, 255).ms()), (1_000_000, 1_050_000));
     }
 
     #[test]

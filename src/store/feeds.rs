@@ -2,10 +2,12 @@
 //! fencing token.
 //!
 //! Promises: one process at a time is at a feed; who comes back after its lease has
-//! passed on stores nothing; how far a pull came outlives the process.
+//! passed on stores nothing, neither here nor a posting; how far a pull came outlives
+//! the process.
 
-use super::Store;
 use super::engine::{Row, Sql, StoreError, params};
+use super::writer::Tx;
+use super::{Store, runs};
 use crate::domain::time::Moment;
 use serde_json::Value;
 use std::time::Duration;
@@ -14,16 +16,25 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Known {
     pub name: String,
+    pub platform: String,
     /// Of what decides the meaning of its answers; where it changes, nothing that
     /// was kept of them holds.
     pub fingerprint: Vec<u8>,
+    /// When it is due for the first time.
+    pub due: Moment,
+}
+
+/// The right to be at a feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    pub name: String,
+    pub fence: i64,
 }
 
 /// A feed taken for a pull.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    pub name: String,
-    pub fence: i64,
+    pub hold: Hold,
     /// The pull that was under way.
     pub under_way: Option<UnderWay>,
     /// What the last whole answer said of itself.
@@ -47,6 +58,15 @@ pub struct UnderWay {
     pub started_at: Moment,
 }
 
+/// How a feed's host stands, for the operator to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// `closed`, `open` or `half_open`.
+    pub breaker: &'static str,
+    /// Nothing is asked of the host before.
+    pub quiet_until: Option<Moment>,
+}
+
 /// How a pull ended.
 #[derive(Clone, Debug)]
 pub enum Pulled {
@@ -66,10 +86,19 @@ pub struct FeedState {
     pub lease_until: Moment,
     pub page: i64,
     pub good_at: Option<Moment>,
+    /// Of the last good answer: 200, or 304.
+    pub good_status: Option<i64>,
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+    /// When it was last read, not only found to be the same.
+    pub read_at: Option<Moment>,
+    /// What that came to.
     pub good: Option<Value>,
     pub failed_at: Option<Moment>,
     pub error: Option<String>,
     pub failures: i64,
+    pub breaker: String,
+    pub quiet_until: Option<Moment>,
 }
 
 fn moment(row: &Row, column: usize) -> Result<Option<Moment>, StoreError> {
@@ -85,16 +114,27 @@ fn json(row: &Row, column: usize) -> Result<Option<Value>, StoreError> {
 }
 
 impl Store {
-    /// Makes the configured feeds known; a new or changed one is due at once.
+    /// Makes the configured feeds known; a changed one begins anew, at once.
     pub async fn know_feeds(&self, feeds: Vec<Known>, now: Moment) -> Result<(), StoreError> {
         self.write(move |tx| {
             for feed in &feeds {
+                let (name, platform, print) = (feed.name.as_str(), feed.platform.as_str(), feed.fingerprint.as_slice());
+                let known =
+                    tx.one("SELECT platform, run FROM feeds WHERE name = $1 AND fingerprint <> $2 {for_update}", params![name, print])?;
+                let Some(known) = known else {
+                    let sql =
+                        "INSERT INTO feeds (name, platform, fingerprint, due_at) VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING";
+                    tx.exec(sql, params![name, platform, print, feed.due.ms()])?;
+                    continue;
+                };
+                // Nobody will complete what was begun under other settings.
+                if let Some(run) = known.opt_text(1)? {
+                    runs::break_off(tx, known.text(0)?, run, now)?;
+                }
                 tx.exec(
-                    "INSERT INTO feeds (name, fingerprint, due_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET
-                       fingerprint = excluded.fingerprint, due_at = excluded.due_at, run = NULL, next = NULL, page = 0, totals = NULL,
-                       etag = NULL, last_modified = NULL, read_at = NULL, failures = 0, fence = feeds.fence + 1, lease_until = 0
-                     WHERE feeds.fingerprint <> excluded.fingerprint",
-                    params![feed.name.as_str(), feed.fingerprint.as_slice(), now.ms()],
+                    "UPDATE feeds SET platform = $2, fingerprint = $3, due_at = $4, run = NULL, next = NULL, page = 0, totals = NULL,
+                       etag = NULL, last_modified = NULL, read_at = NULL, failures = 0, fence = fence + 1, lease_until = 0 WHERE name = $1",
+                    params![name, platform, print, now.ms()],
                 )?;
             }
             Ok(())
@@ -113,7 +153,7 @@ impl Store {
 
     /// Holds a feed a while longer; false where it has passed on.
     pub async fn hold_feed(&self, claim: &Claim, lease: Duration, now: Moment) -> Result<bool, StoreError> {
-        let (name, fence) = (claim.name.clone(), claim.fence);
+        let (name, fence) = (claim.hold.name.clone(), claim.hold.fence);
         self.write(move |tx| {
             let sql = "UPDATE feeds SET lease_until = $3 WHERE name = $1 AND fence = $2";
             tx.exec(sql, params![name.as_str(), fence, now.plus(lease).ms()]).map(|n| n == 1)
@@ -141,8 +181,7 @@ impl Store {
                 _ => None,
             };
             Ok(Some(Claim {
-                name: name.clone(),
-                fence: row.int(0)?,
+                hold: Hold { name: name.clone(), fence: row.int(0)? },
                 under_way,
                 etag: text(&row, 6)?,
                 last_modified: text(&row, 7)?,
@@ -156,7 +195,7 @@ impl Store {
     /// Stores how far a pull came and holds the feed a while longer; false where it
     /// has passed on.
     pub async fn advance_feed(&self, claim: &Claim, at: UnderWay, lease: Duration, now: Moment) -> Result<bool, StoreError> {
-        let (name, fence) = (claim.name.clone(), claim.fence);
+        let (name, fence) = (claim.hold.name.clone(), claim.hold.fence);
         self.write(move |tx| {
             let n = tx.exec(
                 "UPDATE feeds SET run = $3, page = $4, next = $5, totals = $6, started_at = $7, lease_until = $8 WHERE name = $1 AND fence = $2",
@@ -176,37 +215,51 @@ impl Store {
         .await
     }
 
-    /// Ends a pull, and says when the next is due.
-    pub async fn end_pull(&self, claim: &Claim, pulled: Pulled, due: Moment, now: Moment) -> Result<(), StoreError> {
-        let (name, fence) = (claim.name.clone(), claim.fence);
+    /// Ends a pull, and says when the next is due; false where the feed has passed on.
+    pub async fn end_pull(&self, claim: &Claim, pulled: Pulled, host: Standing, due: Moment, now: Moment) -> Result<bool, StoreError> {
+        let Hold { name, fence } = claim.hold.clone();
         self.write(move |tx| {
-            match &pulled {
+            let n = match &pulled {
                 Pulled::Whole { etag, last_modified, facts } => tx.exec(
                     "UPDATE feeds SET run = NULL, next = NULL, page = 0, totals = NULL, started_at = NULL, lease_until = 0, due_at = $3,
-                       etag = $4, last_modified = $5, read_at = $6, good_at = $6, good = $7, failures = 0 WHERE name = $1 AND fence = $2",
+                       etag = $4, last_modified = $5, read_at = $6, good_at = $6, good_status = 200, good = $7, failures = 0
+                     WHERE name = $1 AND fence = $2",
                     params![name.as_str(), fence, due.ms(), etag.as_deref(), last_modified.as_deref(), now.ms(), facts.to_string()],
                 ),
                 Pulled::Same => tx.exec(
-                    "UPDATE feeds SET lease_until = 0, due_at = $3, good_at = $4, failures = 0 WHERE name = $1 AND fence = $2",
+                    "UPDATE feeds SET run = NULL, next = NULL, page = 0, totals = NULL, started_at = NULL, lease_until = 0, due_at = $3,
+                       good_at = $4, good_status = 304, failures = 0 WHERE name = $1 AND fence = $2",
                     params![name.as_str(), fence, due.ms(), now.ms()],
                 ),
                 Pulled::Failed { error, again } => tx.exec(
                     "UPDATE feeds SET lease_until = 0, due_at = $3, failed_at = $4, error = $5, failures = failures + 1,
-                       run = CASE WHEN $6 = 1 THEN run END, next = CASE WHEN $6 = 1 THEN next END WHERE name = $1 AND fence = $2",
+                       run = CASE WHEN $6 = 1 THEN run END, next = CASE WHEN $6 = 1 THEN next END,
+                       page = CASE WHEN $6 = 1 THEN page ELSE 0 END WHERE name = $1 AND fence = $2",
                     params![name.as_str(), fence, due.ms(), now.ms(), error.as_str(), *again],
                 ),
-            }
-            .map(|_| ())
+            }?;
+            stands(tx, &name, fence, host)?;
+            Ok(n == 1)
         })
         .await
     }
 
     /// Puts off a feed that could not be asked, without counting a failure.
-    pub async fn put_off_feed(&self, claim: &Claim, due: Moment) -> Result<(), StoreError> {
-        let (name, fence) = (claim.name.clone(), claim.fence);
+    pub async fn put_off_feed(&self, claim: &Claim, host: Standing, due: Moment) -> Result<(), StoreError> {
+        let Hold { name, fence } = claim.hold.clone();
         self.write(move |tx| {
             let sql = "UPDATE feeds SET lease_until = 0, due_at = $3 WHERE name = $1 AND fence = $2";
-            tx.exec(sql, params![name.as_str(), fence, due.ms()]).map(|_| ())
+            tx.exec(sql, params![name.as_str(), fence, due.ms()])?;
+            stands(tx, &name, fence, host)
+        })
+        .await
+    }
+
+    /// Hands a feed back in the middle of its pull, for whoever comes next to go on.
+    pub async fn give_feed_back(&self, hold: Hold) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let sql = "UPDATE feeds SET lease_until = 0 WHERE name = $1 AND fence = $2";
+            tx.exec(sql, params![hold.name.as_str(), hold.fence]).map(|_| ())
         })
         .await
     }
@@ -220,24 +273,44 @@ impl Store {
     /// Every feed that was ever known, by name.
     pub async fn feeds(&self) -> Result<Vec<FeedState>, StoreError> {
         self.read(|s| {
-            let rows =
-                s.query("SELECT name, due_at, lease_until, page, good_at, good, failed_at, error, failures FROM feeds ORDER BY name", &[])?;
-            rows.iter()
-                .map(|row| {
-                    Ok(FeedState {
-                        name: row.text(0)?.to_owned(),
-                        due_at: Moment::from_ms(row.int(1)?),
-                        lease_until: Moment::from_ms(row.int(2)?),
-                        page: row.int(3)?,
-                        good_at: moment(row, 4)?,
-                        good: json(row, 5)?,
-                        failed_at: moment(row, 6)?,
-                        error: text(row, 7)?,
-                        failures: row.int(8)?,
-                    })
-                })
-                .collect()
+            let rows = s.query(
+                "SELECT name, due_at, lease_until, page, good_at, good_status, etag, last_modified, read_at, good, failed_at, error, failures,
+                   breaker, quiet_until FROM feeds ORDER BY name",
+                &[],
+            )?;
+            rows.iter().map(state).collect()
         })
         .await
     }
+}
+
+fn state(row: &Row) -> Result<FeedState, StoreError> {
+    Ok(FeedState {
+        name: row.text(0)?.to_owned(),
+        due_at: Moment::from_ms(row.int(1)?),
+        lease_until: Moment::from_ms(row.int(2)?),
+        page: row.int(3)?,
+        good_at: moment(row, 4)?,
+        good_status: row.opt_int(5)?,
+        etag: text(row, 6)?,
+        last_modified: text(row, 7)?,
+        read_at: moment(row, 8)?,
+        good: json(row, 9)?,
+        failed_at: moment(row, 10)?,
+        error: text(row, 11)?,
+        failures: row.int(12)?,
+        breaker: row.text(13)?.to_owned(),
+        quiet_until: moment(row, 14)?,
+    })
+}
+
+fn stands(tx: &mut Tx<'_>, name: &str, fence: i64, host: Standing) -> Result<(), StoreError> {
+    let sql = "UPDATE feeds SET breaker = $3, quiet_until = $4 WHERE name = $1 AND fence = $2";
+    tx.exec(sql, params![name, fence, host.breaker, host.quiet_until.map(Moment::ms)]).map(|_| ())
+}
+
+/// Locks a feed for what its puller stores; false where it has passed on.
+pub(super) fn holds(tx: &mut Tx<'_>, hold: &Hold) -> Result<bool, StoreError> {
+    let row = tx.one("SELECT fence FROM feeds WHERE name = $1 {for_update}", params![hold.name.as_str()])?;
+    Ok(row.is_some_and(|r| r.int(0) == Ok(hold.fence)))
 }

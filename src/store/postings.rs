@@ -1,6 +1,7 @@
 //! Postings: upsert by (platform, source id), reading, closing.
 
 use super::engine::{Row, Sql, StoreError, params};
+use super::feeds::{self, Hold};
 use super::log::ChangeKind;
 use super::once::Advance;
 use super::runs::{self, RunKey};
@@ -223,16 +224,23 @@ pub struct Slice {
     pub postings: Arc<Vec<Prepared>>,
     /// The full feed it is a part of.
     pub run: Option<RunKey>,
+    /// The right by which a puller stores it.
+    pub pull: Option<Hold>,
     /// How long somebody promoted from the waitlist has.
     pub promoted_within: Duration,
 }
 
 impl Store {
     /// Stores one slice of a batch and how far the batch has come; nothing, and
-    /// none, where its run has ended.
+    /// none, where its run has ended or its puller has lost the feed.
     pub async fn upsert_postings(&self, slice: Slice, progress: Option<Advance<Tally>>, now: Moment) -> Result<Option<Tally>, StoreError> {
         self.write(move |tx| {
             let mut tally = Tally::default();
+            if let Some(hold) = &slice.pull
+                && !feeds::holds(tx, hold)?
+            {
+                return Ok(None);
+            }
             if let Some(run) = slice.run
                 && !runs::count(tx, run, now)?
             {

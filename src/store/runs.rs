@@ -212,6 +212,22 @@ pub(super) fn name<'a>(
     Ok(())
 }
 
+/// Ends an open run that nobody will complete: nothing is closed. One that brought
+/// nothing is forgotten.
+pub(super) fn break_off(tx: &mut Tx<'_>, platform: &str, run: &str, now: Moment) -> Result<(), StoreError> {
+    let gone = tx.exec(
+        "DELETE FROM runs WHERE platform = $1 AND run = $2 AND state = 'open' AND NOT EXISTS (SELECT 1 FROM run_records r WHERE r.run = runs.id)",
+        params![platform, run],
+    )?;
+    if gone == 0 {
+        tx.exec(
+            "UPDATE runs SET state = 'discarded', reason = 'broken_off', updated_at = $3 WHERE platform = $1 AND run = $2 AND state = 'open'",
+            params![platform, run, now.ms()],
+        )?;
+    }
+    Ok(())
+}
+
 /// Live postings of the platform after this one that the run does not name.
 fn absent(s: &mut dyn Sql, platform: &str, run: i64, after: Uuid, limit: i64) -> Result<Vec<Row>, StoreError> {
     s.query(
@@ -439,6 +455,11 @@ impl Store {
             Ok(Some((run, diff)))
         })
         .await
+    }
+
+    /// Ends an open run that nobody will complete; nothing is closed.
+    pub async fn break_off_run(&self, platform: String, run: String, now: Moment) -> Result<(), StoreError> {
+        self.write(move |tx| break_off(tx, &platform, &run, now)).await
     }
 
     /// Lets a held run close its postings. None where there is no such run, false

@@ -5,7 +5,7 @@
 use super::engine::{Connection, StoreError, params};
 
 /// Applied in order, each once, each in a transaction of its own.
-const MIGRATIONS: &[&str] = &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS];
+const MIGRATIONS: &[&str] = &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN];
 
 const FOUNDATION: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -146,6 +146,15 @@ CREATE TABLE feeds (
   lease_until BIGINT NOT NULL DEFAULT 0, run TEXT, page BIGINT NOT NULL DEFAULT 0, next TEXT, totals TEXT, started_at BIGINT,
   etag TEXT, last_modified TEXT, read_at BIGINT, good_at BIGINT, good TEXT,
   failed_at BIGINT, error TEXT, failures BIGINT NOT NULL DEFAULT 0);
+";
+
+/// What an operator sees of a feed beside that: the last good answer's status, and
+/// how its host stands.
+const PULLS_SEEN: &str = "
+ALTER TABLE feeds ADD COLUMN platform TEXT NOT NULL DEFAULT '';
+ALTER TABLE feeds ADD COLUMN good_status BIGINT;
+ALTER TABLE feeds ADD COLUMN breaker TEXT NOT NULL DEFAULT 'closed';
+ALTER TABLE feeds ADD COLUMN quiet_until BIGINT;
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

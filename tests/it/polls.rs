@@ -3,7 +3,7 @@
 use crate::harness::source::{Source, ok, status};
 use crate::harness::*;
 use doorstep::config::feeds::PullConfig;
-use doorstep::store::feeds::{Known, Pulled, UnderWay};
+use doorstep::store::feeds::{Known, Pulled, Standing, UnderWay};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::time::Duration;
@@ -258,7 +258,9 @@ async fn one_process_at_a_time_is_at_a_feed(engine: Engine) {
     let (store, now) = (app.state().store.clone(), app.now());
     let name = || "a-feed".to_owned();
     let lease = Duration::from_secs(60);
-    store.know_feeds(vec![Known { name: name(), fingerprint: vec![1] }], now).await.unwrap();
+    let known = |print: u8| vec![Known { name: name(), platform: "example".to_owned(), fingerprint: vec![print], due: now }];
+    let host = Standing { breaker: "closed", quiet_until: None };
+    store.know_feeds(known(1), now).await.unwrap();
     let claims = futures_util::future::join_all((0..20).map(|_| store.claim_feed(name(), lease, now))).await;
     let mut claims: Vec<_> = claims.into_iter().filter_map(Result::unwrap).collect();
     assert_eq!(claims.len(), 1);
@@ -278,14 +280,14 @@ async fn one_process_at_a_time_is_at_a_feed(engine: Engine) {
     assert!(!store.advance_feed(&first, at.clone(), lease, later).await.unwrap());
     assert!(!store.hold_feed(&first, lease, later).await.unwrap());
     let whole = Pulled::Whole { etag: None, last_modified: None, facts: json!({}) };
-    store.end_pull(&first, whole.clone(), later, later).await.unwrap();
+    store.end_pull(&first, whole.clone(), host, later, later).await.unwrap();
     assert_eq!(store.feeds().await.unwrap()[0].good_at, None);
-    store.end_pull(&second, whole, later, later).await.unwrap();
+    store.end_pull(&second, whole, host, later, later).await.unwrap();
     assert_eq!(store.feeds().await.unwrap()[0].good_at, Some(later));
     // A feed that is configured otherwise begins anew.
     let third = store.claim_feed(name(), lease, later).await.unwrap().unwrap();
     store.advance_feed(&third, at, lease, later).await.unwrap();
-    store.know_feeds(vec![Known { name: name(), fingerprint: vec![2] }], later).await.unwrap();
+    store.know_feeds(known(2), later).await.unwrap();
     assert_eq!(store.claim_feed(name(), lease, later).await.unwrap().unwrap().under_way, None);
     app.finish().await;
 }

@@ -80,7 +80,7 @@ fn status(status: HireStatus, at: &str) -> StatusReport {
 impl Bench {
     async fn upsert(&self, drafts: &[PostingDraft], now: Moment) -> Tally {
         let slice = Arc::new(drafts.iter().map(prepared).collect());
-        let slice = Slice { platform: PLATFORM.to_owned(), postings: slice, run: None, promoted_within: PROMOTED };
+        let slice = Slice { platform: PLATFORM.to_owned(), postings: slice, run: None, pull: None, promoted_within: PROMOTED };
         self.store.upsert_postings(slice, None, now).await.unwrap().unwrap()
     }
 
