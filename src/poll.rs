@@ -221,12 +221,15 @@ impl Poller {
     async fn pull(&self, feed: &Feed, claim: &Claim) -> Result<Pulled, Stop> {
         let started_at = self.clock.now();
         let fresh = || UnderWay {
-            run: format!("{}@{started_at}", claim.name),
+            run: format!("{}@{}", claim.name, started_at.ms()),
             page: 0,
             next: feed.config.url.clone(),
             totals: json!({}),
             started_at,
         };
+        if feed.config.complete && claim.under_way.is_none() {
+            self.store.abandon_runs(feed.config.platform.clone(), &format!("{}@", claim.name), started_at).await?;
+        }
         let mut at = claim.under_way.clone().unwrap_or_else(fresh);
         let mut seen = HashSet::new();
         loop {

@@ -471,6 +471,21 @@ impl Store {
         .await
     }
 
+    /// Discards the open runs whose names begin so: the feed begins anew, and nobody
+    /// will end them.
+    pub async fn abandon_runs(&self, platform: String, prefix: &str, now: Moment) -> Result<u64, StoreError> {
+        // Names of feeds hold no other character that means something to LIKE.
+        let pattern = format!("{}%", prefix.replace('_', "\\_"));
+        self.write(move |tx| {
+            tx.exec(
+                "UPDATE runs SET state = 'discarded', reason = 'abandoned', updated_at = $3
+                 WHERE platform = $1 AND state = 'open' AND run LIKE $2 ESCAPE '\\'",
+                params![platform.as_str(), pattern.as_str(), now.ms()],
+            )
+        })
+        .await
+    }
+
     /// Goes on with runs whose process died, discards those that nobody ends, and
     /// forgets the records of those that are over. Says whether there is more to do.
     pub async fn tend_runs(&self, promoted_within: Duration, now: Moment) -> Result<usize, StoreError> {

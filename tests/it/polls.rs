@@ -181,6 +181,15 @@ async fn a_full_feed_closes_what_is_absent_once_all_its_pages_came(engine: Engin
     let facts = shown(&app).await["last_good"]["facts"].clone();
     assert_eq!((&facts["pages"], &facts["received"], &facts["closed"], &facts["held"]), (&json!(2), &json!(18), &json!(2), &json!(null)));
 
+    // A pull that is given up leaves no run open, which every push would have to heed.
+    source.answers("/p2", status(404, &[]));
+    next_pull(&app).await;
+    source.answers("/p2", ok(&[JSON], json!(records(10..20)).to_string().as_bytes()));
+    app.pass_hours(2);
+    app.settle().await;
+    assert_eq!(live(&app).await, 18);
+    assert_eq!(app.state().store.abandon_runs("example".to_owned(), "example", app.now()).await.unwrap(), 0);
+
     // A source that has lost half of what it had is held, and the platform is told.
     source.answers("/p1", ok(&[JSON], json!(records(0..8)).to_string().as_bytes()));
     next_pull(&app).await;
