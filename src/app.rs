@@ -89,6 +89,7 @@ impl Gateway {
     pub async fn start(parts: Parts) -> Result<Self, String> {
         let Parts { config, keys, clock, ids, background } = parts;
         let adapters = Arc::new(adapters(&config)?);
+        crate::domain::normalize::warm();
         let limits = Arc::new(Limits::new(&config)?);
         let (url, readers, store_keys, store_ids) = (config.store.url.clone(), config.store.readers, keys.clone(), ids.clone());
         let open = move || Store::open(Opening { url: &url, readers, keys: store_keys, ids: store_ids, serve: true });

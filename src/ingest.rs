@@ -62,6 +62,10 @@ pub enum BatchError {
     KeyReused,
     /// Somebody is at it under the same key.
     InFlight,
+    /// More records than a batch may ever have; it was not read to its end.
+    TooMany {
+        most: usize,
+    },
     /// The run that it names is over.
     RunEnded,
     /// A reading thread failed.
@@ -117,6 +121,9 @@ pub struct Ingest {
     pub promoted_within: Duration,
     /// A full feed that would close more than this share is held.
     pub hold_share: f64,
+    /// Records that a pushed batch may have; counted while it is read, since
+    /// reading costs more than sending.
+    pub most_records: usize,
 }
 
 /// A batch that has been read: what is stored, and what is refused.
@@ -169,7 +176,8 @@ impl Progress {
 impl Ingest {
     pub fn new(store: Store, limits: Arc<Limits>, config: &Config) -> Self {
         let (slice, promoted_within) = (config.ingest.slice, config.offer.promoted_within);
-        Self { store, limits, slice, promoted_within, hold_share: config.feed.hold_share }
+        let most_records = usize::try_from(config.limits.records_burst).unwrap_or(usize::MAX);
+        Self { store, limits, slice, promoted_within, hold_share: config.feed.hold_share, most_records }
     }
 
     /// Reads, normalizes and stores a batch. Answers as `POST /v1/postings` does,
@@ -179,12 +187,13 @@ impl Ingest {
         let Batch { platform, adapter, format, body, once, dry_run, run, pull } = batch;
         // Of a run's push, so that repeating the last one answers the same.
         let (store, part) = (self.store.clone(), run.clone());
+        let most = if pull.is_none() { self.most_records } else { usize::MAX };
         let (read, mac) = read_off(move || {
             let mac = part.map(|p| {
                 let expected = p.expected.map_or_else(String::new, |n| n.to_string());
                 store.body_mac(&[p.run.as_bytes(), adapter.name().as_bytes(), &[u8::from(p.complete)], expected.as_bytes(), &body])
             });
-            read(&adapter, format, &body, now.day()).map(|read| (read, mac.unwrap_or_default()))
+            read(&adapter, format, &body, now.day(), most).map(|read| (read, mac.unwrap_or_default()))
         })
         .await??;
         // A dry run keeps nothing, so it has no key and is part of no run.
@@ -346,14 +355,20 @@ pub(crate) async fn read_off<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     tokio::task::spawn_blocking(work).await.map_err(|_| BatchError::Reading)
 }
 
-fn read(adapter: &Adapter, format: Option<Format>, body: &[u8], today: Date) -> Result<ReadBatch, BodyError> {
+fn read(adapter: &Adapter, format: Option<Format>, body: &[u8], today: Date, most: usize) -> Result<ReadBatch, BatchError> {
     let records = match format {
         Some(format) => adapter.read_as(format, body)?,
         None => adapter.read(body)?,
     };
     let mut out = ReadBatch { prepared: Vec::new(), rejected: Vec::new(), received: 0, skipped: Vec::new() };
+    if records.at_least() > most {
+        return Err(BatchError::TooMany { most });
+    }
     for record in records {
         out.received += 1;
+        if out.received > most {
+            return Err(BatchError::TooMany { most });
+        }
         match record.outcome {
             Outcome::Skipped(_) => out.skipped.push(record.index),
             Outcome::Rejected(fault, source_id) => out.rejected.push(Reject::of(record.index, source_id, fault)),

@@ -142,7 +142,6 @@ impl Poller {
         let now = self.clock.now();
         let known = |(place, feed): (usize, &Arc<Feed>)| Known {
             name: feed.config.name(),
-            platform: feed.config.platform.clone(),
             fingerprint: feed.fingerprint(),
             due: now.plus(rules::stagger(place, self.feeds.len(), feed.config.every)),
         };

@@ -38,6 +38,11 @@ impl<'a> Records<'a> {
         Self { sources, program, adapter, index: 0 }
     }
 
+    /// How many there are at least, as far as is known before they are read.
+    pub fn at_least(&self) -> usize {
+        self.sources.at_least()
+    }
+
     /// The adapter that reads them.
     pub fn adapter(&self) -> &'a str {
         self.adapter

@@ -106,7 +106,7 @@ pub async fn run(plan: Plan) -> Result<(), String> {
         "ratio",
         "MiB"
     );
-    let mut next = 0;
+    let (mut next, mut stages) = (0, Stages::default());
     for batch in plan.batches {
         // One posting for each push is measured on fewer of them.
         let n = if batch < 10 { plan.postings.div_ceil(10) } else { plan.postings }.max(batch);
@@ -127,8 +127,10 @@ pub async fn run(plan: Plan) -> Result<(), String> {
             memory.unwrap_or_default(),
         );
         next += n;
+        stages = prepared.stages;
     }
     println!("\nbare insert: the same rows into one table without log, work, hash or second index, by the same group-commit writer;");
+    println!("{}", stages.told());
     println!(
         "bare parse: the same bodies as JSON values on one core; read: adapter, normalizer and hash on one core. Load average {}.",
         load_average()
@@ -185,6 +187,24 @@ async fn push_all(api: &ApiClient, token: &str, first: usize, n: usize, batch: u
 struct Read {
     rows: Arc<Vec<Prepared>>,
     rate: f64,
+    stages: Stages,
+}
+
+/// Where the reading core's time goes, for each posting.
+#[derive(Default)]
+struct Stages {
+    map: Duration,
+    normalize: Duration,
+    prepare: Duration,
+    n: u32,
+}
+
+impl Stages {
+    fn told(&self) -> String {
+        let micros = |span: Duration| span.as_secs_f64() * 1e6 / f64::from(self.n.max(1));
+        let (map, normalize, prepare) = (micros(self.map), micros(self.normalize), micros(self.prepare));
+        format!("of the reading core, µs a posting: cut and map {map:.1}, normalize {normalize:.1}, hash and write {prepare:.1}")
+    }
 }
 
 /// The rows as the gateway would store them, and how fast one core makes them.
@@ -192,16 +212,26 @@ fn prepared(adapter: &crate::adapter::Adapter, first: usize, n: usize, batch: us
     let today = Moment::start_of(jiff::civil::date(2026, 1, 2)).day();
     let bodies: Vec<Vec<u8>> = (0..n).step_by(batch).map(|from| body(first + from, batch.min(n - from))).collect();
     let mut rows = Vec::with_capacity(n);
+    let mut stages = Stages { n: u32::try_from(n).unwrap_or(u32::MAX), ..Stages::default() };
     let started = Instant::now();
     for body in &bodies {
+        let began = Instant::now();
+        let mut values = Vec::with_capacity(batch);
         for record in adapter.read(body).map_err(|e| e.to_string())? {
             let Outcome::Mapped(value) = record.outcome else { return Err(format!("a record was not read: {:?}", record.outcome)) };
-            let content = normalize::posting(&value, today).map_err(|faults| format!("{faults:?}"))?;
-            rows.push(crate::ingest::prepare(content, &value));
+            values.push(value);
         }
+        let mapped = Instant::now();
+        let contents = values.iter().map(|value| normalize::posting(value, today)).collect::<Result<Vec<_>, _>>();
+        let contents = contents.map_err(|faults| format!("{faults:?}"))?;
+        let normalized = Instant::now();
+        rows.extend(contents.into_iter().zip(&values).map(|(content, value)| crate::ingest::prepare(content, value)));
+        stages.map += mapped - began;
+        stages.normalize += normalized - mapped;
+        stages.prepare += normalized.elapsed();
     }
     let rate = rate(rows.len(), started.elapsed());
-    Ok(Read { rows: Arc::new(rows), rate })
+    Ok(Read { rows: Arc::new(rows), rate, stages })
 }
 
 fn parse_all(first: usize, n: usize, batch: usize) -> Result<f64, String> {

@@ -14,6 +14,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Outcome {
+    normalize::warm();
     let input: Box<dyn Read> = match args.file.as_str() {
         "-" => Box::new(std::io::stdin()),
         path => Box::new(std::fs::File::open(path).map_err(|e| format!("{path}: {e}"))?),

@@ -172,9 +172,8 @@ pub(super) fn check(feeds: &[PullConfig], must: &mut impl FnMut(bool, &str, &str
         let name = feed.name();
         let place = format!("feed {name:?}");
         must(names.insert(name.clone()), &place, "is there twice; give one of them a `name`");
-        // With the time of its start a name makes the id of a run, of at most 64 characters.
-        let plain = (1..=34).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        must(plain, &place, "must be called by 1 to 34 of a-z, A-Z, 0-9, - and _; give it a `name`");
+        let plain = (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        must(plain, &place, "must be called by 1 to 40 of a-z, A-Z, 0-9, - and _; give it a `name`");
         must(Slug::parse(&feed.platform).is_some(), &place, "platform is no platform's name");
         must(feed.every >= Duration::from_secs(10), &place, "every must be at least 10s");
         must(feed.auth.placed(), &place, "auth needs either `env` or `file`");
@@ -238,7 +237,7 @@ mod tests {
         assert!(load(&two).unwrap_err()[0].contains("second complete feed"));
         let header = FEED.replace("{ kind = 'none' }", "{ kind = 'header', name = 'Host', env = 'E' }");
         assert!(load(&format!("[[feed]]\n{header}")).unwrap_err()[0].contains("header of its own"));
-        let long = format!("[[feed]]\n{FEED}name = '{}'\n", "n".repeat(35));
-        assert!(load(&long).unwrap_err()[0].contains("1 to 34"));
+        let long = format!("[[feed]]\n{FEED}name = '{}'\n", "n".repeat(41));
+        assert!(load(&long).unwrap_err()[0].contains("1 to 40"));
     }
 }

@@ -184,6 +184,7 @@ impl From<BatchError> for Problem {
             BatchError::Over { verdict, .. } => over(verdict),
             BatchError::KeyReused => key_reused(),
             BatchError::InFlight => in_flight(),
+            BatchError::TooMany { most } => Problem::new(413, "batch_too_large", format!("More records at once than {most}.")),
             BatchError::RunEnded => Problem::new(409, "run_ended", "This run is over; begin another under a name of its own."),
             BatchError::Reading => Problem::internal("a reading thread failed"),
             BatchError::Store(e) => e.into(),

@@ -5,6 +5,7 @@ use super::{Feed, LEASE, Poller, Stop, failed};
 use crate::adapter::BodyError;
 use crate::ingest::{Batch, BatchError, Ingest, RunPart};
 use crate::outbound::{CallError, Fetch, Fetched, Lead, To};
+use crate::store::StoreError;
 use crate::store::feeds::{Claim, Pulled, UnderWay};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -33,7 +34,7 @@ impl<'a> Pull<'a> {
         let (at, fresh) = match claim.under_way.clone().filter(young) {
             Some(at) => (at, false),
             None => {
-                let run = format!("{}@{now}", claim.hold.name);
+                let run = format!("{}{}", prefix(claim), now.ms());
                 (UnderWay { run, page: 0, next: feed.config.url.clone(), totals: json!({}), started_at: now }, true)
             }
         };
@@ -46,23 +47,18 @@ impl<'a> Pull<'a> {
     }
 
     /// Ends the run that this pull will not complete.
-    pub async fn break_off(&self) -> Result<(), crate::store::StoreError> {
-        self.break_off_run(self.at.run.clone()).await
-    }
-
-    async fn break_off_run(&self, run: String) -> Result<(), crate::store::StoreError> {
+    pub async fn break_off(&self) -> Result<(), StoreError> {
         if !self.feed.config.complete {
             return Ok(());
         }
-        self.poller.store.break_off_run(self.feed.config.platform.clone(), run, self.poller.clock.now()).await
+        let (platform, run) = (self.feed.config.platform.clone(), self.at.run.clone());
+        self.poller.store.break_off_run(platform, run, self.poller.clock.now()).await
     }
 
     pub async fn run(&mut self) -> Result<Pulled, Stop> {
         let (poller, config) = (self.poller, &self.feed.config);
         if self.fresh && config.complete {
-            if let Some(old) = &self.claim.under_way {
-                self.break_off_run(old.run.clone()).await?;
-            }
+            poller.store.abandon_runs(config.platform.clone(), &prefix(self.claim), poller.clock.now()).await?;
             // The run begins before its source is asked: what others push from now on
             // is not absent because an older answer does not name it.
             self.advance().await?;
@@ -248,6 +244,11 @@ impl<'a> Pull<'a> {
             _ => failed("it could not be taken in", true),
         }
     }
+}
+
+/// What the names of a feed's runs begin with.
+fn prefix(claim: &Claim) -> String {
+    format!("{}@", claim.hold.name)
 }
 
 /// A content type without its parameters, as far as it may be shown.

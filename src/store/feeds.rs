@@ -5,9 +5,9 @@
 //! passed on stores nothing, neither here nor a posting; how far a pull came outlives
 //! the process.
 
+use super::Store;
 use super::engine::{Row, Sql, StoreError, params};
 use super::writer::Tx;
-use super::{Store, runs};
 use crate::domain::time::Moment;
 use serde_json::Value;
 use std::time::Duration;
@@ -16,7 +16,6 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Known {
     pub name: String,
-    pub platform: String,
     /// Of what decides the meaning of its answers; where it changes, nothing that
     /// was kept of them holds.
     pub fingerprint: Vec<u8>,
@@ -118,23 +117,12 @@ impl Store {
     pub async fn know_feeds(&self, feeds: Vec<Known>, now: Moment) -> Result<(), StoreError> {
         self.write(move |tx| {
             for feed in &feeds {
-                let (name, platform, print) = (feed.name.as_str(), feed.platform.as_str(), feed.fingerprint.as_slice());
-                let known =
-                    tx.one("SELECT platform, run FROM feeds WHERE name = $1 AND fingerprint <> $2 {for_update}", params![name, print])?;
-                let Some(known) = known else {
-                    let sql =
-                        "INSERT INTO feeds (name, platform, fingerprint, due_at) VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING";
-                    tx.exec(sql, params![name, platform, print, feed.due.ms()])?;
-                    continue;
-                };
-                // Nobody will complete what was begun under other settings.
-                if let Some(run) = known.opt_text(1)? {
-                    runs::break_off(tx, known.text(0)?, run, now)?;
-                }
                 tx.exec(
-                    "UPDATE feeds SET platform = $2, fingerprint = $3, due_at = $4, run = NULL, next = NULL, page = 0, totals = NULL,
-                       etag = NULL, last_modified = NULL, read_at = NULL, failures = 0, fence = fence + 1, lease_until = 0 WHERE name = $1",
-                    params![name, platform, print, now.ms()],
+                    "INSERT INTO feeds (name, fingerprint, due_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET
+                       fingerprint = excluded.fingerprint, due_at = $4, run = NULL, next = NULL, page = 0, totals = NULL,
+                       etag = NULL, last_modified = NULL, read_at = NULL, failures = 0, fence = feeds.fence + 1, lease_until = 0
+                     WHERE feeds.fingerprint <> excluded.fingerprint",
+                    params![feed.name.as_str(), feed.fingerprint.as_slice(), feed.due.ms(), now.ms()],
                 )?;
             }
             Ok(())

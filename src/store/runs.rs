@@ -214,7 +214,7 @@ pub(super) fn name<'a>(
 
 /// Ends an open run that nobody will complete: nothing is closed. One that brought
 /// nothing is forgotten.
-pub(super) fn break_off(tx: &mut Tx<'_>, platform: &str, run: &str, now: Moment) -> Result<(), StoreError> {
+fn break_off(tx: &mut Tx<'_>, platform: &str, run: &str, now: Moment) -> Result<(), StoreError> {
     let gone = tx.exec(
         "DELETE FROM runs WHERE platform = $1 AND run = $2 AND state = 'open' AND NOT EXISTS (SELECT 1 FROM run_records r WHERE r.run = runs.id)",
         params![platform, run],
@@ -488,6 +488,21 @@ impl Store {
             let left =
                 tx.exec("UPDATE runs SET state = $2, updated_at = $3 WHERE id = $1 AND state = 'held'", params![found.id, to, now.ms()])?;
             Ok(Some((left == 1).then_some(RunKey(found.id))))
+        })
+        .await
+    }
+
+    /// Discards the open runs whose names begin so: the feed begins anew, and nobody
+    /// will end them.
+    pub async fn abandon_runs(&self, platform: String, prefix: &str, now: Moment) -> Result<u64, StoreError> {
+        // Names of feeds hold no other character that means something to LIKE.
+        let pattern = format!("{}%", prefix.replace('_', "\\_"));
+        self.write(move |tx| {
+            tx.exec(
+                "UPDATE runs SET state = 'discarded', reason = 'abandoned', updated_at = $3
+                 WHERE platform = $1 AND state = 'open' AND run LIKE $2 ESCAPE '\\'",
+                params![platform.as_str(), pattern.as_str(), now.ms()],
+            )
         })
         .await
     }

@@ -151,7 +151,6 @@ CREATE TABLE feeds (
 /// What an operator sees of a feed beside that: the last good answer's status, and
 /// how its host stands.
 const PULLS_SEEN: &str = "
-ALTER TABLE feeds ADD COLUMN platform TEXT NOT NULL DEFAULT '';
 ALTER TABLE feeds ADD COLUMN good_status BIGINT;
 ALTER TABLE feeds ADD COLUMN breaker TEXT NOT NULL DEFAULT 'closed';
 ALTER TABLE feeds ADD COLUMN quiet_until BIGINT;

@@ -181,6 +181,15 @@ async fn a_full_feed_closes_what_is_absent_once_all_its_pages_came(engine: Engin
     let facts = shown(&app).await["last_good"]["facts"].clone();
     assert_eq!((&facts["pages"], &facts["received"], &facts["closed"], &facts["held"]), (&json!(2), &json!(18), &json!(2), &json!(null)));
 
+    // A pull that is given up leaves no run open, which every push would have to heed.
+    source.answers("/p2", status(404, &[]));
+    next_pull(&app).await;
+    source.answers("/p2", ok(&[JSON], json!(records(10..20)).to_string().as_bytes()));
+    app.pass_hours(2);
+    app.settle().await;
+    assert_eq!(live(&app).await, 18);
+    assert_eq!(app.state().store.abandon_runs("example".to_owned(), "example", app.now()).await.unwrap(), 0);
+
     // A source that has lost half of what it had is held, and the platform is told.
     source.answers("/p1", ok(&[JSON], json!(records(0..8)).to_string().as_bytes()));
     next_pull(&app).await;
@@ -258,7 +267,7 @@ async fn one_process_at_a_time_is_at_a_feed(engine: Engine) {
     let (store, now) = (app.state().store.clone(), app.now());
     let name = || "a-feed".to_owned();
     let lease = Duration::from_secs(60);
-    let known = |print: u8| vec![Known { name: name(), platform: "example".to_owned(), fingerprint: vec![print], due: now }];
+    let known = |print: u8| vec![Known { name: name(), fingerprint: vec![print], due: now }];
     let host = Standing { breaker: "closed", quiet_until: None };
     store.know_feeds(known(1), now).await.unwrap();
     let claims = futures_util::future::join_all((0..20).map(|_| store.claim_feed(name(), lease, now))).await;

@@ -177,6 +177,15 @@ impl<'a> Sources<'a> {
         }
     }
 
+    /// How many records are left at least.
+    pub fn at_least(&self) -> usize {
+        match &self.kind {
+            Kind::Cut { pieces, .. } => pieces.len(),
+            Kind::Sheet(rows) => rows.len(),
+            Kind::Lines { .. } | Kind::Table(_) => 0,
+        }
+    }
+
     /// What the record that came last stands in.
     pub fn parent(&self) -> minijinja::Value {
         match &self.kind {

@@ -11,7 +11,11 @@ use serde_json::{Map, Value};
 use std::io::{Cursor, Read as _};
 
 /// Bytes that all files of a workbook may inflate to.
-const MAX_INFLATED: u64 = 128 << 20;
+const MAX_INFLATED: u64 = 64 << 20;
+/// Bytes of its shared texts, which are kept while the sheet is read.
+const MAX_TEXTS: u64 = 16 << 20;
+/// Filled cells of the sheet.
+const MAX_CELLS: usize = 1_000_000;
 /// Rows of the sheet; an XLSX has at most 1,048,576.
 const MAX_ROWS: usize = 200_000;
 
@@ -34,13 +38,17 @@ impl Rows {
         };
         let mut cells = book.worksheet_cells_reader(&name).map_err(|_| wrong("the sheet is not there"))?;
         let mut rows: Vec<Vec<Value>> = Vec::new();
-        let mut row_number = None;
+        let (mut row_number, mut filled_cells) = (None, 0);
         // Cell by cell: the dense range of calamine has the size that the cells' addresses claim.
         while let Some(cell) = cells.next_cell().map_err(|_| wrong("the sheet cannot be read"))? {
             let (row, column) = cell.get_position();
             let value = value(cell.get_value());
             if value.is_null() {
                 continue;
+            }
+            filled_cells += 1;
+            if filled_cells > MAX_CELLS {
+                return Err(wrong("more than 1,000,000 cells; send CSV"));
             }
             let column = column as usize;
             if column >= MAX_FIELDS {
@@ -73,6 +81,11 @@ impl Rows {
         let columns =
             Columns::new(names.iter().map(|cell| cell.as_str().unwrap_or_default())).map_err(|detail| BodyError::Xlsx { detail })?;
         Ok(Self { columns, rows: body.into_iter() })
+    }
+
+    /// Rows left.
+    pub fn len(&self) -> usize {
+        self.rows.len()
     }
 
     pub fn next(&mut self) -> Option<Result<Map<String, Value>, Fault>> {
@@ -124,6 +137,8 @@ fn inflates_within(body: &[u8], limit: u64) -> Result<(), &'static str> {
     let mut at = u32_at(end + 16).ok_or(BROKEN)?;
     let mut left = limit;
     for _ in 0..files {
+        let name = u16_at(at + 28).and_then(|len| body.get(at + 46..at + 46 + len)).unwrap_or_default();
+        let most = if name.ends_with(b"sharedStrings.xml") { MAX_TEXTS.min(left) } else { left };
         if body.get(at..at + 4) != Some(b"PK\x01\x02") {
             return Err(BROKEN);
         }
@@ -133,15 +148,18 @@ fn inflates_within(body: &[u8], limit: u64) -> Result<(), &'static str> {
         };
         let skip = u16_at(local + 26).zip(u16_at(local + 28)).map(|(name, extra)| local + 30 + name + extra);
         let content = skip.and_then(|start| body.get(start..start.checked_add(packed)?)).ok_or(BROKEN)?;
-        left = match method {
-            0 => left.checked_sub(packed as u64).ok_or("the workbook is too large")?,
+        let size = match method {
+            0 => packed as u64,
             8 => {
-                let mut inflated = flate2::read::DeflateDecoder::new(content).take(left + 1);
-                let size = std::io::copy(&mut inflated, &mut std::io::sink()).map_err(|_| BROKEN)?;
-                left.checked_sub(size).ok_or("the workbook is too large")?
+                let mut inflated = flate2::read::DeflateDecoder::new(content).take(most + 1);
+                std::io::copy(&mut inflated, &mut std::io::sink()).map_err(|_| BROKEN)?
             }
             _ => return Err("the workbook is packed in a way that is not taken"),
         };
+        if size > most {
+            return Err("the workbook is too large");
+        }
+        left -= size;
         at += 46 + u16_at(at + 28).ok_or(BROKEN)? + u16_at(at + 30).ok_or(BROKEN)? + u16_at(at + 32).ok_or(BROKEN)?;
     }
     Ok(())

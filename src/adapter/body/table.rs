@@ -4,24 +4,35 @@ use super::{BodyError, MAX_FIELDS, MAX_RECORD};
 use crate::domain::posting::Fault;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-use std::io::{self, Cursor};
+use std::io;
 
 /// The rows after the header.
 pub struct Rows<'a> {
     reader: csv::Reader<Text<'a>>,
     columns: Columns,
     row: csv::StringRecord,
+    /// A row was too long to find its end.
+    broken: bool,
 }
 
-struct Text<'a>(Cursor<Cow<'a, str>>);
+/// A text that gives no more than one record may have between two records: a quote
+/// that is never closed would have the whole of it copied as one cell.
+struct Text<'a> {
+    text: Cow<'a, str>,
+    at: usize,
+    left: usize,
+}
+
+/// What one record may have, and what is read ahead of it.
+const AHEAD: usize = MAX_RECORD + 64 * 1024;
 
 impl io::Read for Text<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let at = usize::try_from(self.0.position()).unwrap_or(usize::MAX);
-        let rest = self.0.get_ref().as_bytes().get(at..).unwrap_or_default();
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         let len = rest.len().min(into.len());
+        self.left = self.left.checked_sub(len).ok_or_else(|| io::Error::other("one record is too long"))?;
         into[..len].copy_from_slice(&rest[..len]);
-        self.0.set_position((at + len) as u64);
+        self.at += len;
         Ok(len)
     }
 }
@@ -31,7 +42,7 @@ impl<'a> Rows<'a> {
     /// `header`.
     pub fn open(text: Cow<'a, str>, delimiter: u8, header: &[String]) -> Result<Self, BodyError> {
         let mut reader =
-            csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(Text(Cursor::new(text)));
+            csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(Text { text, at: 0, left: AHEAD });
         let mut row = csv::StringRecord::new();
         for _ in 0..HEADER_WITHIN {
             let found = reader.read_record(&mut row).map_err(|_| BodyError::Csv { detail: "the header cannot be read".to_owned() })?;
@@ -40,7 +51,7 @@ impl<'a> Rows<'a> {
             }
             if is_header(row.iter(), header) {
                 let columns = Columns::new(row.iter()).map_err(|detail| BodyError::Csv { detail })?;
-                return Ok(Self { reader, columns, row });
+                return Ok(Self { reader, columns, row, broken: false });
             }
         }
         Err(BodyError::Csv { detail: NO_HEADER.to_owned() })
@@ -50,10 +61,18 @@ impl<'a> Rows<'a> {
     pub fn next(&mut self) -> Option<Result<Map<String, Value>, Fault>> {
         loop {
             let unreadable = |detail: String| Some(Err(Fault::new("", "unreadable", detail)));
+            if self.broken {
+                return None;
+            }
+            self.reader.get_mut().left = AHEAD;
             match self.reader.read_record(&mut self.row) {
                 Ok(false) => return None,
                 Ok(true) => {}
-                Err(_) => return unreadable("this row cannot be read".to_owned()),
+                Err(_) => {
+                    // Where the next row would begin nobody knows.
+                    self.broken = true;
+                    return Some(Err(Fault::new("", "too_long", "one record may have 1 MiB; is a quote not closed? The rest is not read")));
+                }
             }
             if self.row.iter().all(|cell| cell.trim().is_empty()) {
                 continue;

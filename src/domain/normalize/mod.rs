@@ -49,6 +49,16 @@ pub fn plain(text: &str) -> String {
     out
 }
 
+/// Reads every table of words and names, which the first posting would wait for.
+pub fn warm() {
+    let (category, _) = category::read("保洁员", "");
+    let _ = category::occupation(category, "保洁员");
+    // A name of today, one of the past, one that takes the page's help.
+    for (text, context) in [("浙江省宁波市鄞州区", ""), ("上海卢湾", ""), ("鼓楼区", "南京")] {
+        let _ = region::read(text, context);
+    }
+}
+
 /// One row of `doorstep normalize`: what the texts of a posting come to.
 pub fn row(title: &str, salary_text: &str, region_text: &str, context: &str) -> serde_json::Value {
     let (category, confidence) = category::read(title, "");

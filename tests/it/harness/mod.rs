@@ -9,6 +9,7 @@
 mod actors;
 mod drafts;
 mod engine;
+pub mod memory;
 pub mod source;
 
 pub use actors::{Called, Caller, Platform};
