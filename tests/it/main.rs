@@ -12,6 +12,7 @@ mod limits;
 mod normalize;
 mod pages;
 mod polls;
+mod pulls;
 mod readers;
 mod redis;
 mod reviews;

@@ -15,14 +15,14 @@ on_every_engine![
     one_process_at_a_time_is_at_a_feed,
 ];
 
-const JSON: (&str, &str) = ("content-type", "application/json");
+pub const JSON: (&str, &str) = ("content-type", "application/json");
 
-fn records(numbers: std::ops::Range<usize>) -> Vec<Value> {
+pub fn records(numbers: std::ops::Range<usize>) -> Vec<Value> {
     numbers.map(|n| a_posting().source_id(&format!("F-{n}")).with("title", json!(format!("分拣员 {n}"))).json()).collect()
 }
 
 /// A page in the format of a platform whose answers hold a cursor.
-fn page(first: usize, n: usize, cursor: Option<&str>) -> Vec<u8> {
+pub fn page(first: usize, n: usize, cursor: Option<&str>) -> Vec<u8> {
     let position = |i: usize| {
         json!({"positionId": format!("M-{i}"), "positionName": "外卖骑手", "province": "浙江省", "city": "宁波市",
         "district": "鄞州区", "pay": {"monthlyText": "5000-8000元/月"}, "publishTime": 1590969600, "state": 1})
@@ -32,7 +32,7 @@ fn page(first: usize, n: usize, cursor: Option<&str>) -> Vec<u8> {
 }
 
 /// A gateway that pulls this feed.
-async fn pulling(engine: Engine, source: &Source, feed: Value) -> App {
+pub async fn pulling(engine: Engine, source: &Source, feed: Value) -> App {
     let feed: PullConfig = serde_json::from_value(feed).unwrap();
     spawn_with(engine, |c| {
         c.outbound.allow.push(source.address.to_string());
@@ -42,22 +42,22 @@ async fn pulling(engine: Engine, source: &Source, feed: Value) -> App {
     .await
 }
 
-fn feed(source: &Source, target: &str) -> Value {
+pub fn feed(source: &Source, target: &str) -> Value {
     json!({"platform": "example", "adapter": "canonical", "url": source.url(target), "every": "15m", "auth": {"kind": "none"}})
 }
 
-async fn live(app: &App) -> u64 {
+pub async fn live(app: &App) -> u64 {
     let platform = app.platform("example").await;
     platform.caller.get("/v1/postings?status=open&limit=1").await.expect(200).json["total"].as_u64().unwrap()
 }
 
 /// How the operator sees the only feed.
-async fn shown(app: &App) -> Value {
+pub async fn shown(app: &App) -> Value {
     app.admin().await.get("/v1/feeds").await.expect(200).json["items"][0].clone()
 }
 
 /// Past the next pull, whatever the jitter.
-async fn next_pull(app: &App) {
+pub async fn next_pull(app: &App) {
     app.pass(Duration::from_secs(16 * 60));
     app.settle().await;
 }

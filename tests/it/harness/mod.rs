@@ -26,9 +26,12 @@ use doorstep::domain::region::Region;
 use doorstep::domain::time::Moment;
 use doorstep::http::State;
 use doorstep::http::sink::Sink;
+use doorstep::ingest::Ingest;
+use doorstep::poll::Poller;
 use doorstep::store::clients::NewClient;
 use doorstep::store::ids::Ids;
 use doorstep::store::work::Kind;
+use doorstep::store::{Opening, Store};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +55,9 @@ pub struct App {
     pub sink_address: SocketAddr,
     http: reqwest::Client,
     url: String,
+    config: Config,
+    /// How often it was started.
+    starts: u64,
     // Dropped last: the gateway still holds the store.
     _place: Place,
 }
@@ -82,16 +88,52 @@ pub async fn spawn_with(engine: Engine, set: impl FnOnce(&mut Config)) -> App {
     (l.requests, l.requests_burst, l.anonymous, l.anonymous_burst) = (100_000, 100_000, 100_000, 100_000);
     set(&mut config);
     let (clock, keys) = (Clock::manual(noon()), keys());
-    let parts = Parts { config, keys: keys.clone(), clock: clock.clone(), ids: Arc::new(Ids::seeded(1)), background: false };
+    let parts =
+        Parts { config: config.clone(), keys: keys.clone(), clock: clock.clone(), ids: Arc::new(Ids::seeded(1)), background: false };
     let gateway = Gateway::start(parts).await.unwrap_or_else(|e| panic!("the gateway does not start: {e}"));
     let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("an HTTP client");
     let url = format!("http://{}", gateway.address);
-    App { gateway: Some(gateway), clock, keys, sink, sink_address, http, url, _place: place }
+    App { gateway: Some(gateway), clock, keys, sink, sink_address, http, url, config, starts: 1, _place: place }
 }
 
 impl App {
     fn gateway(&self) -> &Gateway {
         self.gateway.as_ref().expect("present until the test has finished")
+    }
+
+    /// Stops the gateway and starts it again over the same store, with other settings.
+    pub async fn restart_with(&mut self, set: impl FnOnce(&mut Config)) {
+        self.gateway.take().expect("running").stop().await;
+        set(&mut self.config);
+        self.starts += 1;
+        self.gateway = Some(self.start().await);
+        self.url = format!("http://{}", self.gateway().address);
+    }
+
+    async fn start(&self) -> Gateway {
+        let mut told = String::new();
+        for _ in 0..100 {
+            let (clock, ids) = (self.clock.clone(), Arc::new(Ids::seeded(self.starts)));
+            let parts = Parts { config: self.config.clone(), keys: self.keys.clone(), clock, ids, background: false };
+            match Gateway::start(parts).await {
+                Ok(gateway) => return gateway,
+                // The store's file is free once the last thread of the old one has ended.
+                Err(e) => told = e,
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the gateway does not start again: {told}")
+    }
+
+    /// Another process that pulls for the same store.
+    pub async fn another_poller(&self) -> Poller {
+        let (url, keys, ids) = (self.config.store.url.clone(), self.keys.clone(), Arc::new(Ids::seeded(99)));
+        let of = ids.clone();
+        let open = move || Store::open(Opening { url: &url, readers: 1, keys, ids: of, serve: false });
+        let store = tokio::task::spawn_blocking(open).await.expect("a thread").unwrap_or_else(|e| panic!("{e}"));
+        let ingest = Ingest { store, ..self.state().ingest.clone() };
+        let outbound = self.state().outbound.clone();
+        Poller::new(&ingest, outbound, &self.state().adapters, self.clock.clone(), ids, &self.config).unwrap_or_else(|e| panic!("{e}"))
     }
 
     pub fn state(&self) -> &State {
