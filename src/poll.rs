@@ -222,12 +222,12 @@ impl Poller {
         };
         // What the store did not take is as much a failure as what did not come; its
         // own words are for the log.
-        let ended = ended.or_else(|stop| match stop {
+        let ended = ended.map_err(|stop| match stop {
             Stop::Store(e) => {
                 tracing::warn!(feed = name, error = %e, "the store did not take a page");
-                Err(failed("the store did not take it; the log says why", true))
+                failed("the store did not take it; the log says why", true)
             }
-            other => Err(other),
+            other => other,
         });
         match ended {
             Ok(pulled) => {

@@ -421,6 +421,24 @@ async fn a_host_stands_as_the_operator_sees_it() {
 }
 
 #[actix_web::test]
+async fn what_the_store_does_not_take_is_told_without_its_words() {
+    let source = Source::start();
+    source.answers("/f", ok(&[JSON], &body(&records(0..2))));
+    let app = pulling(Engine::Sqlite, &source, feed(&source, "/f")).await;
+    let poller = app.another_poller().await;
+    let store = rusqlite::Connection::open(app.file()).unwrap();
+    store.execute_batch("ALTER TABLE waves RENAME TO away; ALTER TABLE postings RENAME TO gone").unwrap();
+    assert_eq!(poller.poll_due().await.unwrap(), 1);
+    let seen = shown(&app).await;
+    assert_eq!((&seen["last_failure"]["error"], &seen["failures"]), (&json!("the store did not take it; the log says why"), &json!(1)));
+    store.execute_batch("ALTER TABLE gone RENAME TO postings; ALTER TABLE away RENAME TO waves").unwrap();
+    app.pass(Duration::from_secs(60));
+    app.settle().await;
+    assert_eq!((live(&app).await, &shown(&app).await["failures"]), (2, &json!(0)));
+    app.finish().await;
+}
+
+#[actix_web::test]
 async fn the_next_pull_is_due_at_its_time() {
     let source = Source::start();
     source.answers("/f", ok(&[JSON, ("etag", "\"1\"")], &body(&records(0..2))));

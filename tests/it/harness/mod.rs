@@ -125,6 +125,11 @@ impl App {
         panic!("the gateway does not start again: {told}")
     }
 
+    /// The database file of an embedded store.
+    pub fn file(&self) -> std::path::PathBuf {
+        self._place.file()
+    }
+
     /// Another process that pulls for the same store.
     pub async fn another_poller(&self) -> Poller {
         let (url, keys, ids) = (self.config.store.url.clone(), self.keys.clone(), Arc::new(Ids::seeded(99)));
