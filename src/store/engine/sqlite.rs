@@ -6,6 +6,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 const FRAGMENTS: &[(&str, &str)] =
@@ -36,7 +37,8 @@ impl Engine for Sqlite {
         conn.busy_timeout(Duration::from_secs(10)).map_err(unavailable)?;
         conn.execute_batch(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;
-             PRAGMA cache_size=-65536; PRAGMA mmap_size=268435456; PRAGMA secure_delete=ON;",
+             PRAGMA cache_size=-65536; PRAGMA mmap_size=268435456; PRAGMA secure_delete=ON;
+             PRAGMA wal_autocheckpoint=4000;",
         )
         .map_err(unavailable)?;
         conn.set_prepared_statement_cache_capacity(256);
@@ -52,12 +54,13 @@ struct SqliteConnection {
     conn: rusqlite::Connection,
     /// Each text rewritten once, by its address: `$1` is a named parameter to
     /// SQLite, `?1` a numbered one.
-    texts: HashMap<(usize, usize), String>,
+    texts: HashMap<(usize, usize), Arc<str>>,
 }
 
 impl SqliteConnection {
-    fn text(&mut self, sql: &'static str) -> &str {
-        self.texts.entry((sql.as_ptr() as usize, sql.len())).or_insert_with(|| expand(sql, FRAGMENTS).replace('$', "?"))
+    fn text(&mut self, sql: &'static str) -> Arc<str> {
+        let key = (sql.as_ptr() as usize, sql.len());
+        self.texts.entry(key).or_insert_with(|| expand(sql, FRAGMENTS).replace('$', "?").into()).clone()
     }
 }
 
@@ -75,13 +78,13 @@ impl rusqlite::ToSql for Val {
 
 impl Sql for SqliteConnection {
     fn exec(&mut self, sql: &'static str, params: &[Val]) -> Result<u64, StoreError> {
-        let text = self.text(sql).to_owned();
+        let text = self.text(sql);
         let mut statement = self.conn.prepare_cached(&text).map_err(failed)?;
         statement.execute(rusqlite::params_from_iter(params)).map(|n| n as u64).map_err(failed)
     }
 
     fn query(&mut self, sql: &'static str, params: &[Val]) -> Result<Vec<Row>, StoreError> {
-        let text = self.text(sql).to_owned();
+        let text = self.text(sql);
         let mut statement = self.conn.prepare_cached(&text).map_err(failed)?;
         let columns = statement.column_count();
         let mut rows = statement.query(rusqlite::params_from_iter(params)).map_err(failed)?;
