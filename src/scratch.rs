@@ -1,5 +1,6 @@
 //! A folder for what a demonstration or a measurement keeps while it runs.
 
+use crate::config::keys::Keys;
 use std::path::{Path, PathBuf};
 
 /// A folder that goes with its value.
@@ -11,6 +12,15 @@ impl Scratch {
         let path = std::env::temp_dir().join(format!("doorstep-{purpose}-{}", std::process::id()));
         std::fs::create_dir_all(&path)?;
         Ok(Self(path))
+    }
+
+    /// Fresh secrets, kept in the folder.
+    pub fn keys(&self) -> Result<Keys, String> {
+        let file = self.0.join("keys.toml");
+        if !file.exists() {
+            Keys::init(&file).map_err(|e| e.to_string())?;
+        }
+        Keys::load(&file).map_err(|p| p.iter().map(|p| p.to_string()).collect::<Vec<_>>().join("; "))
     }
 
     pub fn path(&self) -> &Path {

@@ -3,7 +3,6 @@
 use crate::app::{Gateway, Parts};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::keys::Keys;
 use crate::domain::client::Role;
 use crate::domain::region::Region;
 use crate::outbound::ApiClient;
@@ -24,12 +23,7 @@ impl Place {
     /// `set` changes its settings.
     pub async fn start(store: Option<&str>, background: bool, set: impl FnOnce(&mut Config)) -> Result<Self, String> {
         let folder = Scratch::make("bench").map_err(|e| e.to_string())?;
-        let keys_file = folder.path().join("keys.toml");
-        if !keys_file.exists() {
-            Keys::init(&keys_file).map_err(|e| e.to_string())?;
-        }
-        let told = |problems: Vec<crate::config::Problem>| problems.iter().map(|p| p.to_string()).collect::<Vec<_>>().join("; ");
-        let keys = Keys::load(&keys_file).map_err(told)?;
+        let keys = folder.keys()?;
         let mut config = Config::defaults();
         config.store.url = store.map_or_else(|| format!("sqlite://{}", folder.path().join("doorstep.db").display()), str::to_owned);
         config.http.listen = "127.0.0.1:0".to_owned();

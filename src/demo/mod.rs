@@ -16,7 +16,6 @@ mod table;
 use crate::app::{Gateway, Parts};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::keys::Keys;
 use crate::domain::time::Moment;
 use crate::http::sink::Sink;
 use crate::outbound::ApiClient;
@@ -88,9 +87,7 @@ pub async fn tell(plan: Plan) -> Result<(), String> {
 }
 
 async fn build(folder: &Scratch, plan: &Plan, sink: Arc<Sink>, sink_address: std::net::SocketAddr, clock: Clock) -> Result<Stage, String> {
-    let keys_file = folder.path().join("keys.toml");
-    Keys::init(&keys_file).map_err(|e| e.to_string())?;
-    let keys = Keys::load(&keys_file).map_err(|p| p.iter().map(|p| p.to_string()).collect::<Vec<_>>().join("; "))?;
+    let keys = folder.keys()?;
     let mut config = Config::defaults();
     config.store.url = format!("sqlite://{}", folder.path().join("doorstep.db").display());
     config.http.listen = plan.listen.clone();

@@ -114,7 +114,6 @@ impl Store {
             // Whoever held these leases is gone: nobody else serves this file.
             conn.exec("UPDATE idempotency SET lease_until = 0 WHERE state = 'running'", &[])?;
             conn.exec("UPDATE feeds SET lease_until = 0", &[])?;
-            conn.exec("UPDATE feeds SET lease_until = 0", &[])?;
         }
         drop(conn);
         let writer = Writer::start(engine.clone(), opening.ids.clone())?;

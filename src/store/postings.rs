@@ -242,7 +242,7 @@ impl Store {
                 return Ok(None);
             }
             if let Some(run) = slice.run
-                && !runs::count(tx, run, now)?
+                && !runs::touch(tx, run, now)?
             {
                 return Ok(None);
             }

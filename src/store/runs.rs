@@ -171,9 +171,8 @@ fn find(s: &mut dyn Sql, platform: &str, run: &str) -> Result<Option<Run>, Store
     s.one(COLUMNS, params![platform, run])?.as_ref().map(run_of).transpose()
 }
 
-/// Locks an open run for this slice and counts what became of it; false where the
-/// run has ended meanwhile.
-pub(super) fn count(tx: &mut Tx<'_>, key: RunKey, now: Moment) -> Result<bool, StoreError> {
+/// Locks an open run for what a slice brings to it; false where it has ended meanwhile.
+pub(super) fn touch(tx: &mut Tx<'_>, key: RunKey, now: Moment) -> Result<bool, StoreError> {
     let sql = "UPDATE runs SET updated_at = $2 WHERE id = $1 AND state = 'open'";
     Ok(tx.exec(sql, params![key.0, now.ms()])? == 1)
 }
@@ -283,7 +282,7 @@ impl Store {
         for from in (0..brought.len()).step_by(SLICE as usize) {
             let brought = brought.clone();
             let open = self.write(move |tx| {
-                if !count(tx, key, now)? {
+                if !touch(tx, key, now)? {
                     return Ok(false);
                 }
                 for record in brought[from..].iter().take(SLICE as usize) {
@@ -368,25 +367,21 @@ impl Store {
     /// Goes on with runs whose process died, discards those that nobody ends, and
     /// forgets the records of those that are over. Says whether there is more to do.
     pub async fn tend_runs(&self, promoted_within: Duration, now: Moment) -> Result<usize, StoreError> {
-        let left = self
+        let (left_since, idle_since) = (now.minus(LEFT).ms(), now.minus(ABANDONED).ms());
+        let (left, over, idle) = self
             .read(move |s| {
-                s.query(
+                let left = s.query(
                     "SELECT id, platform FROM runs WHERE state = 'applying' AND updated_at <= $1 ORDER BY id",
-                    params![now.minus(LEFT).ms()],
-                )
+                    params![left_since],
+                )?;
+                let over = s.one("SELECT id FROM runs WHERE swept = 0 AND state IN ('applied', 'discarded') ORDER BY id LIMIT 1", &[])?;
+                let idle = s.one("SELECT 1 FROM runs WHERE state = 'open' AND updated_at <= $1", params![idle_since])?;
+                Ok((left, over.map(|r| r.int(0)).transpose()?, idle.is_some()))
             })
             .await?;
         for row in &left {
             self.apply_run(row.text(1)?.to_owned(), RunKey(row.int(0)?), None, promoted_within, now).await?;
         }
-        let idle_since = now.minus(ABANDONED).ms();
-        let (over, idle) = self
-            .read(move |s| {
-                let over = s.one("SELECT id FROM runs WHERE swept = 0 AND state IN ('applied', 'discarded') ORDER BY id LIMIT 1", &[])?;
-                let idle = s.one("SELECT 1 FROM runs WHERE state = 'open' AND updated_at <= $1", params![idle_since])?;
-                Ok((over.map(|r| r.int(0)).transpose()?, idle.is_some()))
-            })
-            .await?;
         if over.is_none() && !idle {
             return Ok(left.len());
         }
