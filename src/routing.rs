@@ -8,13 +8,27 @@
 //! (`domain::ranking`), or send anything.
 //! Start at: [`Router::route_due`].
 
+mod chunk;
+mod kernel;
+mod lanes;
+mod national;
+#[cfg(test)]
+mod oracle;
 pub mod plain;
+mod record;
+mod search;
+mod upkeep;
+mod world;
+
+pub use kernel::Path;
+pub use national::{National, Packed, packed};
+pub use search::Scratch;
 
 use crate::config::Config;
 use crate::domain::eligibility::{Question, Step, Terms, first_failed};
 use crate::domain::id::{PostingId, WorkerId};
 use crate::domain::posting::Status;
-use crate::domain::ranking;
+use crate::domain::ranking::{self, Match};
 use crate::domain::region::{Region, focus_set};
 use crate::domain::time::Moment;
 use crate::domain::worker::Seeker;
@@ -33,6 +47,8 @@ pub trait Index: Send + Sync {
     fn apply(&self, seekers: Vec<Seeker>);
     /// The best `k` eligible workers, best first, without the excluded.
     fn best(&self, q: &Question, k: usize, exclude: &[u32], terms: Terms) -> Found;
+    /// About how many are eligible: exact where they are fewer than `enough`.
+    fn about(&self, q: &Question, enough: usize, terms: Terms) -> u64;
     /// For each step, how many workers pass it and all before.
     fn funnel(&self, q: &Question, terms: Terms) -> [u64; Step::ALL.len()];
     /// Counts an offer that is on its way to the store.
@@ -47,9 +63,10 @@ pub trait Index: Send + Sync {
 /// What an index found.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    pub seekers: Vec<Seeker>,
-    /// All who are eligible, found or not.
-    pub eligible: usize,
+    /// Best first.
+    pub matches: Vec<Match>,
+    /// There is nobody else who is eligible.
+    pub exhausted: bool,
 }
 
 /// Why a worker did or did not get a posting.
@@ -68,6 +85,9 @@ pub fn focus_title(sets: &[String], home: Region) -> Option<&'static str> {
 
 /// How long a taken posting stays with the node that took it.
 const LEASE: Duration = Duration::from_secs(30);
+/// Who suits a posting is counted up to so many for each offer wanted; above that
+/// it is not scarce.
+const SCARCE: usize = 8;
 /// Postings routed together, scarcest first.
 const WINDOW: i64 = 256;
 
@@ -87,7 +107,7 @@ impl Router {
         let r = &config.routing;
         Self {
             store,
-            index: Arc::new(plain::PlainIndex::new(r.focus_sets.clone())),
+            index: Arc::new(National::new(&r.focus_sets, r.cap)),
             position: AtomicI64::new(-1),
             catching_up: tokio::sync::Mutex::default(),
             focus: r.focus_sets.clone(),
@@ -186,26 +206,27 @@ impl Router {
                 .into_iter()
                 .map(|(lease, posting, state)| {
                     let question = routable(&posting, &state);
-                    let eligible = question.as_ref().map_or(0, |q| index.best(q, 0, &state.excluded, terms).eligible);
+                    let enough = state.wanted as usize * SCARCE;
+                    let eligible = question.as_ref().map_or(0, |q| index.about(q, enough, terms));
                     (lease, posting, state, question, eligible)
                 })
                 .collect();
             // Eligible ÷ wanted, ascending, without dividing.
             asked.sort_by(|a, b| {
-                let (left, right) = (a.4 as u64 * u64::from(b.2.wanted.max(1)), b.4 as u64 * u64::from(a.2.wanted.max(1)));
+                let (left, right) = (a.4 * u64::from(b.2.wanted.max(1)), b.4 * u64::from(a.2.wanted.max(1)));
                 left.cmp(&right).then(a.1.id.cmp(&b.1.id))
             });
-            let choose_one = |(lease, posting, state, question, _): (Lease, Posting, RoutingState, Option<Question>, usize)| {
+            let choose_one = |(lease, posting, state, question, _): (Lease, Posting, RoutingState, Option<Question>, u64)| {
                 let none = Wave { posting: posting.id, candidates: Vec::new(), exhausted: true, terms: rules };
                 let Some(q) = question else { return (lease, none) };
                 let wanted = state.wanted as usize;
                 // A tenth more than wanted, so that a lost race needs no second question.
                 let found = index.best(&q, wanted + wanted.div_ceil(10), &state.excluded, terms);
-                let handles: Vec<u32> = found.seekers.iter().take(wanted).map(|w| w.handle).collect();
+                let handles: Vec<u32> = found.matches.iter().take(wanted).map(|m| m.handle).collect();
                 index.reserve(&handles);
-                let reasons = |w: &Seeker| ranking::reasons(&q, w, focus_title(&focus, w.home), terms.now, terms.today);
-                let candidates = found.seekers.iter().map(|w| Candidate { handle: w.handle, reasons: reasons(w) }).collect();
-                (lease, Wave { candidates, exhausted: found.eligible <= found.seekers.len(), ..none })
+                let reasons = |m: &Match| ranking::reasons(&q, m, focus_title(&focus, m.home), terms.today);
+                let candidates = found.matches.iter().map(|m| Candidate { handle: m.handle, reasons: reasons(m) }).collect();
+                (lease, Wave { candidates, exhausted: found.exhausted, ..none })
             };
             asked.into_iter().map(choose_one).collect::<Vec<_>>()
         };
@@ -242,7 +263,7 @@ impl Router {
             return Ok(Some(Explanation::Failed(step.code())));
         }
         let found = self.index.best(&q, self.index.len(), &state.excluded, terms);
-        let before = found.seekers.iter().position(|w| w.handle == seeker.handle).unwrap_or(found.seekers.len());
+        let before = found.matches.iter().position(|m| m.handle == seeker.handle).unwrap_or(found.matches.len());
         Ok(Some(Explanation::Ranked(before)))
     }
 }

@@ -6,7 +6,9 @@
 //! that the URL names; what a figure is compared with is done in the same run.
 
 pub mod ingest;
+mod people;
 mod place;
+pub mod routing;
 
 use std::time::Duration;
 

@@ -1,13 +1,34 @@
 //! `doorstep bench …`: measurements on data that they make themselves.
 
 use super::{Failure, Outcome};
-use crate::bench::ingest;
+use crate::bench::{ingest, routing};
 use std::process::ExitCode;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Postings a second from a push to the commit, beside bare insert and bare parsing
     Ingest(Ingest),
+    /// The routing index over generated workers, each track checked against looking at everybody
+    Routing(Routing),
+}
+
+#[derive(clap::Args)]
+pub struct Routing {
+    /// How many workers, one after the other
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000_000])]
+    workers: Vec<u32>,
+    /// A read-only, B stress, C closed loop, D one date for nine of ten, F reader beside writer
+    #[arg(long, default_value = "ABCDF")]
+    tracks: String,
+    /// Postings of track A; the others ask fewer
+    #[arg(long, default_value_t = 50_000)]
+    postings: u64,
+    /// Postings of each track that are checked
+    #[arg(long, default_value_t = 100)]
+    check: u64,
+    /// Changes of track C
+    #[arg(long, default_value_t = 3_000_000)]
+    updates: u64,
 }
 
 #[derive(clap::Args)]
@@ -28,6 +49,10 @@ pub struct Ingest {
 
 pub fn run(command: Command) -> Outcome {
     match command {
+        Command::Routing(args) => {
+            let Routing { workers, tracks, postings, check, updates } = args;
+            routing::run(&routing::Plan { workers, tracks: tracks.to_uppercase(), postings, check, updates }).map_err(Failure)?;
+        }
         Command::Ingest(args) => {
             if args.batches.iter().any(|b| !(1..=20_000).contains(b)) {
                 return Err(Failure("--batches must be 1 to 20000".to_owned()));

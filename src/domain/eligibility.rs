@@ -3,12 +3,11 @@
 
 use super::pay::Money;
 use super::posting::{Arrangement, Content, Target};
-use super::region::{Region, focus_set};
+use super::region::{Counties, Region, focus_set};
 use super::skill::Skill;
 use super::time::age_on;
 use super::worker::Seeker;
 use jiff::civil::Date;
-use std::collections::HashSet;
 
 /// What a posting asks of a worker, compiled once for many workers.
 #[derive(Clone, Debug)]
@@ -23,7 +22,7 @@ pub struct Question {
     /// Where the work is (on site).
     pub work: Option<Region>,
     /// The home counties it is aimed at; none means anybody.
-    pub homes: Option<HashSet<Region>>,
+    pub homes: Option<Counties>,
     /// Breaks ties differently for each posting, so that they are fair.
     pub seed: u64,
 }
@@ -57,11 +56,11 @@ fn whole_yuan(money: Money) -> u32 {
 }
 
 /// The counties behind codes and sets.
-fn expand(targets: &[Target]) -> HashSet<Region> {
-    let mut counties = HashSet::new();
+fn expand(targets: &[Target]) -> Counties {
+    let mut counties = Counties::default();
     for target in targets {
         match target {
-            Target::Region(region) => counties.extend(region.leaves()),
+            Target::Region(region) => counties.extend(region.leaves().iter().copied()),
             Target::Set(name) => counties.extend(focus_set(name).into_iter().flat_map(|set| set.counties().iter().copied())),
         }
     }
@@ -126,7 +125,7 @@ pub fn first_failed(q: &Question, w: &Seeker, terms: Terms) -> Option<Step> {
 
 fn place_suits(q: &Question, w: &Seeker) -> bool {
     if let Some(homes) = &q.homes
-        && !homes.contains(&w.home)
+        && !homes.contains(w.home)
     {
         return false;
     }
@@ -236,13 +235,13 @@ pub(crate) mod tests {
             None
         );
         assert_eq!(check(|_, w| w.in_place_only = true), Some(Step::Place));
-        assert_eq!(check(|q, _| q.homes = Some(HashSet::new())), Some(Step::Place));
+        assert_eq!(check(|q, _| q.homes = Some(Counties::default())), Some(Step::Place));
         assert_eq!(
             check(|q, w| {
                 q.in_place = true;
                 q.work = None;
                 w.in_place_only = true;
-                q.homes = Some([w.home].into());
+                q.homes = Some([w.home].into_iter().collect());
             }),
             None
         );

@@ -7,6 +7,7 @@ use super::eligibility::Question;
 use super::offer::Reason;
 use super::region::Region;
 use super::worker::{Seeker, Tier};
+use jiff::ToSpan;
 use jiff::civil::{Date, date};
 
 /// Bits below the static key.
@@ -47,20 +48,71 @@ pub fn distance(q: &Question, w: &Seeker) -> Distance {
 
 /// What the posting pays above the worker's least, in steps of 100 yuan a month,
 /// 0 to 63; 0 where the pay is not said.
-pub fn surplus(q: &Question, w: &Seeker) -> u8 {
-    let above = q.pay.unwrap_or(0).saturating_sub(w.min_monthly_pay) / 100;
+#[inline]
+pub fn surplus(pay: Option<u32>, least: u32) -> u8 {
+    let above = pay.unwrap_or(0).saturating_sub(least) / 100;
     above.min(63) as u8
+}
+
+/// The day of a seeking date within the 13 bits of a key.
+pub fn seeking_day(since: Date) -> u16 {
+    (since - SEEKING_EPOCH).get_days().clamp(0, 0x1fff) as u16
+}
+
+/// The part of the order that does not depend on the posting, 16 bits.
+pub fn static_key(rank: u8, in_focus: bool, seeking_day: u16) -> u16 {
+    u16::from(rank) << 14 | u16::from(!in_focus) << 13 | seeking_day
+}
+
+/// The rest of it, 48 bits.
+#[inline]
+pub fn posting_key(distance: Distance, surplus: u8, handle: u32, seed: u64) -> u64 {
+    (distance as u64) << 46 | u64::from(63 - surplus) << 40 | (mix(u64::from(handle)) ^ seed) & TIE_MASK
 }
 
 /// The order of a worker among those eligible for a posting.
 pub fn key(q: &Question, w: &Seeker, in_focus: bool, now: i64) -> u64 {
-    let since = (w.seeking_since - SEEKING_EPOCH).get_days().clamp(0, 0x1fff) as u64;
-    u64::from(rank_tier(w, now)) << 62
-        | u64::from(!in_focus) << 61
-        | since << POSTING_BITS
-        | (distance(q, w) as u64) << 46
-        | u64::from(63 - surplus(q, w)) << 40
-        | (mix(u64::from(w.handle)) ^ q.seed) & TIE_MASK
+    let fixed = static_key(rank_tier(w, now), in_focus, seeking_day(w.seeking_since));
+    u64::from(fixed) << POSTING_BITS | posting_key(distance(q, w), surplus(q.pay, w.min_monthly_pay), w.handle, q.seed)
+}
+
+/// A worker found for a posting: what the choice and its reasons need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// See [`key`]: rank tier, focus, seeking day and distance can be read from it.
+    pub key: u64,
+    pub handle: u32,
+    /// The home, a leaf division.
+    pub home: Region,
+    /// The least month's pay they ask for, in yuan.
+    pub least: u32,
+}
+
+impl Match {
+    pub fn of(q: &Question, w: &Seeker, in_focus: bool, now: i64) -> Self {
+        Self { key: key(q, w, in_focus, now), handle: w.handle, home: w.home, least: w.min_monthly_pay }
+    }
+
+    /// 0 displaced, 1 not lifted, 2 at risk, 3 lifted.
+    pub fn rank(&self) -> u8 {
+        (self.key >> 62) as u8
+    }
+
+    pub fn in_focus(&self) -> bool {
+        self.key >> 61 & 1 == 0
+    }
+
+    fn seeking_since(&self) -> Date {
+        SEEKING_EPOCH.saturating_add(((self.key >> POSTING_BITS & 0x1fff) as i32).days())
+    }
+
+    fn distance(&self) -> Distance {
+        match self.key >> 46 & 3 {
+            0 => Distance::SameCounty,
+            1 => Distance::SameProvince,
+            _ => Distance::Elsewhere,
+        }
+    }
 }
 
 /// The finalizer of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom
@@ -73,19 +125,19 @@ pub fn mix(mut z: u64) -> u64 {
 }
 
 /// Why this worker got this posting, in words for the worker and the office.
-pub fn reasons(q: &Question, w: &Seeker, focus: Option<&str>, now: i64, today: Date) -> Vec<Reason> {
+pub fn reasons(q: &Question, m: &Match, focus: Option<&str>, today: Date) -> Vec<Reason> {
     let reason = |code: &str, text: String| Reason { code: code.to_owned(), text };
     let mut out = Vec::with_capacity(5);
-    match rank_tier(w, now) {
-        0 => out.push(reason("displaced", "不久前失去工作，优先推荐".to_owned())),
-        _ => out.push(reason(&format!("tier_{}", w.tier.code()), format!("帮扶对象：{}", w.tier.title_zh()))),
+    match m.rank().checked_sub(1).and_then(|at| Tier::ALL.get(usize::from(at))) {
+        None => out.push(reason("displaced", "不久前失去工作，优先推荐".to_owned())),
+        Some(tier) => out.push(reason(&format!("tier_{}", tier.code()), format!("帮扶对象：{}", tier.title_zh()))),
     }
     if let Some(title) = focus {
         out.push(reason("focus", format!("家乡属于重点地区：{title}")));
     }
-    let days = (today - w.seeking_since).get_days().max(0);
+    let days = (today - m.seeking_since()).get_days().max(0);
     out.push(reason("seeking_days", format!("已求职 {days} 天")));
-    out.push(match distance(q, w) {
+    out.push(match m.distance() {
         Distance::SameCounty => reason("same_county", "就在本县".to_owned()),
         Distance::SameProvince => reason("same_province", "在本省".to_owned()),
         Distance::Elsewhere => {
@@ -93,7 +145,7 @@ pub fn reasons(q: &Question, w: &Seeker, focus: Option<&str>, now: i64, today: D
         }
     });
     out.push(match q.pay {
-        Some(pay) => reason("pay_surplus", format!("月薪可达 {pay} 元，比您的最低要求高 {} 元", pay.saturating_sub(w.min_monthly_pay))),
+        Some(pay) => reason("pay_surplus", format!("月薪可达 {pay} 元，比您的最低要求高 {} 元", pay.saturating_sub(m.least))),
         None => reason("pay_unstated", "没有写明月薪，请先问清楚".to_owned()),
     });
     out

@@ -7,9 +7,11 @@
 //! Does not: read free text (`domain::normalize::region` does).
 //! Start at: [`Region`], [`resolve_code`], [`focus_set`].
 
+mod counties;
 mod focus;
 mod retired;
 
+pub use counties::Counties;
 pub use focus::{FocusSet, focus_set, focus_sets};
 pub(crate) use retired::RETIRED;
 pub use retired::{RegionFault, resolve_code};

@@ -3,7 +3,7 @@
 
 use super::{Found, Index};
 use crate::domain::eligibility::{Question, Step, Terms, first_failed};
-use crate::domain::ranking;
+use crate::domain::ranking::{self, Match};
 use crate::domain::worker::Seeker;
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::{RwLock, RwLockReadGuard};
@@ -24,6 +24,14 @@ impl PlainIndex {
     /// An index that puts the people of these sets first within their tier.
     pub fn new(focus: Vec<String>) -> Self {
         Self { rows: RwLock::default(), focus }
+    }
+
+    /// Changes a worker in place, and says how they stand now.
+    pub fn change(&self, handle: u32, change: impl FnOnce(&mut Seeker)) -> Option<Seeker> {
+        let mut rows = self.rows.write().unwrap_or_else(|e| e.into_inner());
+        let row = rows.get_mut(handle as usize)?.as_mut()?;
+        change(&mut row.seeker);
+        Some(row.seeker.clone())
     }
 
     fn rows(&self) -> RwLockReadGuard<'_, Vec<Option<Row>>> {
@@ -64,9 +72,15 @@ impl Index for PlainIndex {
                 best.push(key);
             }
         }
-        let seekers = best.into_sorted_vec().into_iter();
-        let seekers = seekers.filter_map(|(_, handle)| rows.get(handle as usize)?.as_ref().map(|r| r.seeker.clone())).collect();
-        Found { seekers, eligible }
+        let row = |handle: u32| rows.get(handle as usize).and_then(Option::as_ref);
+        let exhausted = eligible == best.len();
+        let sorted = best.into_sorted_vec().into_iter();
+        let matches = sorted.filter_map(|(_, h)| row(h).map(|r| Match::of(q, &r.seeker, r.in_focus, terms.now))).collect();
+        Found { matches, exhausted }
+    }
+
+    fn about(&self, q: &Question, _: usize, terms: Terms) -> u64 {
+        self.rows().iter().flatten().filter(|row| first_failed(q, &row.seeker, terms).is_none()).count() as u64
     }
 
     fn funnel(&self, q: &Question, terms: Terms) -> [u64; Step::ALL.len()] {
@@ -113,31 +127,32 @@ mod tests {
 
     #[test]
     fn the_best_come_in_order_and_all_eligible_are_counted() {
-        let found = index(300).best(&question(), 120, &[], TERMS);
-        assert_eq!((found.seekers.len(), found.eligible), (120, 300));
-        assert!(found.seekers[..100].iter().all(|w| w.tier == Tier::NotLifted));
-        assert!(found.seekers[100..].iter().all(|w| w.tier == Tier::AtRisk));
+        let index = index(300);
+        let found = index.best(&question(), 120, &[], TERMS);
+        assert_eq!((found.matches.len(), found.exhausted, index.about(&question(), 1, TERMS)), (120, false, 300));
+        assert!(found.matches[..100].iter().all(|m| m.rank() == 1));
+        assert!(found.matches[100..].iter().all(|m| m.rank() == 2));
     }
 
     #[test]
     fn the_excluded_and_the_reserved_are_not_found_again() {
         let index = index(30);
         let first = index.best(&question(), 5, &[], TERMS);
-        let handles: Vec<u32> = first.seekers.iter().map(|w| w.handle).collect();
+        let handles: Vec<u32> = first.matches.iter().map(|m| m.handle).collect();
         let second = index.best(&question(), 30, &handles, TERMS);
-        assert_eq!((second.seekers.len(), second.eligible), (25, 25));
+        assert_eq!((second.matches.len(), second.exhausted), (25, true));
         for _ in 0..TERMS.cap {
             index.reserve(&handles);
         }
-        assert_eq!(index.best(&question(), 30, &[], TERMS).eligible, 25);
+        assert_eq!(index.about(&question(), 30, TERMS), 25);
     }
 
     #[test]
     fn the_funnel_counts_who_passed_each_step_and_all_before() {
         let index = index(9);
-        let paused = Seeker { paused: true, ..index.best(&question(), 9, &[], TERMS).seekers[0].clone() };
-        let stranger = (1..=9).find(|h| *h != paused.handle).unwrap();
-        index.apply(vec![Seeker { handle: stranger, consent: false, ..seeker() }, paused]);
+        let destinations = Destinations { any: true, provinces: Vec::new() };
+        let paused = Seeker { handle: 1, paused: true, destinations, ..seeker() };
+        index.apply(vec![Seeker { handle: 2, consent: false, ..seeker() }, paused]);
         assert_eq!(index.funnel(&question(), TERMS), [8, 8, 8, 8, 8, 7]);
     }
 }

@@ -1,0 +1,312 @@
+//! A worker as the index keeps them: which columns hold their bits, and the row of
+//! 16 bytes that makes a column's answer exact.
+//!
+//! Row word a, from the low bit: handle 32 · home leaf 12 · least pay in yuan 20.
+//! Row word b: birth day 16 · seeking day 13 · categories 16 · in place only 1 ·
+//! stated pay only 1.
+
+use crate::domain::eligibility::Question;
+use crate::domain::ranking;
+use crate::domain::region::Region;
+use crate::domain::worker::{Seeker, Tier};
+use jiff::ToSpan;
+use jiff::civil::{Date, date};
+use std::sync::LazyLock;
+
+/// May be offered something now.
+pub const AVAILABLE: usize = 0;
+/// Has consented.
+pub const PRESENT: usize = 1;
+/// Takes work away from home.
+pub const ON_SITE: usize = 2;
+/// Takes work whose pay is not said.
+pub const UNSTATED: usize = 3;
+/// The first of 16 categories.
+pub const CATEGORY: usize = 4;
+/// The first of the provinces, by code.
+pub const PROVINCE: usize = CATEGORY + 16;
+/// The first of the columns "asks for at most".
+pub const PAY: usize = PROVINCE + 36;
+/// The first of the columns "born on or after".
+pub const BORN: usize = PAY + PAY_STEPS.len();
+/// The first of 64 skills.
+pub const SKILL: usize = BORN + BORN_YEARS.len();
+/// How many columns there are.
+pub const COLUMNS: usize = SKILL + 64;
+
+/// Yuan a month. A posting that pays less than the largest asks the next column
+/// above; the row decides.
+const PAY_STEPS: [u32; 10] = [2000, 2500, 2800, 3000, 3300, 3600, 4000, 4500, 5200, 6500];
+/// A posting for people up to an age asks the latest column that holds them all.
+const BORN_YEARS: [i16; 10] = [1954, 1958, 1962, 1966, 1970, 1974, 1978, 1982, 1986, 1990];
+/// Day 0 of the 16 bits of a birth date; they reach to 2079.
+const BIRTH_EPOCH: Date = date(1900, 1, 1);
+/// The most that a row can say of a least pay; registries and preferences stay below.
+const PAY_MOST: u32 = (1 << 20) - 1;
+
+struct Places {
+    provinces: Vec<Region>,
+    /// For each leaf.
+    province_of: Vec<u8>,
+}
+
+static PLACES: LazyLock<Places> = LazyLock::new(|| {
+    let provinces = Region::NATION.children().to_vec();
+    let at = |r: &Region| r.province().and_then(|p| provinces.binary_search(&p).ok()).unwrap_or_default();
+    let province_of = Region::NATION.leaves().iter().map(|leaf| at(leaf) as u8).collect();
+    Places { provinces, province_of }
+});
+
+static BORN_DAYS: LazyLock<[u16; BORN_YEARS.len()]> = LazyLock::new(|| BORN_YEARS.map(|year| birth_day(date(year, 1, 1))));
+
+/// The column number of a province above [`PROVINCE`].
+pub fn province_number(province: Region) -> Option<usize> {
+    PLACES.provinces.binary_search(&province).ok()
+}
+
+/// The same for a leaf division.
+#[inline]
+pub fn province_of_leaf(leaf: u16) -> u8 {
+    PLACES.province_of[usize::from(leaf)]
+}
+
+/// A birth date in a row.
+pub fn birth_day(birth: Date) -> u16 {
+    (birth - BIRTH_EPOCH).get_days().clamp(0, i32::from(u16::MAX)) as u16
+}
+
+/// A date by its number in a row.
+pub fn birth_date(day: u16) -> Date {
+    BIRTH_EPOCH.saturating_add(i32::from(day).days())
+}
+
+/// What does not change with offers and answers, packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub row: Row,
+    /// One bit for each province; all for a worker who goes anywhere.
+    pub provinces: u64,
+    pub skills: u64,
+}
+
+/// The 16 bytes of a position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    pub a: u64,
+    pub b: u64,
+}
+
+impl Row {
+    #[inline]
+    pub fn handle(self) -> u32 {
+        self.a as u32
+    }
+
+    #[inline]
+    pub fn home(self) -> u16 {
+        (self.a >> 32 & 0xfff) as u16
+    }
+
+    #[inline]
+    pub fn least(self) -> u32 {
+        (self.a >> 44) as u32
+    }
+
+    #[inline]
+    pub fn birth(self) -> u16 {
+        self.b as u16
+    }
+
+    #[inline]
+    pub fn seeking_day(self) -> u16 {
+        (self.b >> 16 & 0x1fff) as u16
+    }
+
+    #[inline]
+    pub fn categories(self) -> u16 {
+        (self.b >> 29) as u16
+    }
+
+    #[inline]
+    pub fn in_place_only(self) -> bool {
+        self.b >> 45 & 1 == 1
+    }
+
+    #[inline]
+    pub fn stated_only(self) -> bool {
+        self.b >> 46 & 1 == 1
+    }
+}
+
+impl Record {
+    pub fn of(w: &Seeker) -> Self {
+        let home = w.home.leaf_index().unwrap_or_default();
+        let categories = if w.categories == 0 { u16::MAX } else { w.categories as u16 };
+        let provinces = w.destinations.provinces.iter().filter_map(|p| province_number(*p)).fold(0, |mask, n| mask | 1 << n);
+        Self {
+            row: Row {
+                a: u64::from(w.handle) | u64::from(home) << 32 | u64::from(w.min_monthly_pay.min(PAY_MOST)) << 44,
+                b: u64::from(birth_day(w.birth))
+                    | u64::from(ranking::seeking_day(w.seeking_since)) << 16
+                    | u64::from(categories) << 29
+                    | u64::from(w.in_place_only) << 45
+                    | u64::from(w.require_stated_pay) << 46,
+            },
+            provinces: if w.destinations.any { u64::MAX >> (64 - 36) } else { provinces },
+            skills: w.skills,
+        }
+    }
+
+    /// Its bits in the columns from [`ON_SITE`] on, as three words.
+    pub fn bits(&self) -> Bits {
+        let row = self.row;
+        let mut bits = Bits::default();
+        bits.set_if(ON_SITE, !row.in_place_only());
+        bits.set_if(UNSTATED, !row.stated_only());
+        bits.put(CATEGORY, u64::from(row.categories()));
+        bits.put(PROVINCE, self.provinces);
+        for (at, step) in PAY_STEPS.iter().enumerate() {
+            bits.set_if(PAY + at, row.least() <= *step);
+        }
+        for (at, day) in BORN_DAYS.iter().enumerate() {
+            bits.set_if(BORN + at, row.birth() >= *day);
+        }
+        bits.put(SKILL, self.skills);
+        bits
+    }
+}
+
+/// One bit for each column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bits(pub [u64; COLUMNS.div_ceil(64)]);
+
+impl Bits {
+    pub fn set_if(&mut self, column: usize, on: bool) {
+        self.0[column / 64] |= u64::from(on) << (column % 64);
+    }
+
+    /// Ors `mask` in from a column on.
+    fn put(&mut self, column: usize, mask: u64) {
+        self.0[column / 64] |= mask << (column % 64);
+        if !column.is_multiple_of(64)
+            && let Some(next) = self.0.get_mut(column / 64 + 1)
+        {
+            *next |= mask >> (64 - column % 64);
+        }
+    }
+
+    /// Sixty-four columns from one on.
+    fn take(&self, column: usize) -> u64 {
+        let low = self.0[column / 64] >> (column % 64);
+        let high = self.0.get(column / 64 + 1).filter(|_| !column.is_multiple_of(64));
+        low | high.map_or(0, |next| next << (64 - column % 64))
+    }
+
+    pub fn provinces(&self) -> u64 {
+        self.take(PROVINCE) & u64::MAX >> (64 - 36)
+    }
+
+    pub fn skills(&self) -> u64 {
+        self.take(SKILL)
+    }
+
+    /// The columns in which two workers differ.
+    pub fn differing(self, other: Bits) -> impl Iterator<Item = usize> {
+        Bits(std::array::from_fn(|at| self.0[at] ^ other.0[at])).ones()
+    }
+
+    /// The columns set, ascending.
+    pub fn ones(self) -> impl Iterator<Item = usize> {
+        self.0.into_iter().enumerate().flat_map(|(at, word)| {
+            let mut rest = word;
+            std::iter::from_fn(move || {
+                let bit = rest.trailing_zeros() as usize;
+                rest &= rest.wrapping_sub(1);
+                (bit < 64).then_some(at * 64 + bit)
+            })
+        })
+    }
+}
+
+/// What lies between the state of a worker and an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub tier: Tier,
+    pub consent: bool,
+    pub paused: bool,
+    pub looking: bool,
+    pub open_offers: u32,
+    pub cooling_until: i64,
+    pub displaced_until: i64,
+}
+
+impl Standing {
+    pub fn of(w: &Seeker) -> Self {
+        Self {
+            tier: w.tier,
+            consent: w.consent,
+            paused: w.paused,
+            looking: w.looking,
+            open_offers: w.open_offers,
+            cooling_until: w.cooling_until,
+            displaced_until: w.displaced_until,
+        }
+    }
+}
+
+/// The column that holds everybody who asks for at most this much; none where it
+/// is above the last.
+pub fn pay_column(pay: u32) -> Option<usize> {
+    PAY_STEPS.iter().position(|step| *step >= pay).map(|at| PAY + at)
+}
+
+/// The column that holds everybody born on or after this day; none where it is
+/// before the first.
+pub fn born_column(earliest: u16) -> Option<usize> {
+    BORN_DAYS.iter().rposition(|day| *day <= earliest).map(|at| BORN + at)
+}
+
+/// The province column of a posting's place of work.
+pub fn work_column(q: &Question) -> Option<usize> {
+    q.work.and_then(Region::province).and_then(province_number).map(|n| PROVINCE + n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::eligibility::tests::seeker;
+    use crate::domain::worker::Destinations;
+
+    #[test]
+    fn a_row_gives_back_what_was_put_in() {
+        let w = Seeker { handle: 4_000_000_000, categories: 0b101, min_monthly_pay: 1_000_000, in_place_only: true, ..seeker() };
+        let r = Record::of(&w).row;
+        assert_eq!((r.handle(), r.least(), r.categories(), r.in_place_only(), r.stated_only()), (4_000_000_000, 1_000_000, 5, true, false));
+        assert_eq!(Region::leaf_at(r.home()), Some(w.home));
+        assert_eq!(birth_date(r.birth()), w.birth);
+        assert_eq!(r.seeking_day(), ranking::seeking_day(w.seeking_since));
+        assert!(Region::leaf_count() <= 4096 && PLACES.provinces.len() <= 36, "the row's 12 bits, the columns' 36");
+    }
+
+    #[test]
+    fn bits_stand_in_their_columns() {
+        let yunnan = Region::parse("530000").unwrap();
+        let destinations = Destinations { any: false, provinces: vec![yunnan] };
+        let w = Seeker { categories: 0b10, skills: 1 << 63 | 1, destinations, min_monthly_pay: 3000, birth: date(1975, 6, 1), ..seeker() };
+        let on: Vec<usize> = Record::of(&w).bits().ones().collect();
+        let province = PROVINCE + province_number(yunnan).unwrap();
+        let pay: Vec<usize> = (PAY + 3..PAY + 10).collect();
+        let born: Vec<usize> = (BORN..BORN + 6).collect();
+        assert_eq!(on, [vec![ON_SITE, UNSTATED, CATEGORY + 1, province], pay, born, vec![SKILL, SKILL + 63]].concat());
+    }
+
+    #[test]
+    fn a_threshold_column_holds_everybody_who_passes() {
+        assert_eq!((pay_column(2000), pay_column(2001), pay_column(6501)), (Some(PAY), Some(PAY + 1), None));
+        let day = |year| birth_day(date(year, 1, 1));
+        assert_eq!(
+            (born_column(day(1954)), born_column(day(1957)), born_column(day(1953)), born_column(u16::MAX)),
+            (Some(BORN), Some(BORN), None, Some(BORN + 9))
+        );
+    }
+}

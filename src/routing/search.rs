@@ -1,0 +1,478 @@
+//! The best k of a segmented world, exactly, at a cost that follows k.
+//!
+//! Segments come in the order of their rank, positions in the order of the seeking
+//! day; so once k are found and the next position's static key is above the k-th
+//! best's, nobody unseen can be among the best. Two ways lead through a segment:
+//! its bit columns, or the lanes of the counties that a posting names.
+
+use super::chunk::{Chunk, LINES};
+use super::kernel::{self, Path};
+use super::lanes::{ERASED, Lane};
+use super::record::{self, AVAILABLE, CATEGORY, ON_SITE, Row, SKILL, UNSTATED};
+use super::world::{Ages, SEGMENTS, World};
+use crate::domain::eligibility::Question;
+use crate::domain::ranking::{self, Distance, POSTING_BITS};
+use crate::domain::region::{Counties, Region};
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+
+/// Lanes lead where they hold less than one in so many of all people: an entry
+/// costs a jump in memory, a position in a column an eighth of a byte.
+const LANES_LEAD: usize = 96;
+/// Entries of a lane that are looked at together, so that their jumps overlap.
+const TOGETHER: usize = 16;
+
+/// A worker found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit {
+    pub key: u64,
+    pub handle: u32,
+    pub least: u32,
+    pub home: u16,
+}
+
+/// A question made ready for the columns.
+pub struct Plan<'a> {
+    columns: [u16; 80],
+    used: usize,
+    pay: Option<u32>,
+    born: std::ops::RangeInclusive<u16>,
+    homes: Option<&'a Counties>,
+    /// The leaf where the work is, for those who go no farther.
+    work: Option<u16>,
+    work_province: u8,
+    /// The column of the place of work, where it decides.
+    province: Option<usize>,
+    in_place: bool,
+    categories: u16,
+    skills: u64,
+    seed: u64,
+}
+
+impl<'a> Plan<'a> {
+    pub fn new(q: &'a Question, world: &World, ages: &Ages) -> Self {
+        let province = record::work_column(q).filter(|_| !q.in_place);
+        let born = ages.born(q.age_min, q.age_max);
+        let mut plan = Self {
+            columns: [0; 80],
+            used: 0,
+            pay: q.pay,
+            homes: q.homes.as_ref(),
+            work: q.work.filter(|_| !q.in_place).and_then(Region::leaf_index),
+            work_province: province.map_or(u8::MAX, |p| (p - record::PROVINCE) as u8),
+            province,
+            in_place: q.in_place,
+            categories: q.category as u16,
+            skills: q.skills,
+            seed: q.seed,
+            born,
+        };
+        plan.add(AVAILABLE);
+        plan.add(CATEGORY + q.category.trailing_zeros() as usize);
+        if !q.in_place {
+            plan.add(ON_SITE);
+        }
+        province.into_iter().for_each(|p| plan.add(p));
+        match q.pay {
+            Some(pay) => record::pay_column(pay).into_iter().for_each(|c| plan.add(c)),
+            None => plan.add(UNSTATED),
+        }
+        record::born_column(*plan.born.start()).into_iter().for_each(|c| plan.add(c));
+        let mut skills = q.skills;
+        while skills != 0 {
+            plan.add(SKILL + skills.trailing_zeros() as usize);
+            skills &= skills - 1;
+        }
+        // The rarest first, so that most lines end after one or two columns.
+        plan.columns[..plan.used].sort_unstable_by_key(|c| world.population(usize::from(*c)));
+        plan
+    }
+
+    fn add(&mut self, column: usize) {
+        self.columns[self.used] = column as u16;
+        self.used += 1;
+    }
+
+    fn columns(&self) -> &[u16] {
+        &self.columns[..self.used]
+    }
+
+    /// What the columns cannot say exactly.
+    #[inline]
+    fn row_suits(&self, row: Row) -> bool {
+        self.pay.is_none_or(|pay| row.least() <= pay)
+            && self.born.contains(&row.birth())
+            && self.homes.is_none_or(|homes| homes.has(row.home()))
+    }
+
+    /// Everything, for a worker met in a lane.
+    fn suits(&self, chunk: &Chunk, at: usize, row: Row) -> bool {
+        let goes = || {
+            if self.in_place {
+                return true;
+            }
+            !row.in_place_only() && (self.work == Some(row.home()) || self.province.is_some_and(|p| chunk.bit(p, at)))
+        };
+        chunk.bit(AVAILABLE, at)
+            && row.categories() & self.categories != 0
+            && (self.pay.is_some() || !row.stated_only())
+            && self.row_suits(row)
+            && goes()
+            && chunk.has_skills(at, self.skills)
+    }
+
+    #[inline]
+    fn hit(&self, segment: u8, row: Row) -> Hit {
+        let home = row.home();
+        let distance = if self.in_place || self.work == Some(home) {
+            Distance::SameCounty
+        } else if record::province_of_leaf(home) == self.work_province {
+            Distance::SameProvince
+        } else {
+            Distance::Elsewhere
+        };
+        let surplus = ranking::surplus(self.pay, row.least());
+        let fixed = u64::from(segment) << 61 | u64::from(row.seeking_day()) << POSTING_BITS;
+        let key = fixed | ranking::posting_key(distance, surplus, row.handle(), self.seed);
+        Hit { key, handle: row.handle(), least: row.least(), home }
+    }
+}
+
+/// What a query needs beside the index, kept from one to the next, so that none
+/// allocates once they have grown.
+#[derive(Default)]
+pub struct Scratch {
+    /// The best, in order, once a search is done.
+    pub hits: Vec<Hit>,
+    line: Vec<Hit>,
+    exclude: Vec<u32>,
+    cursors: Vec<Cursor>,
+}
+
+struct Cursor {
+    lane: Arc<Lane>,
+    at: usize,
+    sorted: usize,
+}
+
+/// How much a search looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// There is nobody beside those found.
+    pub exhausted: bool,
+    /// Positions, or entries of lanes, that were passed.
+    pub passed: usize,
+    /// Lines of columns and entries of lanes that were read.
+    pub lines: usize,
+    pub entries: usize,
+}
+
+/// One search under way.
+struct Search<'a> {
+    world: &'a World,
+    slots: arc_swap::Guard<Arc<Vec<Option<Arc<Chunk>>>>>,
+    plan: &'a Plan<'a>,
+    path: Path,
+    /// Lanes lead through the segments; else columns do.
+    by_lanes: bool,
+    k: usize,
+    hits: &'a mut Vec<Hit>,
+    line: &'a mut Vec<Hit>,
+    exclude: &'a [u32],
+    cursors: &'a mut Vec<Cursor>,
+    /// Keys from here on are not among the best.
+    bound: u64,
+    /// Somebody suits who is not among the best.
+    more: bool,
+    /// Who suits is counted, up to `k`, and nothing kept.
+    counting: Option<usize>,
+    outcome: Outcome,
+}
+
+/// Finds the best `k` for a plan; they stand in `scratch.hits`, best first.
+pub fn best(world: &World, plan: &Plan<'_>, k: usize, exclude: &[u32], path: Path, scratch: &mut Scratch) -> Outcome {
+    scratch.hits.clear();
+    if k == 0 || (plan.in_place && plan.homes.is_none()) {
+        return Outcome { exhausted: k > 0, ..Outcome::default() };
+    }
+    let mut search = Search::new(world, plan, k, exclude, path, scratch);
+    search.through_all();
+    search.trim();
+    let Search { hits, more, mut outcome, .. } = search;
+    hits.sort_unstable_by_key(|hit| (hit.key, hit.handle));
+    outcome.exhausted = !more;
+    outcome
+}
+
+/// About how many suit a plan: exact below `enough`, above it judged by how far
+/// the count came.
+pub fn about(world: &World, plan: &Plan<'_>, enough: usize, path: Path, scratch: &mut Scratch) -> u64 {
+    scratch.hits.clear();
+    if plan.in_place && plan.homes.is_none() {
+        return 0;
+    }
+    let mut search = Search { counting: Some(0), ..Search::new(world, plan, enough.max(1), &[], path, scratch) };
+    search.through_all();
+    let (counted, passed) = (search.counting.unwrap_or_default() as u64, search.outcome.passed as u64);
+    let all = if search.by_lanes { search.lane_entries() } else { world.people() } as u64;
+    if counted < enough as u64 { counted } else { counted * all.max(passed) / passed.max(1) }
+}
+
+/// Whether the posting's counties hold few enough people to go by their lanes.
+fn lanes_lead(world: &World, plan: &Plan<'_>) -> bool {
+    let Some(homes) = plan.homes else { return false };
+    let enough = world.people() / LANES_LEAD;
+    let mut entries = 0;
+    for county in homes.leaves() {
+        entries += world.segments.iter().map(|s| s.lanes.len(county)).sum::<usize>();
+        if entries > enough {
+            return false;
+        }
+    }
+    true
+}
+
+impl<'a> Search<'a> {
+    fn new(world: &'a World, plan: &'a Plan<'a>, k: usize, exclude: &[u32], path: Path, scratch: &'a mut Scratch) -> Self {
+        let Scratch { hits, line, exclude: sorted, cursors } = scratch;
+        sorted.clear();
+        sorted.extend_from_slice(exclude);
+        sorted.sort_unstable();
+        let (by_lanes, slots) = (lanes_lead(world, plan), world.slots.load());
+        let (bound, more, counting, outcome) = (u64::MAX, false, None, Outcome::default());
+        Self { world, slots, plan, path, by_lanes, k, hits, line, exclude: sorted, cursors, bound, more, counting, outcome }
+    }
+
+    fn through_all(&mut self) {
+        for segment in 0..SEGMENTS as u8 {
+            if self.ends_before(segment, 0) {
+                break;
+            }
+            if self.by_lanes {
+                self.through_lanes(segment);
+            } else {
+                self.through_columns(segment);
+            }
+            self.cursors.clear();
+        }
+    }
+
+    fn lane_entries(&self) -> usize {
+        let of = |county| self.world.segments.iter().map(|s| s.lanes.len(county)).sum::<usize>();
+        self.plan.homes.into_iter().flat_map(Counties::leaves).map(of).sum()
+    }
+
+    /// Whether nobody of this segment from this day on can be among the best.
+    #[inline]
+    fn ends_before(&mut self, segment: u8, day: u16) -> bool {
+        let fixed = u64::from(segment) << 61 | u64::from(day) << POSTING_BITS;
+        let ends = fixed > self.bound;
+        self.more |= ends;
+        ends
+    }
+
+    #[inline]
+    fn take(&mut self, hit: Hit) {
+        if self.exclude.binary_search(&hit.handle).is_ok() {
+            return;
+        }
+        if let Some(counted) = &mut self.counting {
+            *counted += 1;
+            if *counted >= self.k {
+                // Nothing more is looked at: no key is below.
+                self.bound = 0;
+            }
+            return;
+        }
+        if hit.key > self.bound {
+            self.more = true;
+            return;
+        }
+        self.hits.push(hit);
+        let len = self.hits.len();
+        if len == self.k {
+            self.bound = self.hits.iter().map(|h| h.key).max().unwrap_or(u64::MAX);
+        } else if len >= 2 * self.k + 64 {
+            self.trim();
+        }
+    }
+
+    /// Keeps the best k.
+    fn trim(&mut self) {
+        if self.hits.len() > self.k {
+            self.more = true;
+            self.hits.select_nth_unstable_by_key(self.k - 1, |hit| (hit.key, hit.handle));
+            self.hits.truncate(self.k);
+            self.bound = self.hits[self.k - 1].key;
+        }
+    }
+
+    fn through_columns(&mut self, segment: u8) {
+        let place = &self.world.segments[usize::from(segment)];
+        // Those of the county of work who go nowhere else stand in no column of its
+        // province: their lane is read beside the columns, day by day.
+        if let Some(county) = self.plan.work.filter(|c| self.plan.homes.is_none_or(|homes| homes.has(*c))) {
+            self.open(segment, county);
+        }
+        if self.plan.in_place || self.plan.province.is_some() {
+            for chunk in place.overflow.load().iter() {
+                for line in 0..LINES {
+                    if self.summary(chunk) >> line & 1 == 1 {
+                        self.line(chunk, line, segment);
+                    }
+                }
+            }
+            'chunks: for chunk in place.chunks.load().iter() {
+                if self.ends_before(segment, chunk.first_day()) {
+                    break;
+                }
+                self.outcome.passed += chunk.used();
+                let mut rest = self.summary(chunk);
+                while rest != 0 {
+                    let line = rest.trailing_zeros() as usize;
+                    rest &= rest - 1;
+                    let day = chunk.day_of_line(line);
+                    self.lane_until(segment, day);
+                    if self.ends_before(segment, day) {
+                        break 'chunks;
+                    }
+                    self.line(chunk, line, segment);
+                }
+            }
+        }
+        self.lane_until(segment, u16::MAX);
+    }
+
+    #[inline]
+    fn summary(&self, chunk: &Chunk) -> u64 {
+        self.plan.columns().iter().fold(u64::MAX, |all, column| all & chunk.summary(usize::from(*column)))
+    }
+
+    fn line(&mut self, chunk: &Chunk, line: usize, segment: u8) {
+        self.outcome.lines += 1;
+        let (plan, path, found) = (self.plan, self.path, &mut *self.line);
+        chunk.consistent(|| {
+            found.clear();
+            let words = kernel::and(path, chunk.lines(), LINES, line, plan.columns());
+            if words == [0; 8] {
+                return;
+            }
+            fence(Ordering::Acquire);
+            each(&words, |at| chunk.prefetch_row(line * 512 + at));
+            each(&words, |at| {
+                let row = chunk.row(line * 512 + at);
+                if plan.row_suits(row) {
+                    found.push(plan.hit(segment, row));
+                }
+            });
+        });
+        for at in 0..self.line.len() {
+            self.take(self.line[at]);
+        }
+    }
+
+    fn through_lanes(&mut self, segment: u8) {
+        let homes = self.plan.homes.into_iter().flat_map(Counties::leaves);
+        homes.for_each(|county| self.open(segment, county));
+        // The lane whose next day is the earliest goes on, some entries at a time.
+        while let Some((day, next)) = self.cursors.iter().enumerate().map(|(n, c)| (c.lane.day(c.at), n)).min() {
+            if self.ends_before(segment, day) {
+                return;
+            }
+            self.go_on(segment, next, u16::MAX);
+            if self.cursors[next].at == self.cursors[next].sorted {
+                self.cursors.swap_remove(next);
+            }
+        }
+    }
+
+    /// Begins a lane: what stands behind its sorted part is looked at whole.
+    fn open(&mut self, segment: u8, county: u16) {
+        let Some(lane) = self.world.segments[usize::from(segment)].lanes.get(county) else { return };
+        let (sorted, len) = lane.lengths();
+        self.entries(segment, &lane, sorted..len);
+        if sorted > 0 {
+            self.cursors.push(Cursor { lane, at: 0, sorted });
+        }
+    }
+
+    /// Looks at the one lane's entries before a day, or up to where nobody can be
+    /// among the best.
+    fn lane_until(&mut self, segment: u8, day: u16) {
+        while let Some(next) = self.cursors.first().filter(|c| c.at < c.sorted).map(|c| c.lane.day(c.at)) {
+            if next >= day || self.ends_before(segment, next) {
+                return;
+            }
+            self.go_on(segment, 0, day);
+        }
+    }
+
+    /// Some entries of a lane, all before a day; the first is.
+    fn go_on(&mut self, segment: u8, cursor: usize, day: u16) {
+        let Cursor { lane, at, sorted } = &mut self.cursors[cursor];
+        let most = (*sorted).min(*at + TOGETHER);
+        let upto = (*at..most).find(|at| lane.day(*at) >= day).unwrap_or(most);
+        let (lane, from) = (lane.clone(), std::mem::replace(at, upto));
+        self.entries(segment, &lane, from..upto);
+    }
+
+    fn entries(&mut self, segment: u8, lane: &Lane, range: std::ops::Range<usize>) {
+        self.outcome.entries += range.len();
+        self.outcome.passed += if self.by_lanes { range.len() } else { 0 };
+        for from in range.clone().step_by(TOGETHER) {
+            let upto = range.end.min(from + TOGETHER);
+            let mut places = [(ERASED, 0); TOGETHER];
+            for (place, at) in places.iter_mut().zip(from..upto) {
+                let handle = lane.handle(at);
+                if handle != ERASED {
+                    *place = (handle, self.world.locator.get(handle));
+                }
+            }
+            for (_, place) in places.iter().filter(|(handle, _)| *handle != ERASED) {
+                if let Some(chunk) = self.chunk(*place) {
+                    chunk.prefetch_row(position(*place));
+                    kernel::prefetch(&chunk.lines()[AVAILABLE * LINES + position(*place) / 512]);
+                }
+            }
+            for (handle, place) in places.into_iter().filter(|(handle, _)| *handle != ERASED) {
+                self.entry(segment, handle, place);
+            }
+        }
+    }
+
+    fn chunk(&self, place: u32) -> Option<&Chunk> {
+        self.slots.get((place >> 15) as usize)?.as_deref()
+    }
+
+    fn entry(&mut self, segment: u8, handle: u32, place: u32) {
+        let Some(chunk) = self.chunk(place).filter(|c| c.segment == segment) else { return };
+        let (at, plan, columns_lead) = (position(place), self.plan, !self.by_lanes);
+        let hit = chunk.consistent(|| {
+            let row = chunk.row(at);
+            // Beside the columns a lane adds only those who are not in them.
+            let seen = columns_lead && plan.province.is_some_and(|p| chunk.bit(p, at));
+            let here = !columns_lead || plan.work == Some(row.home());
+            (row.handle() == handle && !seen && here && plan.suits(chunk, at, row)).then(|| plan.hit(segment, row))
+        });
+        if let Some(hit) = hit {
+            self.take(hit);
+        }
+    }
+}
+
+/// The position within its chunk.
+fn position(place: u32) -> usize {
+    (place & 0x7fff) as usize
+}
+
+/// The bits set of 512.
+#[inline]
+pub fn each(words: &[u64; 8], mut visit: impl FnMut(usize)) {
+    for (at, word) in words.iter().enumerate() {
+        let mut rest = *word;
+        while rest != 0 {
+            visit(at * 64 + rest.trailing_zeros() as usize);
+            rest &= rest - 1;
+        }
+    }
+}
