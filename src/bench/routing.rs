@@ -78,6 +78,14 @@ impl Bench {
             timed.ask(&self.index, q, *k, &mut self.scratch);
         }
         timed.tell(name);
+        for (place, in_place) in [("away", false), ("in place", true)] {
+            for skills in 0..3 {
+                let mut timed = Timed::default();
+                let some = questions.iter().filter(|(q, _)| q.in_place == in_place && q.skills.count_ones() == skills);
+                some.for_each(|(q, k)| timed.ask(&self.index, q, *k, &mut self.scratch));
+                timed.tell(&format!("  {place}, {skills} skills"));
+            }
+        }
     }
 
     /// Differences to looking at everybody, on every path of this processor.
@@ -108,13 +116,17 @@ struct Timed {
     each: Vec<Duration>,
     found: usize,
     wanted: usize,
+    lines: usize,
+    entries: usize,
 }
 
 impl Timed {
     fn ask(&mut self, index: &National, q: &Question, k: usize, scratch: &mut Scratch) {
         let began = Instant::now();
-        index.search(q, k, &[], terms(), scratch);
+        let outcome = index.search(q, k, &[], terms(), scratch);
         self.each.push(began.elapsed());
+        self.lines += outcome.lines;
+        self.entries += outcome.entries;
         self.found += scratch.hits.len();
         self.wanted += k;
     }
@@ -124,7 +136,7 @@ impl Timed {
         let micros = |d: Duration| d.as_secs_f64() * 1e6;
         let sum: Duration = self.each.iter().sum();
         println!(
-            "  {name:<34} {:>8} postings  p50 {:>8.1}  p90 {:>8.1}  p99 {:>8.1}  mean {:>8.1} µs  {:>8.0}/s  found {:>5.1} %  load {}",
+            "  {name:<34} {:>8} postings  p50 {:>8.1}  p90 {:>8.1}  p99 {:>8.1}  mean {:>8.1} µs  {:>8.0}/s  found {:>5.1} %  {:>6.0} lines {:>6.0} entries  load {}",
             self.each.len(),
             micros(percentile(&self.each, 0.5)),
             micros(percentile(&self.each, 0.9)),
@@ -132,6 +144,8 @@ impl Timed {
             micros(sum) / self.each.len().max(1) as f64,
             rate(self.each.len(), sum),
             100.0 * self.found as f64 / self.wanted.max(1) as f64,
+            self.lines as f64 / self.each.len().max(1) as f64,
+            self.entries as f64 / self.each.len().max(1) as f64,
             load_average(),
         );
     }

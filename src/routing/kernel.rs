@@ -7,7 +7,7 @@
 //! aligned quadword is atomic), which is what a relaxed load promises.
 #![allow(unsafe_code)]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// 512 positions of one column: a cache line.
 #[derive(Debug, Default)]
@@ -78,6 +78,44 @@ fn and_words(lines: &[Line], stride: usize, line: usize, columns: &[u16]) -> [u6
     out
 }
 
+/// 16 workers of a lane, as [`Sieve`] reads them: a cache line.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct Sixteen(pub [AtomicU32; 16]);
+
+/// What most who do not suit fail, asked of sixteen at once: a bit in common with
+/// `any`; within `upper` at most `most`; within `lower` at least `least`; none of
+/// `none`. All are masks and masked values of one 32-bit word.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sieve {
+    pub any: u32,
+    pub upper: u32,
+    pub most: u32,
+    pub lower: u32,
+    pub least: u32,
+    pub none: u32,
+}
+
+impl Sieve {
+    fn passes(&self, word: u32) -> bool {
+        word & self.any != 0 && word & self.upper <= self.most && word & self.lower >= self.least && word & self.none == 0
+    }
+}
+
+/// One bit for each of sixteen that pass.
+#[inline]
+pub fn sift(path: Path, words: &Sixteen, sieve: &Sieve) -> u16 {
+    match path {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `Path::available` saw the feature on this processor.
+        Path::Avx512 => unsafe { x86::sift_avx512(words, sieve) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Path::Avx2 => unsafe { x86::sift_avx2(words, sieve) },
+        _ => (0u16..).zip(&words.0).fold(0, |out, (at, word)| out | u16::from(sieve.passes(word.load(Ordering::Relaxed))) << at),
+    }
+}
+
 /// Asks for a cache line that will be read soon.
 #[inline]
 pub fn prefetch<T>(at: &T) {
@@ -92,12 +130,50 @@ pub fn prefetch<T>(at: &T) {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Line;
+    use super::{Line, Sieve, Sixteen};
     use std::arch::asm;
     use std::arch::x86_64::{
-        __m256i, __m512i, _mm256_and_si256, _mm256_or_si256, _mm256_set1_epi64x, _mm256_storeu_si256, _mm256_testz_si256, _mm512_and_si512,
-        _mm512_set1_epi64, _mm512_storeu_si512, _mm512_test_epi64_mask,
+        __m256i, __m512i, _mm256_and_si256, _mm256_andnot_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cmpgt_epi32,
+        _mm256_movemask_ps, _mm256_or_si256, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_storeu_si256,
+        _mm256_testz_si256, _mm512_and_si512, _mm512_cmpge_epu32_mask, _mm512_cmple_epu32_mask, _mm512_set1_epi32, _mm512_set1_epi64,
+        _mm512_storeu_si512, _mm512_test_epi32_mask, _mm512_test_epi64_mask, _mm512_testn_epi32_mask,
     };
+
+    #[target_feature(enable = "avx512f")]
+    pub unsafe fn sift_avx512(words: &Sixteen, s: &Sieve) -> u16 {
+        let loaded: __m512i;
+        // SAFETY: 64 aligned bytes.
+        unsafe {
+            asm!("vmovdqa64 {0}, zmmword ptr [{1}]", out(zmm_reg) loaded, in(reg) words, options(nostack, readonly, preserves_flags))
+        };
+        let all = |mask: u32| _mm512_set1_epi32(mask.cast_signed());
+        _mm512_test_epi32_mask(loaded, all(s.any))
+            & _mm512_testn_epi32_mask(loaded, all(s.none))
+            & _mm512_cmple_epu32_mask(_mm512_and_si512(loaded, all(s.upper)), all(s.most))
+            & _mm512_cmpge_epu32_mask(_mm512_and_si512(loaded, all(s.lower)), all(s.least))
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub unsafe fn sift_avx2(words: &Sixteen, s: &Sieve) -> u16 {
+        let (first, second): (__m256i, __m256i);
+        // SAFETY: 64 aligned bytes.
+        unsafe {
+            asm!("vmovdqa {0}, ymmword ptr [{2}]", "vmovdqa {1}, ymmword ptr [{2} + 32]", out(ymm_reg) first, out(ymm_reg) second,
+                in(reg) words, options(nostack, readonly, preserves_flags));
+        }
+        let all = |mask: u32| _mm256_set1_epi32(mask.cast_signed());
+        // The masked fields lie below the sign bit, so signed compares serve.
+        let eight = |v: __m256i| {
+            let zero = _mm256_setzero_si256();
+            let none_in_common = _mm256_cmpeq_epi32(_mm256_and_si256(v, all(s.any)), zero);
+            let forbidden = _mm256_andnot_si256(_mm256_cmpeq_epi32(_mm256_and_si256(v, all(s.none)), zero), all(u32::MAX));
+            let above = _mm256_cmpgt_epi32(_mm256_and_si256(v, all(s.upper)), all(s.most));
+            let below = _mm256_cmpgt_epi32(all(s.least), _mm256_and_si256(v, all(s.lower)));
+            let fails = _mm256_or_si256(_mm256_or_si256(none_in_common, forbidden), _mm256_or_si256(above, below));
+            !_mm256_movemask_ps(_mm256_castsi256_ps(fails)) as u16 & 0xff
+        };
+        eight(first) | eight(second) << 8
+    }
 
     #[target_feature(enable = "avx512f")]
     pub unsafe fn and_avx512(lines: &[Line], stride: usize, line: usize, columns: &[u16]) -> [u64; 8] {
@@ -154,6 +230,17 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn every_path_lets_the_same_through(seed: u64, any in 0u32..1 << 16, most in 0u32..16, least in 0u32..16, none in 0u32..8) {
+            let words = Sixteen(std::array::from_fn(|at| AtomicU32::new((mix(seed ^ at as u64) >> 37) as u32)));
+            let sieve = Sieve { any, upper: 15 << 16, most: most << 16, lower: 15 << 20, least: least << 20, none: none << 24 };
+            let expected = (0u16..16).filter(|at| sieve.passes(words.0[usize::from(*at)].load(Ordering::Relaxed)));
+            let expected = expected.fold(0, |out, at| out | 1 << at);
+            for path in Path::available() {
+                prop_assert_eq!(sift(path, &words, &sieve), expected, "{:?}", path);
+            }
+        }
+
         #[test]
         fn every_path_gives_the_same_lines(seed: u64, line in 0usize..4, columns in prop::collection::vec(0u16..6, 0..8), dense: bool) {
             let word = |at: u64| if dense { mix(seed ^ at) | mix(at) } else { mix(seed ^ at) & mix(at) & mix(!at) };

@@ -1,10 +1,12 @@
 //! The people of one county in one segment, by the day they began to seek, for
-//! postings that ask for home counties: handle and day, eight lanes a county.
+//! postings that ask for home counties: handle, day, and a word by which sixteen at
+//! once are sifted ([`Record::sifted`](super::record::Record::sifted)).
 //!
 //! Written by one thread, read by many: an entry is filled before the length that
 //! covers it is stored. What came out of order stands behind the sorted part, at
 //! most [`TAIL`] entries, until the lane is made anew.
 
+use super::kernel::Sixteen;
 use arc_swap::ArcSwapOption;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
@@ -14,22 +16,33 @@ pub const ERASED: u32 = u32::MAX;
 /// Most entries behind the sorted part.
 const TAIL: usize = 64;
 
+/// Somebody in a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    pub day: u16,
+    pub handle: u32,
+    pub sifted: u32,
+}
+
 #[derive(Debug)]
 pub struct Lane {
     days: Box<[AtomicU16]>,
     handles: Box<[AtomicU32]>,
+    words: Box<[Sixteen]>,
     sorted: AtomicU32,
     len: AtomicU32,
 }
 
 impl Lane {
     /// `entries` by day; room for some more.
-    fn of(entries: &[(u16, u32)]) -> Self {
-        let room = entries.len() + entries.len() / 8 + 4;
-        let at = |i: usize| entries.get(i).copied().unwrap_or((0, ERASED));
+    fn of(entries: &[Entry]) -> Self {
+        let room = (entries.len() + entries.len() / 16 + 1).next_multiple_of(16);
+        let nobody = Entry { day: 0, handle: ERASED, sifted: 0 };
+        let at = |i: usize| entries.get(i).copied().unwrap_or(nobody);
         Self {
-            days: (0..room).map(|i| AtomicU16::new(at(i).0)).collect(),
-            handles: (0..room).map(|i| AtomicU32::new(at(i).1)).collect(),
+            days: (0..room).map(|i| AtomicU16::new(at(i).day)).collect(),
+            handles: (0..room).map(|i| AtomicU32::new(at(i).handle)).collect(),
+            words: (0..room / 16).map(|w| Sixteen(std::array::from_fn(|i| AtomicU32::new(at(w * 16 + i).sifted)))).collect(),
             sorted: AtomicU32::new(entries.len() as u32),
             len: AtomicU32::new(entries.len() as u32),
         }
@@ -51,15 +64,26 @@ impl Lane {
         self.handles[at].load(Ordering::Relaxed)
     }
 
+    /// The words of the sixteen entries from `at`, a multiple of it, on.
+    #[inline]
+    pub fn sixteen(&self, at: usize) -> &Sixteen {
+        &self.words[at / 16]
+    }
+
+    fn word(&self, at: usize) -> &AtomicU32 {
+        &self.words[at / 16].0[at % 16]
+    }
+
     /// False where it must be made anew first.
-    fn push(&self, day: u16, handle: u32) -> bool {
+    fn push(&self, entry: Entry) -> bool {
         let (sorted, len) = self.lengths();
-        let in_order = sorted == len && (len == 0 || self.day(len - 1) <= day);
+        let in_order = sorted == len && (len == 0 || self.day(len - 1) <= entry.day);
         if len == self.days.len() || (!in_order && len - sorted >= TAIL) {
             return false;
         }
-        self.days[len].store(day, Ordering::Relaxed);
-        self.handles[len].store(handle, Ordering::Relaxed);
+        self.days[len].store(entry.day, Ordering::Relaxed);
+        self.handles[len].store(entry.handle, Ordering::Relaxed);
+        self.word(len).store(entry.sifted, Ordering::Relaxed);
         self.len.store(len as u32 + 1, Ordering::Release);
         if in_order {
             self.sorted.store(len as u32 + 1, Ordering::Release);
@@ -67,19 +91,17 @@ impl Lane {
         true
     }
 
-    fn erase(&self, day: u16, handle: u32) {
+    fn find(&self, day: u16, handle: u32) -> Option<usize> {
         let (sorted, len) = self.lengths();
         let first = self.days[..sorted].partition_point(|d| d.load(Ordering::Relaxed) < day);
-        let places = (first..sorted).take_while(|at| self.day(*at) == day).chain(sorted..len);
-        if let Some(at) = places.into_iter().find(|at| self.handle(*at) == handle) {
-            self.handles[at].store(ERASED, Ordering::Relaxed);
-        }
+        let mut places = (first..sorted).take_while(|at| self.day(*at) == day).chain(sorted..len);
+        places.find(|at| self.handle(*at) == handle)
     }
 
-    fn entries(&self) -> Vec<(u16, u32)> {
-        let mut all: Vec<(u16, u32)> = (0..self.lengths().1).map(|at| (self.day(at), self.handle(at))).collect();
-        all.retain(|(_, handle)| *handle != ERASED);
-        all.sort_by_key(|(day, _)| *day);
+    fn entries(&self) -> Vec<Entry> {
+        let entry = |at| Entry { day: self.day(at), handle: self.handle(at), sifted: self.word(at).load(Ordering::Relaxed) };
+        let mut all: Vec<Entry> = (0..self.lengths().1).map(entry).filter(|e| e.handle != ERASED).collect();
+        all.sort_by_key(|e| e.day);
         all
     }
 }
@@ -104,32 +126,43 @@ impl Lanes {
 
     /// What they take in memory.
     pub fn bytes(&self) -> usize {
-        let of = |lane: &Lane| size_of::<Lane>() + size_of_val(&*lane.days) + size_of_val(&*lane.handles);
+        let of = |lane: &Lane| size_of::<Lane>() + size_of_val(&*lane.days) + size_of_val(&*lane.handles) + size_of_val(&*lane.words);
         size_of_val(&*self.0) + self.0.iter().map(|lane| lane.load().as_ref().map_or(0, |lane| of(lane))).sum::<usize>()
     }
 
     /// Only the one writer calls this.
-    pub fn add(&self, county: u16, day: u16, handle: u32) {
+    pub fn add(&self, county: u16, entry: Entry) {
         let place = &self.0[usize::from(county)];
         let lane = place.load();
-        if lane.as_ref().is_some_and(|lane| lane.push(day, handle)) {
+        if lane.as_ref().is_some_and(|lane| lane.push(entry)) {
             return;
         }
         let mut entries = lane.as_ref().map(|lane| lane.entries()).unwrap_or_default();
-        let at = entries.partition_point(|(d, _)| *d <= day);
-        entries.insert(at, (day, handle));
+        let at = entries.partition_point(|e| e.day <= entry.day);
+        entries.insert(at, entry);
         place.store(Some(Arc::new(Lane::of(&entries))));
     }
 
     /// Only the one writer calls this.
     pub fn erase(&self, county: u16, day: u16, handle: u32) {
-        if let Some(lane) = self.0[usize::from(county)].load().as_ref() {
-            lane.erase(day, handle);
+        if let Some(lane) = self.0[usize::from(county)].load().as_ref()
+            && let Some(at) = lane.find(day, handle)
+        {
+            lane.handles[at].store(ERASED, Ordering::Relaxed);
+        }
+    }
+
+    /// Only the one writer calls this.
+    pub fn change(&self, county: u16, entry: Entry) {
+        if let Some(lane) = self.0[usize::from(county)].load().as_ref()
+            && let Some(at) = lane.find(entry.day, entry.handle)
+        {
+            lane.word(at).store(entry.sifted, Ordering::Relaxed);
         }
     }
 
     /// A whole lane at once, by day.
-    pub fn fill(&self, county: u16, entries: &[(u16, u32)]) {
+    pub fn fill(&self, county: u16, entries: &[Entry]) {
         self.0[usize::from(county)].store(Some(Arc::new(Lane::of(entries))));
     }
 }
@@ -145,13 +178,14 @@ mod tests {
         let mut expected = std::collections::BTreeSet::new();
         for n in 0..20_000u32 {
             let day = (mix(u64::from(n)) % 100) as u16;
-            lanes.add(1, day, n);
-            expected.insert((day, n));
+            let entry = Entry { day, handle: n, sifted: n ^ 1 };
+            lanes.add(1, entry);
+            expected.insert(entry);
             if n % 3 == 0 {
                 let old = n / 2;
                 let day = (mix(u64::from(old)) % 100) as u16;
                 lanes.erase(1, day, old);
-                expected.remove(&(day, old));
+                expected.retain(|e: &Entry| e.handle != old);
             }
         }
         let lane = lanes.get(1).unwrap();

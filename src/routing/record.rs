@@ -5,6 +5,7 @@
 //! Row word b: birth day 16 · seeking day 13 · categories 16 · in place only 1 ·
 //! stated pay only 1.
 
+use super::kernel::Sieve;
 use crate::domain::eligibility::Question;
 use crate::domain::ranking;
 use crate::domain::region::Region;
@@ -157,6 +158,19 @@ impl Record {
         }
     }
 
+    /// The word by which lanes sift: categories 16 · pay step 4 · birth step 4 ·
+    /// in place only 1 · goes anywhere in the own province 1 · stated pay only 1.
+    pub fn sifted(&self) -> u32 {
+        let row = self.row;
+        let own = self.provinces >> province_of_leaf(row.home()) & 1 == 1;
+        u32::from(row.categories())
+            | pay_step(row.least()) << 16
+            | birth_step(row.birth()) << 20
+            | u32::from(row.in_place_only()) << 24
+            | u32::from(own) << 25
+            | u32::from(row.stated_only()) << 26
+    }
+
     /// Its bits in the columns from [`ON_SITE`] on, as three words.
     pub fn bits(&self) -> Bits {
         let row = self.row;
@@ -252,6 +266,33 @@ impl Standing {
             displaced_until: w.displaced_until,
         }
     }
+}
+
+/// What a lane asks before it looks at somebody: who fails it does not suit, who
+/// passes may. `pay` and the earliest birth day are the posting's; `none` are the
+/// flags that nobody may have.
+pub fn sieve(categories: u16, pay: Option<u32>, earliest: u16, none: u32) -> Sieve {
+    Sieve {
+        any: u32::from(categories),
+        upper: 15 << 16,
+        most: pay.map_or(15, pay_step) << 16,
+        lower: 15 << 20,
+        least: birth_step(earliest) << 20,
+        none: none | if pay.is_none() { STATED_ONLY } else { 0 },
+    }
+}
+
+/// Flags of [`Record::sifted`].
+pub const IN_PLACE_ONLY: u32 = 1 << 24;
+pub const OWN_PROVINCE: u32 = 1 << 25;
+const STATED_ONLY: u32 = 1 << 26;
+
+fn pay_step(least: u32) -> u32 {
+    PAY_STEPS.iter().filter(|step| **step < least).count() as u32
+}
+
+fn birth_step(day: u16) -> u32 {
+    BORN_DAYS.iter().filter(|from| **from <= day).count() as u32
 }
 
 /// The column that holds everybody who asks for at most this much; none where it

@@ -6,10 +6,10 @@
 //! its bit columns, or the lanes of the counties that a posting names.
 
 use super::chunk::{Chunk, LINES};
-use super::kernel::{self, Path};
+use super::kernel::{self, Path, Sieve};
 use super::lanes::{ERASED, Lane};
-use super::record::{self, AVAILABLE, CATEGORY, ON_SITE, Row, SKILL, UNSTATED};
-use super::world::{Ages, SEGMENTS, World};
+use super::record::{self, AVAILABLE, CATEGORY, IN_PLACE_ONLY, ON_SITE, OWN_PROVINCE, Row, SKILL, UNSTATED};
+use super::world::{Ages, NOWHERE, SEGMENTS, World};
 use crate::domain::eligibility::Question;
 use crate::domain::ranking::{self, Distance, POSTING_BITS};
 use crate::domain::region::{Counties, Region};
@@ -173,6 +173,7 @@ struct Search<'a> {
     slots: arc_swap::Guard<Arc<Vec<Option<Arc<Chunk>>>>>,
     plan: &'a Plan<'a>,
     path: Path,
+    sieve: Sieve,
     /// Lanes lead through the segments; else columns do.
     by_lanes: bool,
     k: usize,
@@ -240,7 +241,14 @@ impl<'a> Search<'a> {
         sorted.sort_unstable();
         let (by_lanes, slots) = (lanes_lead(world, plan), world.slots.load());
         let (bound, more, counting, outcome) = (u64::MAX, false, None, Outcome::default());
-        Self { world, slots, plan, path, by_lanes, k, hits, line, exclude: sorted, cursors, bound, more, counting, outcome }
+        // Beside the columns a lane adds only those who go nowhere else in the province.
+        let none = match (plan.in_place, by_lanes) {
+            (true, _) => 0,
+            (false, true) => IN_PLACE_ONLY,
+            (false, false) => IN_PLACE_ONLY | OWN_PROVINCE,
+        };
+        let sieve = record::sieve(plan.categories, plan.pay, *plan.born.start(), none);
+        Self { world, slots, plan, path, sieve, by_lanes, k, hits, line, exclude: sorted, cursors, bound, more, counting, outcome }
     }
 
     fn through_all(&mut self) {
@@ -416,27 +424,30 @@ impl<'a> Search<'a> {
         self.entries(segment, &lane, from..upto);
     }
 
+    /// Looks at those of a lane in a range who pass the sieve.
     fn entries(&mut self, segment: u8, lane: &Lane, range: std::ops::Range<usize>) {
         self.outcome.entries += range.len();
         self.outcome.passed += if self.by_lanes { range.len() } else { 0 };
-        for from in range.clone().step_by(TOGETHER) {
-            let upto = range.end.min(from + TOGETHER);
+        for from in (range.start & !(TOGETHER - 1)..range.end).step_by(TOGETHER) {
+            let mut passing = kernel::sift(self.path, lane.sixteen(from), &self.sieve);
             let mut places = [(ERASED, 0); TOGETHER];
-            for (place, at) in places.iter_mut().zip(from..upto) {
-                let handle = lane.handle(at);
-                if handle != ERASED {
-                    *place = (handle, self.world.locator.get(handle));
+            let mut n = 0;
+            while passing != 0 {
+                let at = from + passing.trailing_zeros() as usize;
+                passing &= passing - 1;
+                if range.contains(&at) {
+                    let handle = lane.handle(at);
+                    places[n] = (handle, if handle == ERASED { NOWHERE } else { self.world.locator.get(handle) });
+                    n += 1;
                 }
             }
-            for (_, place) in places.iter().filter(|(handle, _)| *handle != ERASED) {
+            for (_, place) in &places[..n] {
                 if let Some(chunk) = self.chunk(*place) {
                     chunk.prefetch_row(position(*place));
                     kernel::prefetch(&chunk.lines()[AVAILABLE * LINES + position(*place) / 512]);
                 }
             }
-            for (handle, place) in places.into_iter().filter(|(handle, _)| *handle != ERASED) {
-                self.entry(segment, handle, place);
-            }
+            places[..n].iter().for_each(|(handle, place)| self.entry(segment, *handle, *place));
         }
     }
 

@@ -6,6 +6,7 @@
 //! in a small overflow. A chunk is made anew aside and put in its place whole.
 
 use super::chunk::{Chunk, POSITIONS};
+use super::lanes::Entry;
 use super::record::{AVAILABLE, COLUMNS, PRESENT, Record, Row, Standing};
 use super::world::{NOWHERE, SEGMENTS, World};
 use crate::domain::ranking;
@@ -136,10 +137,12 @@ impl Upkeep {
                 self.world.count(column, !chunk.bit(column, at));
             }
             chunk.rewrite(at, &record);
-            if row.home() != record.row.home() {
-                let lanes = &self.world.segments[usize::from(segment)].lanes;
+            let lanes = &self.world.segments[usize::from(segment)].lanes;
+            if row.home() == record.row.home() {
+                lanes.change(row.home(), entry(&record));
+            } else {
                 lanes.erase(row.home(), row.seeking_day(), handle);
-                lanes.add(record.row.home(), row.seeking_day(), handle);
+                lanes.add(record.row.home(), entry(&record));
             }
         }
         if old.is_available(self.cap) != state.is_available(self.cap) {
@@ -248,7 +251,7 @@ impl Upkeep {
         }
         let at = chunk.append(record, available);
         self.world.locator.set(handle, chunk.place(at));
-        self.world.segments[usize::from(segment)].lanes.add(record.row.home(), day, handle);
+        self.world.segments[usize::from(segment)].lanes.add(record.row.home(), entry(record));
     }
 
     /// A chunk with a free position for this day: the last one of the segment, or
@@ -380,7 +383,7 @@ impl Upkeep {
             u64::from(segment) << 45 | u64::from(r.row.seeking_day()) << 32 | u64::from(r.row.handle())
         });
         let counties = Region::leaf_count();
-        let mut lanes: Vec<Vec<(u16, u32)>> = vec![Vec::new(); SEGMENTS * counties];
+        let mut lanes: Vec<Vec<Entry>> = vec![Vec::new(); SEGMENTS * counties];
         let mut columns = vec![0usize; COLUMNS];
         for (record, standing) in people {
             let (row, state) = (record.row, State::new(&standing, self.now));
@@ -393,7 +396,7 @@ impl Upkeep {
             columns[PRESENT] += 1;
             columns[AVAILABLE] += usize::from(available);
             self.world.locator.set(row.handle(), chunk.place(at));
-            lanes[usize::from(segment) * counties + usize::from(row.home())].push((row.seeking_day(), row.handle()));
+            lanes[usize::from(segment) * counties + usize::from(row.home())].push(entry(&record));
         }
         for (at, entries) in lanes.iter().enumerate().filter(|(_, entries)| !entries.is_empty()) {
             self.world.segments[at / counties].lanes.fill((at % counties) as u16, entries);
@@ -409,6 +412,10 @@ pub fn focus_counties(sets: &[String]) -> Counties {
         out.extend(set.counties().iter().copied());
     }
     out
+}
+
+fn entry(record: &Record) -> Entry {
+    Entry { day: record.row.seeking_day(), handle: record.row.handle(), sifted: record.sifted() }
 }
 
 fn position(place: u32) -> usize {
