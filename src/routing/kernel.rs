@@ -62,6 +62,22 @@ pub fn and(path: Path, lines: &[Line], stride: usize, line: usize, columns: &[u1
     }
 }
 
+/// Lines that [`and_block`] reads together.
+pub const BLOCK: usize = 8;
+
+/// [`and`] for [`BLOCK`] lines from `line` on: each column is read as one run of
+/// 512 bytes.
+#[inline]
+pub fn and_block(path: Path, lines: &[Line], stride: usize, line: usize, columns: &[u16], out: &mut [[u64; 8]; BLOCK]) {
+    debug_assert!(line + BLOCK <= stride && columns.iter().all(|c| (usize::from(*c) + 1) * stride <= lines.len()));
+    match path {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `Path::available` saw the feature on this processor.
+        Path::Avx512 => unsafe { x86::and_block_avx512(lines, stride, line, columns, out) },
+        _ => out.iter_mut().enumerate().for_each(|(at, out)| *out = and(path, lines, stride, line + at, columns)),
+    }
+}
+
 fn and_words(lines: &[Line], stride: usize, line: usize, columns: &[u16]) -> [u64; 8] {
     let mut out = [u64::MAX; 8];
     for column in columns {
@@ -130,13 +146,13 @@ pub fn prefetch<T>(at: &T) {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Line, Sieve, Sixteen};
+    use super::{BLOCK, Line, Sieve, Sixteen};
     use std::arch::asm;
     use std::arch::x86_64::{
         __m256i, __m512i, _mm256_and_si256, _mm256_andnot_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cmpgt_epi32,
         _mm256_movemask_ps, _mm256_or_si256, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_storeu_si256,
-        _mm256_testz_si256, _mm512_and_si512, _mm512_cmpge_epu32_mask, _mm512_cmple_epu32_mask, _mm512_set1_epi32, _mm512_set1_epi64,
-        _mm512_storeu_si512, _mm512_test_epi32_mask, _mm512_test_epi64_mask, _mm512_testn_epi32_mask,
+        _mm256_testz_si256, _mm512_and_si512, _mm512_cmpge_epu32_mask, _mm512_cmple_epu32_mask, _mm512_or_si512, _mm512_set1_epi32,
+        _mm512_set1_epi64, _mm512_storeu_si512, _mm512_test_epi32_mask, _mm512_test_epi64_mask, _mm512_testn_epi32_mask,
     };
 
     #[target_feature(enable = "avx512f")]
@@ -196,6 +212,31 @@ mod x86 {
         out
     }
 
+    #[target_feature(enable = "avx512f")]
+    pub unsafe fn and_block_avx512(lines: &[Line], stride: usize, line: usize, columns: &[u16], out: &mut [[u64; 8]; BLOCK]) {
+        let mut acc = [_mm512_set1_epi64(-1); BLOCK];
+        for column in columns {
+            let run = &lines[usize::from(*column) * stride + line..][..BLOCK];
+            let mut any = _mm512_set1_epi64(0);
+            for (acc, at) in acc.iter_mut().zip(run) {
+                let loaded: __m512i;
+                // SAFETY: 64 aligned bytes of a `Line`.
+                unsafe {
+                    asm!("vmovdqa64 {0}, zmmword ptr [{1}]", out(zmm_reg) loaded, in(reg) at, options(nostack, readonly, preserves_flags))
+                };
+                *acc = _mm512_and_si512(*acc, loaded);
+                any = _mm512_or_si512(any, *acc);
+            }
+            if _mm512_test_epi64_mask(any, any) == 0 {
+                break;
+            }
+        }
+        for (out, acc) in out.iter_mut().zip(acc) {
+            // SAFETY: 64 bytes of an array of the caller's.
+            unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), acc) };
+        }
+    }
+
     #[target_feature(enable = "avx2")]
     pub unsafe fn and_avx2(lines: &[Line], stride: usize, line: usize, columns: &[u16]) -> [u64; 8] {
         let (mut low, mut high) = (_mm256_set1_epi64x(-1), _mm256_set1_epi64x(-1));
@@ -242,14 +283,17 @@ mod tests {
         }
 
         #[test]
-        fn every_path_gives_the_same_lines(seed: u64, line in 0usize..4, columns in prop::collection::vec(0u16..6, 0..8), dense: bool) {
+        fn every_path_gives_the_same_lines(seed: u64, line in 0usize..16, columns in prop::collection::vec(0u16..6, 0..8), dense: bool) {
             let word = |at: u64| if dense { mix(seed ^ at) | mix(at) } else { mix(seed ^ at) & mix(at) & mix(!at) };
-            let lines: Vec<Line> = (0..24u64).map(|l| Line(std::array::from_fn(|w| AtomicU64::new(word(l * 8 + w as u64))))).collect();
+            let lines: Vec<Line> = (0..96u64).map(|l| Line(std::array::from_fn(|w| AtomicU64::new(word(l * 8 + w as u64))))).collect();
             let expected: [u64; 8] = std::array::from_fn(|w| {
-                columns.iter().fold(u64::MAX, |acc, c| acc & lines[usize::from(*c) * 4 + line].0[w].load(Ordering::Relaxed))
+                columns.iter().fold(u64::MAX, |acc, c| acc & lines[usize::from(*c) * 16 + line].0[w].load(Ordering::Relaxed))
             });
             for path in Path::available() {
-                prop_assert_eq!(and(path, &lines, 4, line, &columns), expected, "{:?}", path);
+                prop_assert_eq!(and(path, &lines, 16, line, &columns), expected, "{:?}", path);
+                let mut block = [[0; 8]; BLOCK];
+                and_block(path, &lines, 16, line / BLOCK * BLOCK, &columns, &mut block);
+                prop_assert_eq!(block[line % BLOCK], expected, "{:?}", path);
             }
         }
     }

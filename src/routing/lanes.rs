@@ -1,5 +1,5 @@
-//! The people of one county in one segment, by the day they began to seek, for
-//! postings that ask for home counties: handle, day, and a word by which sixteen at
+//! The people of one county, or with one rare skill, in one segment, by the day they
+//! began to seek, for postings that ask for them: handle, day, and a word by which sixteen at
 //! once are sifted ([`Record::sifted`](super::record::Record::sifted)).
 //!
 //! Written by one thread, read by many: an entry is filled before the length that
@@ -106,22 +106,22 @@ impl Lane {
     }
 }
 
-/// The lanes of one segment, by leaf index of the county.
+/// The lanes of one segment, by a number.
 #[derive(Debug)]
 pub struct Lanes(Box<[ArcSwapOption<Lane>]>);
 
 impl Lanes {
-    pub fn new(counties: usize) -> Self {
-        Self((0..counties).map(|_| ArcSwapOption::empty()).collect())
+    pub fn new(n: usize) -> Self {
+        Self((0..n).map(|_| ArcSwapOption::empty()).collect())
     }
 
-    pub fn get(&self, county: u16) -> Option<Arc<Lane>> {
-        self.0[usize::from(county)].load_full()
+    pub fn get(&self, key: usize) -> Option<Arc<Lane>> {
+        self.0[key].load_full()
     }
 
     /// Entries of a lane, erased ones too.
-    pub fn len(&self, county: u16) -> usize {
-        self.0[usize::from(county)].load().as_ref().map_or(0, |lane| lane.lengths().1)
+    pub fn len(&self, key: usize) -> usize {
+        self.0[key].load().as_ref().map_or(0, |lane| lane.lengths().1)
     }
 
     /// What they take in memory.
@@ -131,8 +131,8 @@ impl Lanes {
     }
 
     /// Only the one writer calls this.
-    pub fn add(&self, county: u16, entry: Entry) {
-        let place = &self.0[usize::from(county)];
+    pub fn add(&self, key: usize, entry: Entry) {
+        let place = &self.0[key];
         let lane = place.load();
         if lane.as_ref().is_some_and(|lane| lane.push(entry)) {
             return;
@@ -144,8 +144,8 @@ impl Lanes {
     }
 
     /// Only the one writer calls this.
-    pub fn erase(&self, county: u16, day: u16, handle: u32) {
-        if let Some(lane) = self.0[usize::from(county)].load().as_ref()
+    pub fn erase(&self, key: usize, day: u16, handle: u32) {
+        if let Some(lane) = self.0[key].load().as_ref()
             && let Some(at) = lane.find(day, handle)
         {
             lane.handles[at].store(ERASED, Ordering::Relaxed);
@@ -153,17 +153,22 @@ impl Lanes {
     }
 
     /// Only the one writer calls this.
-    pub fn change(&self, county: u16, entry: Entry) {
-        if let Some(lane) = self.0[usize::from(county)].load().as_ref()
+    pub fn change(&self, key: usize, entry: Entry) {
+        if let Some(lane) = self.0[key].load().as_ref()
             && let Some(at) = lane.find(entry.day, entry.handle)
         {
             lane.word(at).store(entry.sifted, Ordering::Relaxed);
         }
     }
 
+    /// Takes a lane away. Only the one writer calls this.
+    pub fn remove(&self, key: usize) {
+        self.0[key].store(None);
+    }
+
     /// A whole lane at once, by day.
-    pub fn fill(&self, county: u16, entries: &[Entry]) {
-        self.0[usize::from(county)].store(Some(Arc::new(Lane::of(entries))));
+    pub fn fill(&self, key: usize, entries: &[Entry]) {
+        self.0[key].store(Some(Arc::new(Lane::of(entries))));
     }
 }
 

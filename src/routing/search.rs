@@ -6,7 +6,7 @@
 //! its bit columns, or the lanes of the counties that a posting names.
 
 use super::chunk::{Chunk, LINES};
-use super::kernel::{self, Path, Sieve};
+use super::kernel::{self, BLOCK, Path, Sieve};
 use super::lanes::{ERASED, Lane};
 use super::record::{self, AVAILABLE, CATEGORY, IN_PLACE_ONLY, ON_SITE, OWN_PROVINCE, Row, SKILL, UNSTATED};
 use super::world::{Ages, NOWHERE, SEGMENTS, World};
@@ -17,10 +17,13 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
 /// Lanes lead where they hold less than one in so many of all people: an entry
-/// costs a jump in memory, a position in a column an eighth of a byte.
-const LANES_LEAD: usize = 96;
-/// Entries of a lane that are looked at together, so that their jumps overlap.
+/// costs a nanosecond or two and sometimes a jump in memory, a position in a column
+/// a bit of five or six cache lines.
+const LANES_LEAD: usize = 12;
+/// Entries of a lane that are sifted together.
 const TOGETHER: usize = 16;
+/// Entries that passed are looked at together, so that their jumps in memory overlap.
+const JUMPS: usize = 32;
 
 /// A worker found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,11 +81,7 @@ impl<'a> Plan<'a> {
             None => plan.add(UNSTATED),
         }
         record::born_column(*plan.born.start()).into_iter().for_each(|c| plan.add(c));
-        let mut skills = q.skills;
-        while skills != 0 {
-            plan.add(SKILL + skills.trailing_zeros() as usize);
-            skills &= skills - 1;
-        }
+        ones(q.skills, |skill| plan.add(SKILL + skill));
         // The rarest first, so that most lines end after one or two columns.
         plan.columns[..plan.used].sort_unstable_by_key(|c| world.population(usize::from(*c)));
         plan
@@ -174,8 +173,10 @@ struct Search<'a> {
     plan: &'a Plan<'a>,
     path: Path,
     sieve: Sieve,
-    /// Lanes lead through the segments; else columns do.
-    by_lanes: bool,
+    lead: Lead,
+    /// Handles that passed a sieve and are still to be looked at.
+    jumps: [u32; JUMPS],
+    waiting: usize,
     k: usize,
     hits: &'a mut Vec<Hit>,
     line: &'a mut Vec<Hit>,
@@ -215,22 +216,40 @@ pub fn about(world: &World, plan: &Plan<'_>, enough: usize, path: Path, scratch:
     let mut search = Search { counting: Some(0), ..Search::new(world, plan, enough.max(1), &[], path, scratch) };
     search.through_all();
     let (counted, passed) = (search.counting.unwrap_or_default() as u64, search.outcome.passed as u64);
-    let all = if search.by_lanes { search.lane_entries() } else { world.people() } as u64;
+    let all = search.length() as u64;
     if counted < enough as u64 { counted } else { counted * all.max(passed) / passed.max(1) }
 }
 
-/// Whether the posting's counties hold few enough people to go by their lanes.
-fn lanes_lead(world: &World, plan: &Plan<'_>) -> bool {
-    let Some(homes) = plan.homes else { return false };
-    let enough = world.people() / LANES_LEAD;
-    let mut entries = 0;
-    for county in homes.leaves() {
-        entries += world.segments.iter().map(|s| s.lanes.len(county)).sum::<usize>();
-        if entries > enough {
-            return false;
+/// What leads through the segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lead {
+    Columns,
+    /// The lanes of the counties that the posting names.
+    Counties,
+    /// The lane of a rare skill.
+    Skill(usize),
+}
+
+/// The lead that reads least.
+fn lead(world: &World, plan: &Plan<'_>) -> Lead {
+    let mut least = (world.people() / LANES_LEAD + 1, Lead::Columns);
+    ones(plan.skills & world.rare_skills(), |skill| {
+        let held = world.population(SKILL + skill);
+        if held < least.0 {
+            least = (held, Lead::Skill(skill));
         }
+    });
+    if let Some(homes) = plan.homes {
+        let mut entries = 0;
+        for county in homes.leaves() {
+            entries += world.segments.iter().map(|s| s.lanes.len(usize::from(county))).sum::<usize>();
+            if entries >= least.0 {
+                return least.1;
+            }
+        }
+        return Lead::Counties;
     }
-    true
+    least.1
 }
 
 impl<'a> Search<'a> {
@@ -239,16 +258,34 @@ impl<'a> Search<'a> {
         sorted.clear();
         sorted.extend_from_slice(exclude);
         sorted.sort_unstable();
-        let (by_lanes, slots) = (lanes_lead(world, plan), world.slots.load());
+        let (lead, slots) = (lead(world, plan), world.slots.load());
         let (bound, more, counting, outcome) = (u64::MAX, false, None, Outcome::default());
         // Beside the columns a lane adds only those who go nowhere else in the province.
-        let none = match (plan.in_place, by_lanes) {
+        let none = match (plan.in_place, lead) {
             (true, _) => 0,
-            (false, true) => IN_PLACE_ONLY,
-            (false, false) => IN_PLACE_ONLY | OWN_PROVINCE,
+            (false, Lead::Columns) => IN_PLACE_ONLY | OWN_PROVINCE,
+            (false, _) => IN_PLACE_ONLY,
         };
         let sieve = record::sieve(plan.categories, plan.pay, *plan.born.start(), none);
-        Self { world, slots, plan, path, sieve, by_lanes, k, hits, line, exclude: sorted, cursors, bound, more, counting, outcome }
+        Self {
+            world,
+            slots,
+            plan,
+            path,
+            sieve,
+            lead,
+            jumps: [0; JUMPS],
+            waiting: 0,
+            k,
+            hits,
+            line,
+            exclude: sorted,
+            cursors,
+            bound,
+            more,
+            counting,
+            outcome,
+        }
     }
 
     fn through_all(&mut self) {
@@ -256,18 +293,31 @@ impl<'a> Search<'a> {
             if self.ends_before(segment, 0) {
                 break;
             }
-            if self.by_lanes {
-                self.through_lanes(segment);
-            } else {
-                self.through_columns(segment);
+            match self.lead {
+                Lead::Columns => self.through_columns(segment),
+                Lead::Counties => {
+                    let homes = self.plan.homes.into_iter().flat_map(Counties::leaves);
+                    homes.for_each(|county| self.open(segment, usize::from(county)));
+                    self.through_lanes(segment);
+                }
+                Lead::Skill(skill) => {
+                    self.open(segment, self.world.skill_lane(skill));
+                    self.through_lanes(segment);
+                }
             }
+            self.jump(segment);
             self.cursors.clear();
         }
     }
 
-    fn lane_entries(&self) -> usize {
-        let of = |county| self.world.segments.iter().map(|s| s.lanes.len(county)).sum::<usize>();
-        self.plan.homes.into_iter().flat_map(Counties::leaves).map(of).sum()
+    /// What there is to pass.
+    fn length(&self) -> usize {
+        let lanes = |key: usize| self.world.segments.iter().map(|s| s.lanes.len(key)).sum::<usize>();
+        match self.lead {
+            Lead::Columns => self.world.people(),
+            Lead::Counties => self.plan.homes.into_iter().flat_map(Counties::leaves).map(|c| lanes(usize::from(c))).sum(),
+            Lead::Skill(skill) => lanes(self.world.skill_lane(skill)),
+        }
     }
 
     /// Whether nobody of this segment from this day on can be among the best.
@@ -320,31 +370,30 @@ impl<'a> Search<'a> {
         // Those of the county of work who go nowhere else stand in no column of its
         // province: their lane is read beside the columns, day by day.
         if let Some(county) = self.plan.work.filter(|c| self.plan.homes.is_none_or(|homes| homes.has(*c))) {
-            self.open(segment, county);
+            self.open(segment, usize::from(county));
         }
         if self.plan.in_place || self.plan.province.is_some() {
             for chunk in place.overflow.load().iter() {
-                for line in 0..LINES {
-                    if self.summary(chunk) >> line & 1 == 1 {
-                        self.line(chunk, line, segment);
-                    }
-                }
+                let summary = self.summary(chunk);
+                (0..LINES).step_by(BLOCK).for_each(|block| self.lines(chunk, block, summary >> block & ((1 << BLOCK) - 1), segment));
             }
             'chunks: for chunk in place.chunks.load().iter() {
                 if self.ends_before(segment, chunk.first_day()) {
                     break;
                 }
                 self.outcome.passed += chunk.used();
-                let mut rest = self.summary(chunk);
-                while rest != 0 {
-                    let line = rest.trailing_zeros() as usize;
-                    rest &= rest - 1;
-                    let day = chunk.day_of_line(line);
+                let summary = self.summary(chunk);
+                for block in (0..LINES).step_by(BLOCK) {
+                    let rest = summary >> block & ((1 << BLOCK) - 1);
+                    if rest == 0 {
+                        continue;
+                    }
+                    let day = chunk.day_of_line(block + rest.trailing_zeros() as usize);
                     self.lane_until(segment, day);
                     if self.ends_before(segment, day) {
                         break 'chunks;
                     }
-                    self.line(chunk, line, segment);
+                    self.lines(chunk, block, rest, segment);
                 }
             }
         }
@@ -356,22 +405,28 @@ impl<'a> Search<'a> {
         self.plan.columns().iter().fold(u64::MAX, |all, column| all & chunk.summary(usize::from(*column)))
     }
 
-    fn line(&mut self, chunk: &Chunk, line: usize, segment: u8) {
-        self.outcome.lines += 1;
+    /// Reads the lines of a block that its summary names: few one by one, many as one
+    /// run of memory for each column.
+    fn lines(&mut self, chunk: &Chunk, block: usize, named: u64, segment: u8) {
+        self.outcome.lines += named.count_ones() as usize;
         let (plan, path, found) = (self.plan, self.path, &mut *self.line);
+        let mut all = [[0; 8]; BLOCK];
         chunk.consistent(|| {
             found.clear();
-            let words = kernel::and(path, chunk.lines(), LINES, line, plan.columns());
-            if words == [0; 8] {
-                return;
+            if named.count_ones() > 2 {
+                kernel::and_block(path, chunk.lines(), LINES, block, plan.columns(), &mut all);
+            } else {
+                ones(named, |line| all[line] = kernel::and(path, chunk.lines(), LINES, block + line, plan.columns()));
             }
             fence(Ordering::Acquire);
-            each(&words, |at| chunk.prefetch_row(line * 512 + at));
-            each(&words, |at| {
-                let row = chunk.row(line * 512 + at);
-                if plan.row_suits(row) {
-                    found.push(plan.hit(segment, row));
-                }
+            ones(named, |line| each(&all[line], |at| chunk.prefetch_row((block + line) * 512 + at)));
+            ones(named, |line| {
+                each(&all[line], |at| {
+                    let row = chunk.row((block + line) * 512 + at);
+                    if plan.row_suits(row) {
+                        found.push(plan.hit(segment, row));
+                    }
+                });
             });
         });
         for at in 0..self.line.len() {
@@ -380,8 +435,6 @@ impl<'a> Search<'a> {
     }
 
     fn through_lanes(&mut self, segment: u8) {
-        let homes = self.plan.homes.into_iter().flat_map(Counties::leaves);
-        homes.for_each(|county| self.open(segment, county));
         // The lane whose next day is the earliest goes on, some entries at a time.
         while let Some((day, next)) = self.cursors.iter().enumerate().map(|(n, c)| (c.lane.day(c.at), n)).min() {
             if self.ends_before(segment, day) {
@@ -395,8 +448,8 @@ impl<'a> Search<'a> {
     }
 
     /// Begins a lane: what stands behind its sorted part is looked at whole.
-    fn open(&mut self, segment: u8, county: u16) {
-        let Some(lane) = self.world.segments[usize::from(segment)].lanes.get(county) else { return };
+    fn open(&mut self, segment: u8, key: usize) {
+        let Some(lane) = self.world.segments[usize::from(segment)].lanes.get(key) else { return };
         let (sorted, len) = lane.lengths();
         self.entries(segment, &lane, sorted..len);
         if sorted > 0 {
@@ -424,31 +477,40 @@ impl<'a> Search<'a> {
         self.entries(segment, &lane, from..upto);
     }
 
-    /// Looks at those of a lane in a range who pass the sieve.
+    /// Notes those of a lane in a range who pass the sieve.
     fn entries(&mut self, segment: u8, lane: &Lane, range: std::ops::Range<usize>) {
         self.outcome.entries += range.len();
-        self.outcome.passed += if self.by_lanes { range.len() } else { 0 };
+        self.outcome.passed += if self.lead == Lead::Columns { 0 } else { range.len() };
         for from in (range.start & !(TOGETHER - 1)..range.end).step_by(TOGETHER) {
             let mut passing = kernel::sift(self.path, lane.sixteen(from), &self.sieve);
-            let mut places = [(ERASED, 0); TOGETHER];
-            let mut n = 0;
             while passing != 0 {
                 let at = from + passing.trailing_zeros() as usize;
                 passing &= passing - 1;
-                if range.contains(&at) {
-                    let handle = lane.handle(at);
-                    places[n] = (handle, if handle == ERASED { NOWHERE } else { self.world.locator.get(handle) });
-                    n += 1;
+                let handle = lane.handle(at);
+                if range.contains(&at) && handle != ERASED {
+                    if self.waiting == JUMPS {
+                        self.jump(segment);
+                    }
+                    self.jumps[self.waiting] = handle;
+                    self.waiting += 1;
                 }
             }
-            for (_, place) in &places[..n] {
-                if let Some(chunk) = self.chunk(*place) {
-                    chunk.prefetch_row(position(*place));
-                    kernel::prefetch(&chunk.lines()[AVAILABLE * LINES + position(*place) / 512]);
-                }
-            }
-            places[..n].iter().for_each(|(handle, place)| self.entry(segment, *handle, *place));
         }
+    }
+
+    /// Looks at those who passed.
+    fn jump(&mut self, segment: u8) {
+        let (jumps, n) = (self.jumps, std::mem::take(&mut self.waiting));
+        let mut places = [NOWHERE; JUMPS];
+        jumps[..n].iter().for_each(|handle| self.world.locator.prefetch(*handle));
+        for (place, handle) in places.iter_mut().zip(&jumps[..n]) {
+            *place = self.world.locator.get(*handle);
+            if let Some(chunk) = self.chunk(*place) {
+                chunk.prefetch_row(position(*place));
+                kernel::prefetch(&chunk.lines()[AVAILABLE * LINES + position(*place) / 512]);
+            }
+        }
+        jumps[..n].iter().zip(places).for_each(|(handle, place)| self.entry(segment, *handle, place));
     }
 
     fn chunk(&self, place: u32) -> Option<&Chunk> {
@@ -457,7 +519,7 @@ impl<'a> Search<'a> {
 
     fn entry(&mut self, segment: u8, handle: u32, place: u32) {
         let Some(chunk) = self.chunk(place).filter(|c| c.segment == segment) else { return };
-        let (at, plan, columns_lead) = (position(place), self.plan, !self.by_lanes);
+        let (at, plan, columns_lead) = (position(place), self.plan, self.lead == Lead::Columns);
         let hit = chunk.consistent(|| {
             let row = chunk.row(at);
             // Beside the columns a lane adds only those who are not in them.
@@ -476,14 +538,19 @@ fn position(place: u32) -> usize {
     (place & 0x7fff) as usize
 }
 
+/// The bits set of a word.
+#[inline]
+fn ones(mut word: u64, mut visit: impl FnMut(usize)) {
+    while word != 0 {
+        visit(word.trailing_zeros() as usize);
+        word &= word - 1;
+    }
+}
+
 /// The bits set of 512.
 #[inline]
 pub fn each(words: &[u64; 8], mut visit: impl FnMut(usize)) {
     for (at, word) in words.iter().enumerate() {
-        let mut rest = *word;
-        while rest != 0 {
-            visit(at * 64 + rest.trailing_zeros() as usize);
-            rest &= rest - 1;
-        }
+        ones(*word, |bit| visit(at * 64 + bit));
     }
 }

@@ -7,10 +7,10 @@
 
 use super::chunk::{Chunk, POSITIONS};
 use super::lanes::Entry;
-use super::record::{AVAILABLE, COLUMNS, PRESENT, Record, Row, Standing};
+use super::record::{AVAILABLE, COLUMNS, PRESENT, Record, Row, SKILL, Standing};
 use super::world::{NOWHERE, SEGMENTS, World};
 use crate::domain::ranking;
-use crate::domain::region::{Counties, Region, focus_set};
+use crate::domain::region::{Counties, focus_set};
 use crate::domain::worker::{Seeker, Tier};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -22,6 +22,10 @@ const OVERFLOW_MOST: usize = 24_000;
 const SPARSE_FROM: usize = 4096;
 /// once fewer than this share of them hold somebody.
 const KEPT_LEAST: f64 = 0.75;
+/// A skill has lanes while fewer than one in so many hold it,
+const RARE_MOST: usize = 160;
+/// or no more than so many.
+const RARE_FLOOR: usize = 2048;
 /// Chunks are made anew with this much room for who comes out of order.
 const FILL: usize = POSITIONS * 7 / 8;
 
@@ -136,14 +140,9 @@ impl Upkeep {
             for column in chunk.bits(at).differing(record.bits()) {
                 self.world.count(column, !chunk.bit(column, at));
             }
+            let chunk_skills = chunk.bits(at).skills();
             chunk.rewrite(at, &record);
-            let lanes = &self.world.segments[usize::from(segment)].lanes;
-            if row.home() == record.row.home() {
-                lanes.change(row.home(), entry(&record));
-            } else {
-                lanes.erase(row.home(), row.seeking_day(), handle);
-                lanes.add(record.row.home(), entry(&record));
-            }
+            self.change_lanes(segment, row.home(), chunk_skills, &record);
         }
         if old.is_available(self.cap) != state.is_available(self.cap) {
             self.show(&chunk, at, state);
@@ -234,24 +233,59 @@ impl Upkeep {
 
     fn take_out(&mut self, handle: u32, place: u32) {
         let Some(chunk) = self.chunk(place) else { return };
-        let (at, row) = (position(place), chunk.row(position(place)));
+        let at = position(place);
+        let record = chunk.record(at);
         for column in chunk.bits(at).ones().chain([PRESENT]).chain(chunk.bit(AVAILABLE, at).then_some(AVAILABLE)) {
             self.world.count(column, false);
         }
         chunk.leave(at);
-        self.world.segments[usize::from(chunk.segment)].lanes.erase(row.home(), row.seeking_day(), handle);
+        let lanes = &self.world.segments[usize::from(chunk.segment)].lanes;
+        self.lane_keys(record.row.home(), record.skills).for_each(|key| lanes.erase(key, record.row.seeking_day(), handle));
     }
 
     fn bring_in(&mut self, segment: u8, record: &Record, state: State) {
-        let (handle, day) = (record.row.handle(), record.row.seeking_day());
-        let chunk = self.room(segment, day);
+        let chunk = self.room(segment, record.row.seeking_day());
         let available = state.is_available(self.cap);
         for column in record.bits().ones().chain([PRESENT]).chain(available.then_some(AVAILABLE)) {
             self.world.count(column, true);
         }
         let at = chunk.append(record, available);
-        self.world.locator.set(handle, chunk.place(at));
-        self.world.segments[usize::from(segment)].lanes.add(record.row.home(), entry(record));
+        self.world.locator.set(record.row.handle(), chunk.place(at));
+        let lanes = &self.world.segments[usize::from(segment)].lanes;
+        self.lane_keys(record.row.home(), record.skills).for_each(|key| lanes.add(key, entry(record)));
+    }
+
+    /// The lanes that somebody of this home and these skills stands in.
+    fn lane_keys(&self, home: u16, skills: u64) -> impl Iterator<Item = usize> + use<> {
+        let (rare, first) = (skills & self.world.rare_skills(), self.world.skill_lane(0));
+        (0..64).filter(move |skill| rare >> skill & 1 == 1).map(move |skill| first + skill).chain([usize::from(home)])
+    }
+
+    /// Somebody who stays at their position has another home, other skills, other
+    /// wishes.
+    fn change_lanes(&self, segment: u8, home: u16, skills: u64, record: &Record) {
+        let (lanes, entry) = (&self.world.segments[usize::from(segment)].lanes, entry(record));
+        let before: Vec<usize> = self.lane_keys(home, skills).collect();
+        let after: Vec<usize> = self.lane_keys(record.row.home(), record.skills).collect();
+        before.iter().filter(|key| !after.contains(key)).for_each(|key| lanes.erase(*key, entry.day, entry.handle));
+        for key in after {
+            if before.contains(&key) {
+                lanes.change(key, entry);
+            } else {
+                lanes.add(key, entry);
+            }
+        }
+    }
+
+    /// Takes lanes from skills that are no longer rare.
+    fn tend_rare(&self) {
+        let world = &self.world;
+        let common = |skill: &usize| world.population(SKILL + skill) > RARE_FLOOR.max(world.people() / RARE_MOST);
+        let rare = world.rare_skills();
+        for skill in (0..64).filter(|skill| rare >> skill & 1 == 1).filter(common) {
+            world.set_rare_skills(world.rare_skills() & !(1 << skill));
+            world.segments.iter().for_each(|s| s.lanes.remove(world.skill_lane(skill)));
+        }
     }
 
     /// A chunk with a free position for this day: the last one of the segment, or
@@ -295,6 +329,7 @@ impl Upkeep {
     /// One step of tidying up, of one chunk; false where there is nothing to do.
     pub fn tidy(&mut self) -> bool {
         let world = self.world.clone();
+        self.tend_rare();
         for (segment, place) in (0u8..).zip(&world.segments) {
             let overflow = place.overflow.load_full();
             if let Some(first) = overflow.first().filter(|o| o.used() >= OVERFLOW_MOST) {
@@ -382,8 +417,12 @@ impl Upkeep {
             let segment = self.segment(State::new(standing, self.now), r.row);
             u64::from(segment) << 45 | u64::from(r.row.seeking_day()) << 32 | u64::from(r.row.handle())
         });
-        let counties = Region::leaf_count();
-        let mut lanes: Vec<Vec<Entry>> = vec![Vec::new(); SEGMENTS * counties];
+        let mut held = [0usize; 64];
+        people.iter().for_each(|(r, _)| (0..64).for_each(|skill| held[skill] += (r.skills >> skill & 1) as usize));
+        let rare = |skill: &usize| held[*skill] <= RARE_FLOOR.max(people.len() / RARE_MOST);
+        self.world.set_rare_skills((0..64).filter(rare).fold(0, |mask, skill| mask | 1 << skill));
+        let keys = self.world.skill_lane(64);
+        let mut lanes: Vec<Vec<Entry>> = vec![Vec::new(); SEGMENTS * keys];
         let mut columns = vec![0usize; COLUMNS];
         for (record, standing) in people {
             let (row, state) = (record.row, State::new(&standing, self.now));
@@ -396,10 +435,11 @@ impl Upkeep {
             columns[PRESENT] += 1;
             columns[AVAILABLE] += usize::from(available);
             self.world.locator.set(row.handle(), chunk.place(at));
-            lanes[usize::from(segment) * counties + usize::from(row.home())].push(entry(&record));
+            let first = usize::from(segment) * keys;
+            self.lane_keys(row.home(), record.skills).for_each(|key| lanes[first + key].push(entry(&record)));
         }
         for (at, entries) in lanes.iter().enumerate().filter(|(_, entries)| !entries.is_empty()) {
-            self.world.segments[at / counties].lanes.fill((at % counties) as u16, entries);
+            self.world.segments[at / keys].lanes.fill(at % keys, entries);
         }
         columns.into_iter().enumerate().for_each(|(column, n)| self.world.count_many(column, n));
     }

@@ -9,7 +9,7 @@ use crate::domain::time::age_on;
 use arc_swap::ArcSwap;
 use jiff::civil::Date;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Rank tier (2 bits) and not in focus (1).
@@ -34,19 +34,36 @@ pub struct World {
     pub slots: ArcSwap<Vec<Option<Arc<Chunk>>>>,
     pub locator: Locator,
     ages: ArcSwap<Ages>,
+    rare: AtomicU64,
     population: [AtomicUsize; COLUMNS],
 }
 
 impl World {
     pub fn new() -> Self {
-        let segment = || Segment { chunks: ArcSwap::default(), overflow: ArcSwap::default(), lanes: Lanes::new(Region::leaf_count()) };
+        let segment = || Segment { chunks: ArcSwap::default(), overflow: ArcSwap::default(), lanes: Lanes::new(Region::leaf_count() + 64) };
         Self {
             segments: std::array::from_fn(|_| segment()),
             slots: ArcSwap::default(),
             locator: Locator::new(),
             ages: ArcSwap::from_pointee(Ages::on(Date::ZERO)),
+            rare: AtomicU64::new(u64::MAX),
             population: std::array::from_fn(|_| AtomicUsize::new(0)),
         }
+    }
+
+    /// The skills that have lanes of their own, one bit each: those that few hold.
+    pub fn rare_skills(&self) -> u64 {
+        self.rare.load(Ordering::Acquire)
+    }
+
+    /// Only the one writer calls this.
+    pub fn set_rare_skills(&self, mask: u64) {
+        self.rare.store(mask, Ordering::Release);
+    }
+
+    /// The lane of a skill; those before are the counties' by leaf index.
+    pub fn skill_lane(&self, skill: usize) -> usize {
+        Region::leaf_count() + skill
     }
 
     /// Workers in it.
@@ -104,6 +121,14 @@ impl Locator {
     pub fn get(&self, handle: u32) -> u32 {
         let page = self.0[handle as usize / PAGE].get();
         page.map_or(NOWHERE, |page| page[handle as usize % PAGE].load(Ordering::Relaxed))
+    }
+
+    /// Asks for a handle's place, which will be read soon.
+    #[inline]
+    pub fn prefetch(&self, handle: u32) {
+        if let Some(page) = self.0[handle as usize / PAGE].get() {
+            super::kernel::prefetch(&page[handle as usize % PAGE]);
+        }
     }
 
     /// Only the one writer calls this.
