@@ -45,8 +45,8 @@ use std::time::Duration;
 pub trait Index: Send + Sync {
     /// Takes in the present state of workers.
     fn apply(&self, seekers: Vec<Seeker>);
-    /// The best `k` eligible workers, best first, without the excluded.
-    fn best(&self, q: &Question, k: usize, exclude: &[u32], terms: Terms) -> Found;
+    /// The best `k` eligible workers of these, best first, without the excluded.
+    fn best(&self, of: Of, q: &Question, k: usize, exclude: &[u32], terms: Terms) -> Found;
     /// About how many are eligible: exact where they are fewer than `enough`.
     fn about(&self, q: &Question, enough: usize, terms: Terms) -> u64;
     /// For each step, how many workers pass it and all before.
@@ -58,6 +58,14 @@ pub trait Index: Send + Sync {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Among whom the best are sought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    Everybody,
+    /// The people of the focus sets.
+    Focus,
 }
 
 /// What an index found.
@@ -99,6 +107,8 @@ pub struct Router {
     position: AtomicI64,
     catching_up: tokio::sync::Mutex<()>,
     focus: Vec<String>,
+    /// The share of a wave that goes first to people in focus.
+    floor_share: f64,
     terms: WaveTerms,
 }
 
@@ -111,6 +121,7 @@ impl Router {
             position: AtomicI64::new(-1),
             catching_up: tokio::sync::Mutex::default(),
             focus: r.focus_sets.clone(),
+            floor_share: r.floor_share,
             terms: WaveTerms {
                 overbook: r.overbook,
                 wave_max: r.wave_max,
@@ -201,6 +212,7 @@ impl Router {
     /// counted in the index before the next is made.
     async fn choose(&self, open: Vec<(Lease, Posting, RoutingState)>, now: Moment) -> Result<Vec<(Lease, Wave)>, StoreError> {
         let (index, focus, rules, terms) = (self.index.clone(), self.focus.clone(), self.terms, self.terms(now));
+        let floor_share = self.floor_share;
         let choose = move || {
             let mut asked: Vec<_> = open
                 .into_iter()
@@ -221,7 +233,7 @@ impl Router {
                 let Some(q) = question else { return (lease, none) };
                 let wanted = state.wanted as usize;
                 // A tenth more than wanted, so that a lost race needs no second question.
-                let found = index.best(&q, wanted + wanted.div_ceil(10), &state.excluded, terms);
+                let found = best_with_floor(&*index, &q, wanted + wanted.div_ceil(10), floor_share, state.excluded, terms);
                 let handles: Vec<u32> = found.matches.iter().take(wanted).map(|m| m.handle).collect();
                 index.reserve(&handles);
                 let reasons = |m: &Match| ranking::reasons(&q, m, focus_title(&focus, m.home), terms.today);
@@ -262,10 +274,22 @@ impl Router {
         if let Some(step) = first_failed(&q, &seeker, terms) {
             return Ok(Some(Explanation::Failed(step.code())));
         }
-        let found = self.index.best(&q, self.index.len(), &state.excluded, terms);
+        let found = self.index.best(Of::Everybody, &q, self.index.len(), &state.excluded, terms);
         let before = found.matches.iter().position(|m| m.handle == seeker.handle).unwrap_or(found.matches.len());
         Ok(Some(Explanation::Ranked(before)))
     }
+}
+
+/// The best of those in focus for a share of the wave, then the best of the rest;
+/// all in their order.
+fn best_with_floor(index: &dyn Index, q: &Question, k: usize, share: f64, mut excluded: Vec<u32>, terms: Terms) -> Found {
+    let floor = ((k as f64 * share).ceil() as usize).min(k);
+    let first = if floor > 0 { index.best(Of::Focus, q, floor, &excluded, terms).matches } else { Vec::new() };
+    excluded.extend(first.iter().map(|m| m.handle));
+    let mut found = index.best(Of::Everybody, q, k - first.len(), &excluded, terms);
+    found.matches.extend(first);
+    found.matches.sort_unstable_by_key(|m| (m.key, m.handle));
+    found
 }
 
 fn question(posting: &Posting) -> Option<Question> {

@@ -7,7 +7,7 @@ use crate::domain::eligibility::{Question, Terms};
 use crate::domain::time::Moment;
 use crate::domain::worker::{Seeker, Tier};
 use crate::routing::plain::PlainIndex;
-use crate::routing::{Index, National, Path, Scratch};
+use crate::routing::{Index, National, Of, Path, Scratch};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -94,9 +94,10 @@ impl Bench {
         // Numbers that the timing did not warm up.
         for n in 0..postings {
             let (q, k) = ask(&self.nation, 1_000_000 + n);
-            let expected: Vec<(u64, u32)> = self.plain.best(&q, k, &[], terms()).matches.iter().map(|m| (m.key, m.handle)).collect();
+            let expected: Vec<(u64, u32)> =
+                self.plain.best(Of::Everybody, &q, k, &[], terms()).matches.iter().map(|m| (m.key, m.handle)).collect();
             for path in Path::available() {
-                self.index.search_by(path, &q, k, &[], terms(), &mut self.scratch);
+                self.index.search_by(path, Of::Everybody, &q, k, &[], terms(), &mut self.scratch);
                 let found = self.scratch.hits.iter().map(|h| (h.key, h.handle));
                 different += u32::from(!found.eq(expected.iter().copied()));
             }

@@ -150,6 +150,7 @@ pub struct RoutingConfig {
     #[serde(deserialize_with = "span")]
     pub displaced_for: Duration,
     pub focus_sets: Vec<String>,
+    pub floor_share: f64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -304,7 +305,8 @@ impl Config {
         must((0.0..=1.0).contains(&self.feed.hold_share), "feed.hold_share", "must be 0 to 1");
         must((1.0..=100.0).contains(&self.routing.overbook), "routing.overbook", "must be 1 to 100");
         must((1..=600).contains(&self.routing.wave_max), "routing.wave_max", "must be 1 to 600");
-        must(self.routing.cap >= 1, "routing.cap", "must be at least 1");
+        must((1..=100).contains(&self.routing.cap), "routing.cap", "must be 1 to 100");
+        must((0.0..=1.0).contains(&self.routing.floor_share), "routing.floor_share", "must be 0 to 1");
         for name in &self.routing.focus_sets {
             must(crate::domain::region::focus_set(name).is_some(), "routing.focus_sets", &format!("there is no set {name:?}"));
         }

@@ -101,7 +101,7 @@ pub struct Sixteen(pub [AtomicU32; 16]);
 
 /// What most who do not suit fail, asked of sixteen at once: a bit in common with
 /// `any`; within `upper` at most `most`; within `lower` at least `least`; none of
-/// `none`. All are masks and masked values of one 32-bit word.
+/// `none`; everything of `all`. All are masks and masked values of one 32-bit word.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sieve {
     pub any: u32,
@@ -110,11 +110,16 @@ pub struct Sieve {
     pub lower: u32,
     pub least: u32,
     pub none: u32,
+    pub all: u32,
 }
 
 impl Sieve {
     fn passes(&self, word: u32) -> bool {
-        word & self.any != 0 && word & self.upper <= self.most && word & self.lower >= self.least && word & self.none == 0
+        word & self.any != 0
+            && word & self.upper <= self.most
+            && word & self.lower >= self.least
+            && word & self.none == 0
+            && word & self.all == self.all
     }
 }
 
@@ -151,8 +156,8 @@ mod x86 {
     use std::arch::x86_64::{
         __m256i, __m512i, _mm256_and_si256, _mm256_andnot_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cmpgt_epi32,
         _mm256_movemask_ps, _mm256_or_si256, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_storeu_si256,
-        _mm256_testz_si256, _mm512_and_si512, _mm512_cmpge_epu32_mask, _mm512_cmple_epu32_mask, _mm512_or_si512, _mm512_set1_epi32,
-        _mm512_set1_epi64, _mm512_storeu_si512, _mm512_test_epi32_mask, _mm512_test_epi64_mask, _mm512_testn_epi32_mask,
+        _mm256_testz_si256, _mm512_and_si512, _mm512_cmpeq_epi32_mask, _mm512_cmpge_epu32_mask, _mm512_cmple_epu32_mask, _mm512_or_si512,
+        _mm512_set1_epi32, _mm512_set1_epi64, _mm512_storeu_si512, _mm512_test_epi32_mask, _mm512_test_epi64_mask, _mm512_testn_epi32_mask,
     };
 
     #[target_feature(enable = "avx512f")]
@@ -165,6 +170,7 @@ mod x86 {
         let all = |mask: u32| _mm512_set1_epi32(mask.cast_signed());
         _mm512_test_epi32_mask(loaded, all(s.any))
             & _mm512_testn_epi32_mask(loaded, all(s.none))
+            & _mm512_cmpeq_epi32_mask(_mm512_and_si512(loaded, all(s.all)), all(s.all))
             & _mm512_cmple_epu32_mask(_mm512_and_si512(loaded, all(s.upper)), all(s.most))
             & _mm512_cmpge_epu32_mask(_mm512_and_si512(loaded, all(s.lower)), all(s.least))
     }
@@ -186,7 +192,8 @@ mod x86 {
             let above = _mm256_cmpgt_epi32(_mm256_and_si256(v, all(s.upper)), all(s.most));
             let below = _mm256_cmpgt_epi32(all(s.least), _mm256_and_si256(v, all(s.lower)));
             let fails = _mm256_or_si256(_mm256_or_si256(none_in_common, forbidden), _mm256_or_si256(above, below));
-            !_mm256_movemask_ps(_mm256_castsi256_ps(fails)) as u16 & 0xff
+            let passes = _mm256_andnot_si256(fails, _mm256_cmpeq_epi32(_mm256_and_si256(v, all(s.all)), all(s.all)));
+            _mm256_movemask_ps(_mm256_castsi256_ps(passes)) as u16
         };
         eight(first) | eight(second) << 8
     }
@@ -272,9 +279,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_path_lets_the_same_through(seed: u64, any in 0u32..1 << 16, most in 0u32..16, least in 0u32..16, none in 0u32..8) {
-            let words = Sixteen(std::array::from_fn(|at| AtomicU32::new((mix(seed ^ at as u64) >> 37) as u32)));
-            let sieve = Sieve { any, upper: 15 << 16, most: most << 16, lower: 15 << 20, least: least << 20, none: none << 24 };
+        fn every_path_lets_the_same_through(seed: u64, any in 0u32..1 << 16, most in 0u32..16, least in 0u32..16, none in 0u32..8, all in 0u32..4) {
+            let words = Sixteen(std::array::from_fn(|at| AtomicU32::new((mix(seed ^ at as u64) >> 36) as u32)));
+            let sieve = Sieve { any, upper: 15 << 16, most: most << 16, lower: 15 << 20, least: least << 20, none: none << 24, all: all << 25 };
             let expected = (0u16..16).filter(|at| sieve.passes(words.0[usize::from(*at)].load(Ordering::Relaxed)));
             let expected = expected.fold(0, |out, at| out | 1 << at);
             for path in Path::available() {

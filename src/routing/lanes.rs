@@ -161,6 +161,17 @@ impl Lanes {
         }
     }
 
+    /// Sets or clears bits of somebody's word. Only the one writer calls this.
+    pub fn mark(&self, key: usize, day: u16, handle: u32, mask: u32, on: bool) {
+        if let Some(lane) = self.0[key].load().as_ref()
+            && let Some(at) = lane.find(day, handle)
+        {
+            let word = lane.word(at);
+            let old = word.load(Ordering::Relaxed);
+            word.store(if on { old | mask } else { old & !mask }, Ordering::Relaxed);
+        }
+    }
+
     /// Takes a lane away. Only the one writer calls this.
     pub fn remove(&self, key: usize) {
         self.0[key].store(None);

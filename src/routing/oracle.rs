@@ -2,10 +2,10 @@
 //! equal: the same days, counties and wages, so that ties and edges are common.
 
 use super::plain::PlainIndex;
-use super::{Index, National, Path, packed};
+use super::{Index, National, Of, Path, best_with_floor, packed};
 use crate::domain::category::Category;
 use crate::domain::eligibility::{Question, Terms, tests::TERMS};
-use crate::domain::ranking::mix;
+use crate::domain::ranking::{Match, mix};
 use crate::domain::region::{Region, focus_set};
 use crate::domain::worker::{Destinations, Seeker, Tier};
 use jiff::ToSpan;
@@ -82,7 +82,8 @@ fn same(national: &National, plain: &PlainIndex, draw: &mut Draw, terms: Terms, 
     let q = draw.question();
     let k = 1 + draw.below(90) as usize;
     let exclude: Vec<u32> = (0..draw.below(40)).map(|_| draw.below(u64::from(handles)) as u32).collect();
-    let (found, expected) = (national.best(&q, k, &exclude, terms), plain.best(&q, k, &exclude, terms));
+    let of = if draw.one_in(4) { Of::Focus } else { Of::Everybody };
+    let (found, expected) = (national.best(of, &q, k, &exclude, terms), plain.best(of, &q, k, &exclude, terms));
     assert_eq!(found.matches, expected.matches, "{q:?}, k {k}");
     if found.exhausted {
         assert!(expected.exhausted);
@@ -155,6 +156,29 @@ fn change(national: &National, plain: &PlainIndex, present: &mut Vec<Seeker>, w:
     present.push(w.clone());
     national.apply(vec![w.clone()]);
     plain.apply(vec![w]);
+}
+
+#[test]
+fn a_share_of_a_wave_goes_to_people_in_focus_as_far_as_there_are_any() {
+    let sets: Vec<String> = SETS.map(str::to_owned).to_vec();
+    let (national, plain, mut draw) = (National::new(&sets, TERMS.cap), PlainIndex::new(sets), Draw(11));
+    let all: Vec<Seeker> = (0..4000).map(|h| draw.seeker(h)).collect();
+    plain.apply(all.clone());
+    national.apply(all);
+    let mut raised = 0;
+    for _ in 0..300 {
+        let q = draw.question();
+        let k = 1 + draw.below(40) as usize;
+        let share = draw.below(5) as f64 / 4.0;
+        let found = best_with_floor(&national, &q, k, share, Vec::new(), TERMS);
+        assert_eq!(found.matches, best_with_floor(&plain, &q, k, share, Vec::new(), TERMS).matches);
+        let in_focus = |matches: &[Match]| matches.iter().filter(|m| m.in_focus()).count();
+        let there = in_focus(&plain.best(Of::Focus, &q, k, &[], TERMS).matches);
+        let least = there.min((k as f64 * share).ceil() as usize);
+        assert!(in_focus(&found.matches) >= least, "{} of at least {least}", in_focus(&found.matches));
+        raised += usize::from(in_focus(&plain.best(Of::Everybody, &q, k, &[], TERMS).matches) < least);
+    }
+    assert!(raised > 10, "the share changed {raised} waves of 300");
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! The plain index: every worker looked at for every question. Exact by its
 //! simplicity; it stays as the oracle for any faster one.
 
-use super::{Found, Index};
+use super::{Found, Index, Of};
 use crate::domain::eligibility::{Question, Step, Terms, first_failed};
 use crate::domain::ranking::{self, Match};
 use crate::domain::worker::Seeker;
@@ -52,7 +52,7 @@ impl Index for PlainIndex {
         }
     }
 
-    fn best(&self, q: &Question, k: usize, exclude: &[u32], terms: Terms) -> Found {
+    fn best(&self, of: Of, q: &Question, k: usize, exclude: &[u32], terms: Terms) -> Found {
         let exclude: HashSet<u32> = exclude.iter().copied().collect();
         let rows = self.rows();
         // The k smallest keys: a heap whose top is the worst of them.
@@ -60,7 +60,8 @@ impl Index for PlainIndex {
         let mut eligible = 0;
         for row in rows.iter().flatten() {
             let w = &row.seeker;
-            if exclude.contains(&w.handle) || first_failed(q, w, terms).is_some() {
+            let asked = row.in_focus || of == Of::Everybody;
+            if !asked || exclude.contains(&w.handle) || first_failed(q, w, terms).is_some() {
                 continue;
             }
             eligible += 1;
@@ -128,7 +129,7 @@ mod tests {
     #[test]
     fn the_best_come_in_order_and_all_eligible_are_counted() {
         let index = index(300);
-        let found = index.best(&question(), 120, &[], TERMS);
+        let found = index.best(Of::Everybody, &question(), 120, &[], TERMS);
         assert_eq!((found.matches.len(), found.exhausted, index.about(&question(), 1, TERMS)), (120, false, 300));
         assert!(found.matches[..100].iter().all(|m| m.rank() == 1));
         assert!(found.matches[100..].iter().all(|m| m.rank() == 2));
@@ -137,9 +138,9 @@ mod tests {
     #[test]
     fn the_excluded_and_the_reserved_are_not_found_again() {
         let index = index(30);
-        let first = index.best(&question(), 5, &[], TERMS);
+        let first = index.best(Of::Everybody, &question(), 5, &[], TERMS);
         let handles: Vec<u32> = first.matches.iter().map(|m| m.handle).collect();
-        let second = index.best(&question(), 30, &handles, TERMS);
+        let second = index.best(Of::Everybody, &question(), 30, &handles, TERMS);
         assert_eq!((second.matches.len(), second.exhausted), (25, true));
         for _ in 0..TERMS.cap {
             index.reserve(&handles);

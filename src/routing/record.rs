@@ -159,16 +159,22 @@ impl Record {
     }
 
     /// The word by which lanes sift: categories 16 · pay step 4 · birth step 4 ·
-    /// in place only 1 · goes anywhere in the own province 1 · stated pay only 1.
-    pub fn sifted(&self) -> u32 {
+    /// in place only 1 · goes anywhere in the own province 1 · stated pay only 1; then
+    /// in a county's lane available 1 · skills folded to 4, in a skill's lane the
+    /// provinces of home and wishes folded to 5.
+    pub fn sifted(&self, kind: LaneKind, available: bool) -> u32 {
         let row = self.row;
-        let own = self.provinces >> province_of_leaf(row.home()) & 1 == 1;
+        let home = 1u64 << province_of_leaf(row.home());
         u32::from(row.categories())
             | pay_step(row.least()) << 16
             | birth_step(row.birth()) << 20
             | u32::from(row.in_place_only()) << 24
-            | u32::from(own) << 25
+            | u32::from(self.provinces & home != 0) << 25
             | u32::from(row.stated_only()) << 26
+            | match kind {
+                LaneKind::County => (if available { SHOWN } else { 0 }) | fold(self.skills, 4) << 28,
+                LaneKind::Skill => fold(self.provinces | home, 5) << 27,
+            }
     }
 
     /// Its bits in the columns from [`ON_SITE`] on, as three words.
@@ -268,10 +274,38 @@ impl Standing {
     }
 }
 
+/// What a lane's word says in its last five bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneKind {
+    County,
+    Skill,
+}
+
+/// In a county's lane: may be offered something now.
+pub const SHOWN: u32 = 1 << 27;
+
+/// Bit n of the mask stands for bit n modulo `bits` of what comes out.
+fn fold(mut mask: u64, bits: u32) -> u32 {
+    let mut out = 0;
+    while mask != 0 {
+        out |= 1 << (mask.trailing_zeros() % bits);
+        mask &= mask - 1;
+    }
+    out
+}
+
+/// What a lane of this kind must hold for these skills and this province.
+pub fn held(kind: LaneKind, skills: u64, province: Option<usize>) -> u32 {
+    match kind {
+        LaneKind::County => SHOWN | fold(skills, 4) << 28,
+        LaneKind::Skill => fold(province.map_or(0, |p| 1 << (p - PROVINCE)), 5) << 27,
+    }
+}
+
 /// What a lane asks before it looks at somebody: who fails it does not suit, who
 /// passes may. `pay` and the earliest birth day are the posting's; `none` are the
-/// flags that nobody may have.
-pub fn sieve(categories: u16, pay: Option<u32>, earliest: u16, none: u32) -> Sieve {
+/// flags that nobody may have, `all` those that everybody must.
+pub fn sieve(categories: u16, pay: Option<u32>, earliest: u16, none: u32, all: u32) -> Sieve {
     Sieve {
         any: u32::from(categories),
         upper: 15 << 16,
@@ -279,6 +313,7 @@ pub fn sieve(categories: u16, pay: Option<u32>, earliest: u16, none: u32) -> Sie
         lower: 15 << 20,
         least: birth_step(earliest) << 20,
         none: none | if pay.is_none() { STATED_ONLY } else { 0 },
+        all,
     }
 }
 

@@ -5,10 +5,11 @@
 //! best's, nobody unseen can be among the best. Two ways lead through a segment:
 //! its bit columns, or the lanes of the counties that a posting names.
 
+use super::Of;
 use super::chunk::{Chunk, LINES};
 use super::kernel::{self, BLOCK, Path, Sieve};
 use super::lanes::{ERASED, Lane};
-use super::record::{self, AVAILABLE, CATEGORY, IN_PLACE_ONLY, ON_SITE, OWN_PROVINCE, Row, SKILL, UNSTATED};
+use super::record::{self, AVAILABLE, CATEGORY, IN_PLACE_ONLY, LaneKind, ON_SITE, OWN_PROVINCE, Row, SKILL, UNSTATED};
 use super::world::{Ages, NOWHERE, SEGMENTS, World};
 use crate::domain::eligibility::Question;
 use crate::domain::ranking::{self, Distance, POSTING_BITS};
@@ -38,6 +39,7 @@ pub struct Hit {
 pub struct Plan<'a> {
     columns: [u16; 80],
     used: usize,
+    of: Of,
     pay: Option<u32>,
     born: std::ops::RangeInclusive<u16>,
     homes: Option<&'a Counties>,
@@ -53,12 +55,13 @@ pub struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    pub fn new(q: &'a Question, world: &World, ages: &Ages) -> Self {
+    pub fn new(q: &'a Question, of: Of, world: &World, ages: &Ages) -> Self {
         let province = record::work_column(q).filter(|_| !q.in_place);
         let born = ages.born(q.age_min, q.age_max);
         let mut plan = Self {
             columns: [0; 80],
             used: 0,
+            of,
             pay: q.pay,
             homes: q.homes.as_ref(),
             work: q.work.filter(|_| !q.in_place).and_then(Region::leaf_index),
@@ -266,7 +269,9 @@ impl<'a> Search<'a> {
             (false, Lead::Columns) => IN_PLACE_ONLY | OWN_PROVINCE,
             (false, _) => IN_PLACE_ONLY,
         };
-        let sieve = record::sieve(plan.categories, plan.pay, *plan.born.start(), none);
+        let kind = if let Lead::Skill(_) = lead { LaneKind::Skill } else { LaneKind::County };
+        let all = record::held(kind, plan.skills, plan.province);
+        let sieve = record::sieve(plan.categories, plan.pay, *plan.born.start(), none, all);
         Self {
             world,
             slots,
@@ -290,6 +295,10 @@ impl<'a> Search<'a> {
 
     fn through_all(&mut self) {
         for segment in 0..SEGMENTS as u8 {
+            // The odd segments hold who is not in focus.
+            if self.plan.of == Of::Focus && segment % 2 == 1 {
+                continue;
+            }
             if self.ends_before(segment, 0) {
                 break;
             }

@@ -7,7 +7,7 @@
 
 use super::chunk::{Chunk, POSITIONS};
 use super::lanes::Entry;
-use super::record::{AVAILABLE, COLUMNS, PRESENT, Record, Row, SKILL, Standing};
+use super::record::{AVAILABLE, COLUMNS, LaneKind, PRESENT, Record, Row, SHOWN, SKILL, Standing};
 use super::world::{NOWHERE, SEGMENTS, World};
 use crate::domain::ranking;
 use crate::domain::region::{Counties, focus_set};
@@ -142,7 +142,7 @@ impl Upkeep {
             }
             let chunk_skills = chunk.bits(at).skills();
             chunk.rewrite(at, &record);
-            self.change_lanes(segment, row.home(), chunk_skills, &record);
+            self.change_lanes(segment, row.home(), chunk_skills, &record, state.is_available(self.cap));
         }
         if old.is_available(self.cap) != state.is_available(self.cap) {
             self.show(&chunk, at, state);
@@ -229,6 +229,9 @@ impl Upkeep {
         let on = state.is_available(self.cap);
         chunk.put(AVAILABLE, at, on);
         self.world.count(AVAILABLE, on);
+        let row = chunk.row(at);
+        let lanes = &self.world.segments[usize::from(chunk.segment)].lanes;
+        lanes.mark(usize::from(row.home()), row.seeking_day(), row.handle(), SHOWN, on);
     }
 
     fn take_out(&mut self, handle: u32, place: u32) {
@@ -252,7 +255,7 @@ impl Upkeep {
         let at = chunk.append(record, available);
         self.world.locator.set(record.row.handle(), chunk.place(at));
         let lanes = &self.world.segments[usize::from(segment)].lanes;
-        self.lane_keys(record.row.home(), record.skills).for_each(|key| lanes.add(key, entry(record)));
+        self.lane_keys(record.row.home(), record.skills).for_each(|key| lanes.add(key, self.entry(record, key, available)));
     }
 
     /// The lanes that somebody of this home and these skills stands in.
@@ -261,14 +264,21 @@ impl Upkeep {
         (0..64).filter(move |skill| rare >> skill & 1 == 1).map(move |skill| first + skill).chain([usize::from(home)])
     }
 
+    fn entry(&self, record: &Record, key: usize, available: bool) -> Entry {
+        let kind = if key < self.world.skill_lane(0) { LaneKind::County } else { LaneKind::Skill };
+        Entry { day: record.row.seeking_day(), handle: record.row.handle(), sifted: record.sifted(kind, available) }
+    }
+
     /// Somebody who stays at their position has another home, other skills, other
     /// wishes.
-    fn change_lanes(&self, segment: u8, home: u16, skills: u64, record: &Record) {
-        let (lanes, entry) = (&self.world.segments[usize::from(segment)].lanes, entry(record));
+    fn change_lanes(&self, segment: u8, home: u16, skills: u64, record: &Record, available: bool) {
+        let lanes = &self.world.segments[usize::from(segment)].lanes;
+        let (day, handle) = (record.row.seeking_day(), record.row.handle());
         let before: Vec<usize> = self.lane_keys(home, skills).collect();
         let after: Vec<usize> = self.lane_keys(record.row.home(), record.skills).collect();
-        before.iter().filter(|key| !after.contains(key)).for_each(|key| lanes.erase(*key, entry.day, entry.handle));
+        before.iter().filter(|key| !after.contains(key)).for_each(|key| lanes.erase(*key, day, handle));
         for key in after {
+            let entry = self.entry(record, key, available);
             if before.contains(&key) {
                 lanes.change(key, entry);
             } else {
@@ -436,7 +446,7 @@ impl Upkeep {
             columns[AVAILABLE] += usize::from(available);
             self.world.locator.set(row.handle(), chunk.place(at));
             let first = usize::from(segment) * keys;
-            self.lane_keys(row.home(), record.skills).for_each(|key| lanes[first + key].push(entry(&record)));
+            self.lane_keys(row.home(), record.skills).for_each(|key| lanes[first + key].push(self.entry(&record, key, available)));
         }
         for (at, entries) in lanes.iter().enumerate().filter(|(_, entries)| !entries.is_empty()) {
             self.world.segments[at / keys].lanes.fill(at % keys, entries);
@@ -452,10 +462,6 @@ pub fn focus_counties(sets: &[String]) -> Counties {
         out.extend(set.counties().iter().copied());
     }
     out
-}
-
-fn entry(record: &Record) -> Entry {
-    Entry { day: record.row.seeking_day(), handle: record.row.handle(), sifted: record.sifted() }
 }
 
 fn position(place: u32) -> usize {
