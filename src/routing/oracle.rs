@@ -2,7 +2,7 @@
 //! equal: the same days, counties and wages, so that ties and edges are common.
 
 use super::plain::PlainIndex;
-use super::{Index, National, Of, Path, best_with_floor, packed};
+use super::{Index, National, Of, Path, Scratch, best_with_floor, packed};
 use crate::domain::category::Category;
 use crate::domain::eligibility::{Question, Terms, tests::TERMS};
 use crate::domain::ranking::{Match, mix};
@@ -194,4 +194,44 @@ proptest! {
 #[test]
 fn a_world_of_many_lines_stays_exact_through_changes_merges_and_gaps() {
     run(7, Path::best(), 30_000, 4000);
+}
+
+/// A writer changes workers between two ways of being, neither of which suits; a
+/// reader that mixed the two would find them.
+#[test]
+fn a_reader_never_sees_half_of_a_change() {
+    let (anhui, yunnan) = (Region::parse("340000").unwrap(), Region::parse("530000").unwrap());
+    let national = National::new(&[], TERMS.cap);
+    let only = |province| Destinations { any: false, provinces: vec![province] };
+    let (rider, driver) = (Category::DeliveryRider.bit(), Category::Driver.bit());
+    let base = |handle| Seeker { handle, looking: true, ..crate::domain::eligibility::tests::seeker() };
+    let one = |handle| Seeker { categories: rider, destinations: only(anhui), min_monthly_pay: 2000, ..base(handle) };
+    let other = |handle| Seeker { categories: driver, destinations: only(yunnan), min_monthly_pay: 9000, ..base(handle) };
+    national.apply((0..700).map(one).collect());
+    let asks =
+        |category, work, pay| Question { category, work: Some(work), pay: Some(pay), ..crate::domain::eligibility::tests::question() };
+    let mixed = [asks(rider, yunnan, 9500), asks(driver, anhui, 9500), asks(driver, yunnan, 2500)];
+    let whole = [asks(rider, anhui, 9500), asks(driver, yunnan, 9500)];
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..60_000u32 {
+                let handle = n % 700;
+                national.write(|upkeep| upkeep.apply(&if n / 700 % 2 == 0 { other(handle) } else { one(handle) }));
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        let (mut scratch, mut seen) = (Scratch::default(), [0; 2]);
+        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            for q in &mixed {
+                national.search(q, 700, &[], TERMS, &mut scratch);
+                assert_eq!(scratch.hits.len(), 0, "half of a change was seen");
+            }
+            for (seen, q) in seen.iter_mut().zip(&whole) {
+                national.search(q, 700, &[], TERMS, &mut scratch);
+                *seen += scratch.hits.len();
+            }
+        }
+        assert!(seen.iter().all(|n| *n > 1000), "the reader found too few to tell: {seen:?}");
+    });
 }
