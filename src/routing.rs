@@ -43,6 +43,8 @@ use std::time::Duration;
 
 /// Finds workers for a posting. Readers may ask while the one writer applies.
 pub trait Index: Send + Sync {
+    /// Takes in everybody, each once; nobody is known before.
+    fn load(&self, seekers: Vec<Seeker>);
     /// Takes in the present state of workers.
     fn apply(&self, seekers: Vec<Seeker>);
     /// The best `k` eligible workers of these, best first, without the excluded.
@@ -141,7 +143,7 @@ impl Router {
         let _one = self.catching_up.lock().await;
         if self.position.load(Ordering::Acquire) < 0 {
             let (seekers, upto) = self.store.all_seekers().await?;
-            self.index.apply(seekers);
+            self.index.load(seekers);
             self.position.store(upto, Ordering::Release);
         }
         loop {

@@ -61,11 +61,8 @@ impl National {
     }
 
     /// Takes in everybody at once; the index is empty before.
-    pub fn fill(&self, people: Vec<Packed>, now: i64) {
-        self.write(|upkeep| {
-            upkeep.advance(now);
-            upkeep.fill(people);
-        });
+    pub fn fill(&self, people: Vec<Packed>) {
+        self.write(|upkeep| upkeep.fill(people));
     }
 
     /// What it takes in memory.
@@ -109,6 +106,11 @@ impl National {
 }
 
 impl Index for National {
+    fn load(&self, seekers: Vec<Seeker>) {
+        // What ended before is found to have ended at the first question.
+        self.fill(seekers.iter().map(packed).collect());
+    }
+
     fn apply(&self, seekers: Vec<Seeker>) {
         for some in seekers.chunks(TIDY_AFTER) {
             self.write(|upkeep| {

@@ -2,7 +2,7 @@
 //! equal: the same days, counties and wages, so that ties and edges are common.
 
 use super::plain::PlainIndex;
-use super::{Index, National, Of, Path, Scratch, best_with_floor, packed};
+use super::{Index, National, Of, Path, Scratch, best_with_floor};
 use crate::domain::category::Category;
 use crate::domain::eligibility::{Question, Terms, tests::TERMS};
 use crate::domain::ranking::{Match, mix};
@@ -104,7 +104,7 @@ fn run(seed: u64, path: Path, people: u32, changes: usize) {
     let all: Vec<Seeker> = (0..people).map(|h| draw.seeker(h)).collect();
     plain.apply(all.clone());
     if draw.one_in(2) {
-        national.fill(all.iter().map(packed).collect(), terms.now);
+        national.load(all.clone());
     } else {
         national.apply(all.clone());
     }

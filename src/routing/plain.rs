@@ -40,6 +40,10 @@ impl PlainIndex {
 }
 
 impl Index for PlainIndex {
+    fn load(&self, seekers: Vec<Seeker>) {
+        self.apply(seekers);
+    }
+
     fn apply(&self, seekers: Vec<Seeker>) {
         let mut rows = self.rows.write().unwrap_or_else(|e| e.into_inner());
         for seeker in seekers {
