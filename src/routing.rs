@@ -70,6 +70,16 @@ pub enum Of {
     Focus,
 }
 
+/// What is asked of an index.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub of: Of,
+    pub question: &'a Question,
+    pub k: usize,
+    pub exclude: &'a [u32],
+    pub terms: Terms,
+}
+
 /// What an index found.
 #[derive(Clone, Debug, Default)]
 pub struct Found {

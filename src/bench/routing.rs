@@ -7,7 +7,7 @@ use crate::domain::eligibility::{Question, Terms};
 use crate::domain::time::Moment;
 use crate::domain::worker::{Seeker, Tier};
 use crate::routing::plain::PlainIndex;
-use crate::routing::{Index, National, Of, Path, Scratch};
+use crate::routing::{Asked, Index, National, Of, Path, Scratch};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -31,6 +31,10 @@ const SEED: u64 = 2020;
 
 fn terms() -> Terms {
     Terms { now: Moment::start_of(TODAY).ms(), today: TODAY, cap: CAP }
+}
+
+fn asked(question: &Question, k: usize) -> Asked<'_> {
+    Asked { of: Of::Everybody, question, k, exclude: &[], terms: terms() }
 }
 
 type Ask = fn(&Nation, u64) -> (Question, usize);
@@ -102,7 +106,7 @@ impl Bench {
             let expected: Vec<(u64, u32)> =
                 self.plain.best(Of::Everybody, &q, k, &[], terms()).matches.iter().map(|m| (m.key, m.handle)).collect();
             for path in Path::available() {
-                self.index.search_by(path, Of::Everybody, &q, k, &[], terms(), &mut self.scratch);
+                self.index.search_by(path, asked(&q, k), &mut self.scratch);
                 let found = self.scratch.hits.iter().map(|h| (h.key, h.handle));
                 different += u32::from(!found.eq(expected.iter().copied()));
             }
@@ -129,7 +133,7 @@ struct Timed {
 impl Timed {
     fn ask(&mut self, index: &National, q: &Question, k: usize, scratch: &mut Scratch) {
         let began = Instant::now();
-        let outcome = index.search(q, k, &[], terms(), scratch);
+        let outcome = index.search(asked(q, k), scratch);
         self.each.push(began.elapsed());
         self.lines += outcome.lines;
         self.entries += outcome.entries;

@@ -11,7 +11,7 @@ use super::record::{self, AVAILABLE, CATEGORY, PRESENT, Record, Standing};
 use super::search::{self, Outcome, Plan, Scratch};
 use super::upkeep::{Upkeep, focus_counties};
 use super::world::World;
-use super::{Found, Index, Of};
+use super::{Asked, Found, Index, Of};
 use crate::domain::eligibility::{Question, Step, Terms};
 use crate::domain::ranking::Match;
 use crate::domain::region::{Counties, Region};
@@ -85,17 +85,17 @@ impl National {
         }
     }
 
-    /// The best `k` into `scratch.hits`; allocates nothing once that has grown.
-    pub fn search(&self, q: &Question, k: usize, exclude: &[u32], terms: Terms, scratch: &mut Scratch) -> Outcome {
-        self.search_by(self.path, Of::Everybody, q, k, exclude, terms, scratch)
+    /// The best into `scratch.hits`; allocates nothing once that has grown.
+    pub fn search(&self, asked: Asked<'_>, scratch: &mut Scratch) -> Outcome {
+        self.search_by(self.path, asked, scratch)
     }
 
-    /// The same among some, reading columns in one way.
-    #[allow(clippy::too_many_arguments)]
-    pub fn search_by(&self, path: Path, of: Of, q: &Question, k: usize, exclude: &[u32], terms: Terms, scratch: &mut Scratch) -> Outcome {
+    /// The same, reading columns in one way.
+    pub fn search_by(&self, path: Path, asked: Asked<'_>, scratch: &mut Scratch) -> Outcome {
+        let Asked { of, question, k, exclude, terms } = asked;
         self.advance(terms.now);
         let ages = self.world.ages(terms.today);
-        search::best(&self.world, &Plan::new(q, of, &self.world, &ages), k, exclude, path, scratch)
+        search::best(&self.world, &Plan::new(question, of, &self.world, &ages), k, exclude, path, scratch)
     }
 
     fn each_chunk(&self, mut visit: impl FnMut(&Chunk)) {
@@ -122,7 +122,7 @@ impl Index for National {
 
     fn best(&self, of: Of, q: &Question, k: usize, exclude: &[u32], terms: Terms) -> Found {
         SCRATCH.with_borrow_mut(|scratch| {
-            let outcome = self.search_by(self.path, of, q, k, exclude, terms, scratch);
+            let outcome = self.search(Asked { of, question: q, k, exclude, terms }, scratch);
             let home = |leaf| Region::leaf_at(leaf).unwrap_or(Region::NATION);
             let found = scratch.hits.iter().map(|h| Match { key: h.key, handle: h.handle, home: home(h.home), least: h.least });
             Found { matches: found.collect(), exhausted: outcome.exhausted }

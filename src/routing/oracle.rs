@@ -2,7 +2,7 @@
 //! equal: the same days, counties and wages, so that ties and edges are common.
 
 use super::plain::PlainIndex;
-use super::{Index, National, Of, Path, Scratch, best_with_floor};
+use super::{Asked, Index, National, Of, Path, Scratch, best_with_floor};
 use crate::domain::category::Category;
 use crate::domain::eligibility::{Question, Terms, tests::TERMS};
 use crate::domain::ranking::{Match, mix};
@@ -210,6 +210,7 @@ fn a_reader_never_sees_half_of_a_change() {
     national.apply((0..700).map(one).collect());
     let asks =
         |category, work, pay| Question { category, work: Some(work), pay: Some(pay), ..crate::domain::eligibility::tests::question() };
+    let asked = |question| Asked { of: Of::Everybody, question, k: 700, exclude: &[], terms: TERMS };
     let mixed = [asks(rider, yunnan, 9500), asks(driver, anhui, 9500), asks(driver, yunnan, 2500)];
     let whole = [asks(rider, anhui, 9500), asks(driver, yunnan, 9500)];
     let done = std::sync::atomic::AtomicBool::new(false);
@@ -224,11 +225,11 @@ fn a_reader_never_sees_half_of_a_change() {
         let (mut scratch, mut seen) = (Scratch::default(), [0; 2]);
         while !done.load(std::sync::atomic::Ordering::Relaxed) {
             for q in &mixed {
-                national.search(q, 700, &[], TERMS, &mut scratch);
+                national.search(asked(q), &mut scratch);
                 assert_eq!(scratch.hits.len(), 0, "half of a change was seen");
             }
             for (seen, q) in seen.iter_mut().zip(&whole) {
-                national.search(q, 700, &[], TERMS, &mut scratch);
+                national.search(asked(q), &mut scratch);
                 *seen += scratch.hits.len();
             }
         }

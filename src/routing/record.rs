@@ -6,6 +6,7 @@
 //! stated pay only 1.
 
 use super::kernel::Sieve;
+use crate::domain::category::Category;
 use crate::domain::eligibility::Question;
 use crate::domain::ranking;
 use crate::domain::region::Region;
@@ -22,12 +23,12 @@ pub const PRESENT: usize = 1;
 pub const ON_SITE: usize = 2;
 /// Takes work whose pay is not said.
 pub const UNSTATED: usize = 3;
-/// The first of 16 categories.
+/// The first of the categories.
 pub const CATEGORY: usize = 4;
 /// The first of the provinces, by code.
-pub const PROVINCE: usize = CATEGORY + 16;
+pub const PROVINCE: usize = CATEGORY + Category::ALL.len();
 /// The first of the columns "asks for at most".
-pub const PAY: usize = PROVINCE + 36;
+pub const PAY: usize = PROVINCE + PROVINCES;
 /// The first of the columns "born on or after".
 pub const BORN: usize = PAY + PAY_STEPS.len();
 /// The first of 64 skills.
@@ -35,6 +36,8 @@ pub const SKILL: usize = BORN + BORN_YEARS.len();
 /// How many columns there are.
 pub const COLUMNS: usize = SKILL + 64;
 
+/// Provinces and their like.
+const PROVINCES: usize = 34;
 /// Yuan a month. A posting that pays less than the largest asks the next column
 /// above; the row decides.
 const PAY_STEPS: [u32; 10] = [2000, 2500, 2800, 3000, 3300, 3600, 4000, 4500, 5200, 6500];
@@ -153,7 +156,7 @@ impl Record {
                     | u64::from(w.in_place_only) << 45
                     | u64::from(w.require_stated_pay) << 46,
             },
-            provinces: if w.destinations.any { u64::MAX >> (64 - 36) } else { provinces },
+            provinces: if w.destinations.any { u64::MAX >> (64 - PROVINCES) } else { provinces },
             skills: w.skills,
         }
     }
@@ -183,7 +186,7 @@ impl Record {
         let mut bits = Bits::default();
         bits.set_if(ON_SITE, !row.in_place_only());
         bits.set_if(UNSTATED, !row.stated_only());
-        bits.put(CATEGORY, u64::from(row.categories()));
+        bits.put(CATEGORY, u64::from(row.categories()) & ((1 << Category::ALL.len()) - 1));
         bits.put(PROVINCE, self.provinces);
         for (at, step) in PAY_STEPS.iter().enumerate() {
             bits.set_if(PAY + at, row.least() <= *step);
@@ -223,7 +226,7 @@ impl Bits {
     }
 
     pub fn provinces(&self) -> u64 {
-        self.take(PROVINCE) & u64::MAX >> (64 - 36)
+        self.take(PROVINCE) & u64::MAX >> (64 - PROVINCES)
     }
 
     pub fn skills(&self) -> u64 {
@@ -361,7 +364,7 @@ mod tests {
         assert_eq!(Region::leaf_at(r.home()), Some(w.home));
         assert_eq!(birth_date(r.birth()), w.birth);
         assert_eq!(r.seeking_day(), ranking::seeking_day(w.seeking_since));
-        assert!(Region::leaf_count() <= 4096 && PLACES.provinces.len() <= 36, "the row's 12 bits, the columns' 36");
+        assert!(Region::leaf_count() <= 4096 && PLACES.provinces.len() == PROVINCES, "the row's 12 bits, the columns");
     }
 
     #[test]
