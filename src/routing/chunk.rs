@@ -7,7 +7,7 @@
 //! reads the line again. Bits alone (an offer more or less) change no version.
 
 use super::kernel::Line;
-use super::record::{AVAILABLE, Bits, COLUMNS, ON_SITE, PRESENT, Record, Row, SKILL};
+use super::record::{AVAILABLE, Bits, COLUMNS, ON_SITE, PRESENT, Record, Row, SKILL, ones};
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 /// Positions of a chunk.
@@ -121,14 +121,8 @@ impl Chunk {
 
     /// Whether all skills of a mask stand at a position.
     #[inline]
-    pub fn has_skills(&self, at: usize, mut mask: u64) -> bool {
-        while mask != 0 {
-            if !self.bit(SKILL + mask.trailing_zeros() as usize, at) {
-                return false;
-            }
-            mask &= mask - 1;
-        }
-        true
+    pub fn has_skills(&self, at: usize, mask: u64) -> bool {
+        ones(mask).all(|skill| self.bit(SKILL + skill, at))
     }
 
     #[inline]

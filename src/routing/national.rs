@@ -176,7 +176,7 @@ impl Index for National {
     }
 
     fn reserve(&self, handles: &[u32]) {
-        self.write(|upkeep| handles.iter().for_each(|h| upkeep.reserve(*h)));
+        self.write(|upkeep| handles.iter().for_each(|h| upkeep.count_offer(*h, true)));
     }
 
     fn len(&self) -> usize {

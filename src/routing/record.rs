@@ -240,15 +240,18 @@ impl Bits {
 
     /// The columns set, ascending.
     pub fn ones(self) -> impl Iterator<Item = usize> {
-        self.0.into_iter().enumerate().flat_map(|(at, word)| {
-            let mut rest = word;
-            std::iter::from_fn(move || {
-                let bit = rest.trailing_zeros() as usize;
-                rest &= rest.wrapping_sub(1);
-                (bit < 64).then_some(at * 64 + bit)
-            })
-        })
+        self.0.into_iter().enumerate().flat_map(|(at, word)| ones(word).map(move |bit| at * 64 + bit))
     }
+}
+
+/// The numbers of the bits set, ascending.
+#[inline]
+pub fn ones(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = word.trailing_zeros() as usize;
+        word &= word.wrapping_sub(1);
+        (bit < 64).then_some(bit)
+    })
 }
 
 /// What lies between the state of a worker and an offer.
@@ -288,13 +291,8 @@ pub enum LaneKind {
 pub const SHOWN: u32 = 1 << 27;
 
 /// Bit n of the mask stands for bit n modulo `bits` of what comes out.
-fn fold(mut mask: u64, bits: u32) -> u32 {
-    let mut out = 0;
-    while mask != 0 {
-        out |= 1 << (mask.trailing_zeros() % bits);
-        mask &= mask - 1;
-    }
-    out
+fn fold(mask: u64, bits: usize) -> u32 {
+    ones(mask).fold(0, |out, bit| out | 1 << (bit % bits))
 }
 
 /// What a lane of this kind must hold for these skills and this province.

@@ -9,8 +9,8 @@ use super::Of;
 use super::chunk::{Chunk, LINES};
 use super::kernel::{self, BLOCK, Path, Sieve};
 use super::lanes::{ERASED, Lane};
-use super::record::{self, AVAILABLE, CATEGORY, IN_PLACE_ONLY, LaneKind, ON_SITE, OWN_PROVINCE, Row, SKILL, UNSTATED};
-use super::world::{Ages, NOWHERE, SEGMENTS, World};
+use super::record::{self, AVAILABLE, CATEGORY, IN_PLACE_ONLY, LaneKind, ON_SITE, OWN_PROVINCE, Row, SKILL, UNSTATED, ones};
+use super::world::{Ages, NOWHERE, SEGMENTS, World, position};
 use crate::domain::eligibility::Question;
 use crate::domain::ranking::{self, Distance, POSTING_BITS};
 use crate::domain::region::{Counties, Region};
@@ -84,7 +84,7 @@ impl<'a> Plan<'a> {
             None => plan.add(UNSTATED),
         }
         record::born_column(*plan.born.start()).into_iter().for_each(|c| plan.add(c));
-        ones(q.skills, |skill| plan.add(SKILL + skill));
+        ones(q.skills).for_each(|skill| plan.add(SKILL + skill));
         // The rarest first, so that most lines end after one or two columns.
         plan.columns[..plan.used].sort_unstable_by_key(|c| world.population(usize::from(*c)));
         plan
@@ -236,7 +236,7 @@ enum Lead {
 /// The lead that reads least.
 fn lead(world: &World, plan: &Plan<'_>) -> Lead {
     let mut least = (world.people() / LANES_LEAD + 1, Lead::Columns);
-    ones(plan.skills & world.rare_skills(), |skill| {
+    ones(plan.skills & world.rare_skills()).for_each(|skill| {
         let held = world.population(SKILL + skill);
         if held < least.0 {
             least = (held, Lead::Skill(skill));
@@ -425,11 +425,11 @@ impl<'a> Search<'a> {
             if named.count_ones() > 2 {
                 kernel::and_block(path, chunk.lines(), LINES, block, plan.columns(), &mut all);
             } else {
-                ones(named, |line| all[line] = kernel::and(path, chunk.lines(), LINES, block + line, plan.columns()));
+                ones(named).for_each(|line| all[line] = kernel::and(path, chunk.lines(), LINES, block + line, plan.columns()));
             }
             fence(Ordering::Acquire);
-            ones(named, |line| each(&all[line], |at| chunk.prefetch_row((block + line) * 512 + at)));
-            ones(named, |line| {
+            ones(named).for_each(|line| each(&all[line], |at| chunk.prefetch_row((block + line) * 512 + at)));
+            ones(named).for_each(|line| {
                 each(&all[line], |at| {
                     let row = chunk.row((block + line) * 512 + at);
                     if plan.row_suits(row) {
@@ -542,24 +542,10 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The position within its chunk.
-fn position(place: u32) -> usize {
-    (place & 0x7fff) as usize
-}
-
-/// The bits set of a word.
-#[inline]
-fn ones(mut word: u64, mut visit: impl FnMut(usize)) {
-    while word != 0 {
-        visit(word.trailing_zeros() as usize);
-        word &= word - 1;
-    }
-}
-
 /// The bits set of 512.
 #[inline]
 pub fn each(words: &[u64; 8], mut visit: impl FnMut(usize)) {
     for (at, word) in words.iter().enumerate() {
-        ones(*word, |bit| visit(at * 64 + bit));
+        ones(*word).for_each(|bit| visit(at * 64 + bit));
     }
 }

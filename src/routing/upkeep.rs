@@ -7,8 +7,8 @@
 
 use super::chunk::{Chunk, POSITIONS};
 use super::lanes::Entry;
-use super::record::{AVAILABLE, COLUMNS, LaneKind, PRESENT, Record, Row, SHOWN, SKILL, Standing};
-use super::world::{NOWHERE, SEGMENTS, World};
+use super::record::{AVAILABLE, COLUMNS, LaneKind, PRESENT, Record, Row, SHOWN, SKILL, Standing, ones};
+use super::world::{NOWHERE, SEGMENTS, World, position};
 use crate::domain::ranking;
 use crate::domain::region::{Counties, focus_set};
 use crate::domain::worker::{Seeker, Tier};
@@ -149,11 +149,6 @@ impl Upkeep {
         }
     }
 
-    /// Counts an offer on its way.
-    pub fn reserve(&mut self, handle: u32) {
-        self.count_offer(handle, true);
-    }
-
     /// An offer more, or one less.
     pub fn count_offer(&mut self, handle: u32, more: bool) {
         let Some(state) = self.states.get_mut(handle as usize) else { return };
@@ -261,7 +256,7 @@ impl Upkeep {
     /// The lanes that somebody of this home and these skills stands in.
     fn lane_keys(&self, home: u16, skills: u64) -> impl Iterator<Item = usize> + use<> {
         let (rare, first) = (skills & self.world.rare_skills(), self.world.skill_lane(0));
-        (0..64).filter(move |skill| rare >> skill & 1 == 1).map(move |skill| first + skill).chain([usize::from(home)])
+        ones(rare).map(move |skill| first + skill).chain([usize::from(home)])
     }
 
     fn entry(&self, record: &Record, key: usize, available: bool) -> Entry {
@@ -291,8 +286,7 @@ impl Upkeep {
     fn tend_rare(&self) {
         let world = &self.world;
         let common = |skill: &usize| world.population(SKILL + skill) > RARE_FLOOR.max(world.people() / RARE_MOST);
-        let rare = world.rare_skills();
-        for skill in (0..64).filter(|skill| rare >> skill & 1 == 1).filter(common) {
+        for skill in ones(world.rare_skills()).filter(common) {
             world.set_rare_skills(world.rare_skills() & !(1 << skill));
             world.segments.iter().for_each(|s| s.lanes.remove(world.skill_lane(skill)));
         }
@@ -428,7 +422,7 @@ impl Upkeep {
             u64::from(segment) << 45 | u64::from(r.row.seeking_day()) << 32 | u64::from(r.row.handle())
         });
         let mut held = [0usize; 64];
-        people.iter().for_each(|(r, _)| (0..64).for_each(|skill| held[skill] += (r.skills >> skill & 1) as usize));
+        people.iter().flat_map(|(r, _)| ones(r.skills)).for_each(|skill| held[skill] += 1);
         let rare = |skill: &usize| held[*skill] <= RARE_FLOOR.max(people.len() / RARE_MOST);
         self.world.set_rare_skills((0..64).filter(rare).fold(0, |mask, skill| mask | 1 << skill));
         let keys = self.world.skill_lane(64);
@@ -462,8 +456,4 @@ pub fn focus_counties(sets: &[String]) -> Counties {
         out.extend(set.counties().iter().copied());
     }
     out
-}
-
-fn position(place: u32) -> usize {
-    (place & 0x7fff) as usize
 }

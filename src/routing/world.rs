@@ -105,6 +105,12 @@ impl World {
     }
 }
 
+/// The position of a place within its chunk.
+#[inline]
+pub fn position(place: u32) -> usize {
+    (place & 0x7fff) as usize
+}
+
 /// Handle → place: chunk number (17 bits) and position (15).
 pub struct Locator(Box<[OnceLock<Box<[AtomicU32]>>]>);
 
