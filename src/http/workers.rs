@@ -33,9 +33,9 @@ async fn register(state: Data<State>, who: OfficeToken, request: HttpRequest, bo
     let reader = state.adapters.get("canonical").cloned().ok_or_else(|| Problem::internal("the adapter canonical is compiled in"))?;
     let format = format_of(&request, &reader)?;
     let key = once(&request, &state, who.client.id.uuid(), &body.0)?;
-    let sender = Some(who.client.id.to_string());
-    let batch = RegistryBatch { reader, format, body: body.0, region: who.region, once: key, sender };
-    let answer = state.ingest.register(batch, state.clock.now(), |_, _| {}).await?;
+    let origin = registry::Origin::Office(who.client.id.to_string());
+    let batch = RegistryBatch { reader, format, body: body.0.into(), region: who.region, once: key, origin };
+    let answer = state.ingest.register(batch, state.clock.now(), |_| {}).await?;
     answered(Reserved::Done(answer))
 }
 

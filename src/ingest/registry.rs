@@ -2,7 +2,7 @@
 //! header names.
 
 use super::{BatchError, Begun, Ingest, Reject, read_off, resume};
-use crate::adapter::{Adapter, Format, Outcome};
+use crate::adapter::{Adapter, BodyError, Format, Outcome};
 use crate::domain::category::Category;
 use crate::domain::person::{IdNumber, IdNumberFault, PersonName, Phone};
 use crate::domain::posting::Fault;
@@ -10,12 +10,14 @@ use crate::domain::region::{self, Region, RegionFault};
 use crate::domain::skill::Skill;
 use crate::domain::time::{Moment, parse_date};
 use crate::domain::worker::{Destinations, Registration, Tier, Wishes};
+use crate::store::Store;
 use crate::store::once::{Advance, Answer, Once};
-use crate::store::workers::Registered;
+use crate::store::registry::{Entry, Registered};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// Chinese header names and the fields they stand for.
 const CHINESE: [(&str, &str); 15] = [
@@ -36,22 +38,40 @@ const CHINESE: [(&str, &str); 15] = [
     ("求职起始", "seeking_since"),
 ];
 
+/// Rows in a transaction where nobody else waits for the store: the pages that a
+/// slice touches are written once for all of its rows.
+const BULK: usize = 20_000;
+/// Slices that are read and not stored yet.
+const AHEAD: usize = 2;
+
 /// A batch of registry rows.
+#[derive(Clone)]
 pub struct RegistryBatch {
     /// The adapter `canonical`, which takes records as they are.
     pub reader: Arc<Adapter>,
     pub format: Option<Format>,
-    pub body: Vec<u8>,
+    pub body: Arc<Vec<u8>>,
     /// The office's own subtree.
     pub region: Region,
     pub once: Option<Once>,
-    /// Whose limit of records it counts against; none for the command line.
-    pub sender: Option<String>,
+    pub origin: Origin,
+}
+
+/// Who brings a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// An office: its limit of records counts, each row's outcome is told, and the
+    /// answer is kept under the key.
+    Office(String),
+    /// The command line: files of any length, and a key only tells how far a file
+    /// came until it is through.
+    Operator,
 }
 
 /// What has been told of rows so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Progress {
+    /// Rows dealt with, from the first.
     done: usize,
     created: u64,
     updated: u64,
@@ -61,10 +81,10 @@ struct Progress {
 }
 
 impl Progress {
-    fn plus(&self, indices: &[usize], outcomes: &[Registered]) -> Self {
+    fn plus(&self, slice: &SliceOf, outcomes: &[Registered], each: bool) -> Self {
         let mut out = self.clone();
-        out.done += outcomes.len();
-        for (index, outcome) in indices.iter().zip(outcomes) {
+        out.done = slice.upto;
+        for (index, outcome) in slice.indices.iter().zip(outcomes) {
             let (id, result) = match outcome {
                 Registered::Created(id) => (id, "created"),
                 Registered::Updated(id) => (id, "updated"),
@@ -81,56 +101,76 @@ impl Progress {
                 "updated" => out.updated += 1,
                 _ => out.unchanged += 1,
             }
-            out.results.push(json!({"index": index, "id": id, "result": result}));
+            if each {
+                out.results.push(json!({"index": index, "id": id, "result": result}));
+            }
         }
         out
     }
 }
 
+/// Which rows a slice holds.
+#[derive(Clone, Debug)]
+struct SliceOf {
+    /// The places of its good rows.
+    indices: Arc<[usize]>,
+    /// Its rows end before this one.
+    upto: usize,
+}
+
+/// What the reading thread hands over.
+struct Part {
+    of: SliceOf,
+    entries: Vec<Entry>,
+    rejected: Vec<Reject>,
+}
+
 impl Ingest {
     /// Reads and stores registry rows. Answers as `POST /v1/workers` does; `told`
-    /// hears of progress after each slice.
-    pub async fn register(&self, batch: RegistryBatch, now: Moment, told: impl Fn(usize, usize)) -> Result<Answer, BatchError> {
-        let RegistryBatch { reader, format, body, region, once, sender } = batch;
+    /// hears after each slice how many rows are dealt with.
+    pub async fn register(&self, batch: RegistryBatch, now: Moment, told: impl Fn(usize)) -> Result<Answer, BatchError> {
+        let RegistryBatch { reader, format, body, region, once, origin } = batch;
         let today = now.day();
-        let rows = read_off(move || read(&reader, format, &body, today, region)).await??;
-        let received = rows.len();
+        let read = Reading { reader, format, body, today, region };
         let mut progress: Progress = match resume(&self.store, once.as_ref(), now).await? {
             Begun::Answered(answer) => return Ok(answer),
             Begun::At(kept) => kept.unwrap_or_default(),
         };
-        if let Some(sender) = sender.as_ref().filter(|_| progress.done == 0) {
-            self.admit(sender, received, once.as_ref()).await?;
-        }
-        let (mut indices, mut good, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, row) in rows.into_iter().enumerate() {
-            match row {
-                Ok(registration) => {
-                    indices.push(index);
-                    good.push(*registration);
+        let each = origin != Origin::Operator;
+        let slice = if !each && self.store.is_unserved() { BULK.max(self.slice) } else { self.slice };
+        let (out, mut parts) = mpsc::channel(AHEAD);
+        let cut = Cutting { store: self.store.clone(), done: progress.done, slice, out };
+        let reading = match origin {
+            Origin::Operator => tokio::task::spawn_blocking(move || Ok::<_, BodyError>(cut.all(read.rows()?))),
+            Origin::Office(sender) => {
+                // Counted before anything is stored.
+                let rows: Vec<Row> = read_off(move || read.rows().map(Iterator::collect)).await??;
+                if progress.done == 0 {
+                    self.admit(&sender, rows.len(), once.as_ref()).await?;
                 }
-                Err(faults) => rejected.extend(faults.into_iter().map(|f| Reject::of(index, None, f))),
+                tokio::task::spawn_blocking(move || Ok(cut.all(rows.into_iter())))
             }
-        }
-        good.drain(..progress.done.min(good.len()));
-        while !good.is_empty() {
-            let tail = good.split_off(good.len().min(self.slice));
-            let slice = Arc::new(std::mem::replace(&mut good, tail));
-            let here: Arc<[usize]> = indices[progress.done..progress.done + slice.len()].into();
+        };
+        let mut rejected = Vec::new();
+        while let Some(Part { of, entries, rejected: refused }) = parts.recv().await {
+            rejected.extend(refused);
+            // Rows that an interrupted try had dealt with are only read again.
+            if of.upto <= progress.done {
+                continue;
+            }
             let advance = once.as_ref().map(|key| {
-                let (before, here) = (progress.clone(), here.clone());
-                Advance::new(key.clone(), move |outcomes: &[Registered]| {
-                    serde_json::to_value(before.plus(&here, outcomes)).unwrap_or(Value::Null)
-                })
+                let (before, of) = (progress.clone(), of.clone());
+                let state = move |outcomes: &[Registered]| serde_json::to_value(before.plus(&of, outcomes, each)).unwrap_or(Value::Null);
+                Advance::new(key.clone(), state)
             });
-            let stored = self.store.register_workers(slice, advance, now).await;
+            let stored = self.store.register_workers(Arc::new(entries), advance, now).await;
             if let Err(e) = &stored {
                 self.store.release_if_temporary(once.as_ref(), e).await;
             }
-            let outcomes = stored?;
-            progress = progress.plus(&here, &outcomes);
-            told(progress.done, received);
+            progress = progress.plus(&of, &stored?, each);
+            told(progress.done);
         }
+        let received = reading.await.map_err(|_| BatchError::Reading)??;
         rejected.append(&mut progress.rejected);
         rejected.sort_by_key(|r| r.index);
         let body = json!({
@@ -138,27 +178,79 @@ impl Ingest {
             "rejected": rejected, "results": progress.results,
         });
         let answer = Answer { status: 200, body };
-        if let Some(key) = once {
-            self.store.finish(key, answer.clone()).await?;
+        match once {
+            Some(key) if each => self.store.finish(key, answer.clone()).await?,
+            Some(key) => self.store.forget(key).await?,
+            None => {}
         }
         Ok(answer)
     }
 }
 
+/// Cuts rows into slices, and makes what each row needs before it is stored.
+struct Cutting {
+    store: Store,
+    /// Rows before this one are dealt with.
+    done: usize,
+    slice: usize,
+    out: mpsc::Sender<Part>,
+}
+
+impl Cutting {
+    /// Hands over all rows; says how many there were. Ends early where nobody
+    /// takes them any more.
+    fn all(self, rows: impl Iterator<Item = Row>) -> usize {
+        let (mut indices, mut entries, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
+        let mut upto = 0;
+        for (index, row) in rows.enumerate() {
+            upto = index + 1;
+            match row {
+                Ok(_) if index < self.done => {}
+                Ok(registration) => {
+                    indices.push(index);
+                    entries.push(self.store.prepare(*registration));
+                }
+                Err(faults) => rejected.extend(faults.into_iter().map(|f| Reject::of(index, None, f))),
+            }
+            if entries.len() == self.slice {
+                let of = SliceOf { indices: std::mem::take(&mut indices).into(), upto };
+                let part = Part { of, entries: std::mem::take(&mut entries), rejected: std::mem::take(&mut rejected) };
+                if self.out.blocking_send(part).is_err() {
+                    return upto;
+                }
+            }
+        }
+        // Where nobody takes it any more, whoever stopped taking says why.
+        let _ = self.out.blocking_send(Part { of: SliceOf { indices: indices.into(), upto }, entries, rejected });
+        upto
+    }
+}
+
 type Row = Result<Box<Registration>, Vec<Fault>>;
 
-fn read(reader: &Adapter, format: Option<Format>, body: &[u8], today: Date, own: Region) -> Result<Vec<Row>, crate::adapter::BodyError> {
-    let records = match format {
-        Some(format) => reader.read_as(format, body)?,
-        None => reader.read(body)?,
-    };
-    let row = |outcome| match outcome {
-        Outcome::Mapped(Value::Object(map)) => read_row(&map, today, own).map(Box::new),
-        Outcome::Mapped(_) => Err(vec![Fault::new("", "invalid_type", "a row must be an object")]),
-        Outcome::Rejected(fault, _) => Err(vec![fault]),
-        Outcome::Skipped(why) => Err(vec![Fault::new("", "unreadable", why)]),
-    };
-    Ok(records.map(|r| row(r.outcome)).collect())
+/// What rows are read from, and how.
+struct Reading {
+    reader: Arc<Adapter>,
+    format: Option<Format>,
+    body: Arc<Vec<u8>>,
+    today: Date,
+    region: Region,
+}
+
+impl Reading {
+    /// The rows, read as they are asked for.
+    fn rows(&self) -> Result<impl Iterator<Item = Row>, BodyError> {
+        let records = match self.format {
+            Some(format) => self.reader.read_as(format, &self.body)?,
+            None => self.reader.read(&self.body)?,
+        };
+        Ok(records.map(|record| match record.outcome {
+            Outcome::Mapped(Value::Object(map)) => read_row(&map, self.today, self.region).map(Box::new),
+            Outcome::Mapped(_) => Err(vec![Fault::new("", "invalid_type", "a row must be an object")]),
+            Outcome::Rejected(fault, _) => Err(vec![fault]),
+            Outcome::Skipped(why) => Err(vec![Fault::new("", "unreadable", why)]),
+        }))
+    }
 }
 
 /// A cell: not there, cleared with `-`, or a text.

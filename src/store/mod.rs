@@ -20,6 +20,7 @@ pub mod log;
 pub mod offers;
 pub mod once;
 pub mod postings;
+pub mod registry;
 pub mod reports;
 pub mod reviews;
 pub mod runs;
@@ -49,6 +50,7 @@ pub struct Store {
     readers: Readers,
     vault: Vault,
     ids: Arc<Ids>,
+    url: Arc<str>,
     /// Held while this process serves an embedded file.
     _serving: Option<Arc<std::fs::File>>,
 }
@@ -118,7 +120,12 @@ impl Store {
         drop(conn);
         let writer = Writer::start(engine.clone(), opening.ids.clone())?;
         let readers = Readers::start(engine.clone(), opening.readers)?;
-        Ok(Self { engine, writer, readers, vault, ids: opening.ids, _serving: serving })
+        Ok(Self { engine, writer, readers, vault, ids: opening.ids, url: opening.url.into(), _serving: serving })
+    }
+
+    /// Nobody serves this embedded file now, so that long transactions delay nobody.
+    pub fn is_unserved(&self) -> bool {
+        self.url.starts_with("sqlite://") && self._serving.is_none() && serve_alone(&self.url).is_ok()
     }
 
     /// `sqlite` or `postgres`.
@@ -166,7 +173,8 @@ impl Store {
     }
 }
 
-/// Takes the lock beside an embedded file that only one server may hold.
+/// Takes the lock beside an embedded file that only one server may hold; none for
+/// a database that many may serve.
 fn serve_alone(url: &str) -> Result<Option<Arc<std::fs::File>>, OpenError> {
     let Some(path) = url.strip_prefix("sqlite://") else { return Ok(None) };
     let unavailable = |e: std::io::Error| StoreError::Unavailable(format!("{path}: {e}"));

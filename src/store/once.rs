@@ -15,7 +15,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// How long a silent batch keeps its key to itself.
-const LEASE: Duration = Duration::from_secs(20);
+pub const LEASE: Duration = Duration::from_secs(20);
 /// How long an answer is kept.
 pub const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -171,6 +171,14 @@ impl Store {
     pub async fn finish(&self, once: Once, answer: Answer) -> Result<(), StoreError> {
         let vault = self.vault.clone();
         self.write(move |tx| finish(tx, &vault, &once, &answer)).await
+    }
+
+    /// Forgets a key whose answer nobody will ask for again.
+    pub async fn forget(&self, once: Once) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.exec("DELETE FROM idempotency WHERE client = $1 AND key = $2", params![once.client, once.key.as_str()]).map(|_| ())
+        })
+        .await
     }
 
     /// Forgets answers older than they are promised to be kept.

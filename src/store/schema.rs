@@ -5,7 +5,7 @@
 use super::engine::{Connection, StoreError, params};
 
 /// Applied in order, each once, each in a transaction of its own.
-const MIGRATIONS: &[&str] = &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN];
+const MIGRATIONS: &[&str] = &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN, HISTORY_BY_HANDLE];
 
 const FOUNDATION: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -154,6 +154,23 @@ const PULLS_SEEN: &str = "
 ALTER TABLE feeds ADD COLUMN good_status BIGINT;
 ALTER TABLE feeds ADD COLUMN breaker TEXT NOT NULL DEFAULT 'closed';
 ALTER TABLE feeds ADD COLUMN quiet_until BIGINT;
+";
+
+/// Tiers and homes of a person under the handle, which grows: a registry is then
+/// appended, where random ids would touch every page of an index.
+const HISTORY_BY_HANDLE: &str = "
+ALTER TABLE tiers RENAME TO tiers_by_id;
+CREATE TABLE tiers (
+  worker BIGINT NOT NULL, since BIGINT NOT NULL, recorded_at BIGINT NOT NULL, tier TEXT NOT NULL,
+  PRIMARY KEY (worker, since, recorded_at)) {clustered};
+INSERT INTO tiers SELECT w.handle, t.since, t.recorded_at, t.tier FROM tiers_by_id t JOIN workers w ON w.id = t.worker ORDER BY w.handle;
+DROP TABLE tiers_by_id;
+ALTER TABLE homes RENAME TO homes_by_id;
+CREATE TABLE homes (
+  worker BIGINT NOT NULL, since BIGINT NOT NULL, recorded_at BIGINT NOT NULL, region BIGINT NOT NULL,
+  PRIMARY KEY (worker, since, recorded_at)) {clustered};
+INSERT INTO homes SELECT w.handle, h.since, h.recorded_at, h.region FROM homes_by_id h JOIN workers w ON w.id = h.worker ORDER BY w.handle;
+DROP TABLE homes_by_id;
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

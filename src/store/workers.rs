@@ -2,7 +2,6 @@
 
 use super::engine::{Row, Sql, StoreError, Val, params};
 use super::log::ChangeKind;
-use super::once::Advance;
 use super::vault::{Place, Vault};
 use super::writer::Tx;
 use super::{Store, access, offers, seats, work};
@@ -11,22 +10,11 @@ use crate::domain::offer::OfferState;
 use crate::domain::person::{IdNumber, PersonName, Phone};
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, day_number, from_day_number};
-use crate::domain::worker::{Destinations, Registration, Seeker, Tier, Wishes};
+use crate::domain::worker::{Destinations, Seeker, Tier, Wishes};
 use jiff::civil::Date;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
-
-/// What became of a registry row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Registered {
-    Created(WorkerId),
-    Updated(WorkerId),
-    Unchanged(WorkerId),
-    /// A person not known yet, without one of these fields.
-    Lacks(&'static str),
-}
 
 /// A worker as offices and the worker see them: masked.
 #[derive(Clone, Debug)]
@@ -57,6 +45,8 @@ macro_rules! columns {
     };
 }
 
+pub(super) use columns;
+
 fn tier(text: &str) -> Result<Tier, StoreError> {
     Tier::parse(text).ok_or_else(|| StoreError::Corrupt("a worker's tier".to_owned()))
 }
@@ -72,12 +62,12 @@ fn destinations(text: &str) -> Result<Destinations, StoreError> {
     Ok(out)
 }
 
-fn destinations_text(d: &Destinations) -> String {
+pub(super) fn destinations_text(d: &Destinations) -> String {
     let codes = d.provinces.iter().map(|p| p.to_string());
     d.any.then(|| "*".to_owned()).into_iter().chain(codes).collect::<Vec<_>>().join("|")
 }
 
-fn seeker(row: &Row) -> Result<Seeker, StoreError> {
+pub(super) fn seeker(row: &Row) -> Result<Seeker, StoreError> {
     Ok(Seeker {
         handle: row.count(0)?,
         home: super::region(row.int(1)?)?,
@@ -99,11 +89,11 @@ fn seeker(row: &Row) -> Result<Seeker, StoreError> {
     })
 }
 
-fn place(row: Uuid, column: &'static str) -> Place<'static> {
+pub(super) fn place(row: Uuid, column: &'static str) -> Place<'static> {
     Place { table: "workers", row, column }
 }
 
-fn open(vault: &Vault, row: &Row, at: usize, id: Uuid, column: &'static str) -> Result<Option<String>, StoreError> {
+pub(super) fn open(vault: &Vault, row: &Row, at: usize, id: Uuid, column: &'static str) -> Result<Option<String>, StoreError> {
     row.opt_blob(at)?.map(|sealed| vault.open(place(id, column), sealed)).transpose()
 }
 
@@ -125,141 +115,13 @@ fn file(vault: &Vault, row: &Row) -> Result<WorkerFile, StoreError> {
     })
 }
 
-fn find(s: &mut dyn Sql, vault: &Vault, id: &IdNumber) -> Result<Option<Uuid>, StoreError> {
-    if let Some(row) = s.one("SELECT id FROM workers WHERE blind = $1", params![vault.blind(id)])? {
-        return row.uuid(0).map(Some);
-    }
-    let Some(next) = vault.blind_next(id) else { return Ok(None) };
-    s.one("SELECT id FROM workers WHERE blind_next = $1", params![next])?.map(|r| r.uuid(0)).transpose()
-}
-
-fn register(tx: &mut Tx<'_>, vault: &Vault, r: &Registration, now: Moment) -> Result<Registered, StoreError> {
-    match find(tx, vault, &r.id_number)? {
-        Some(id) => update(tx, vault, id, r, now),
-        None => create(tx, vault, r, now),
-    }
-}
-
-fn create(tx: &mut Tx<'_>, vault: &Vault, r: &Registration, now: Moment) -> Result<Registered, StoreError> {
-    let (Some(name), Some(phone)) = (&r.name, &r.phone) else {
-        return Ok(Registered::Lacks(if r.name.is_none() { "name" } else { "phone" }));
-    };
-    let Some(consent) = r.consent else { return Ok(Registered::Lacks("consent")) };
-    let id = tx.ids.v4();
-    let handle = tx.one("UPDATE counters SET value = value + 1 WHERE name = 'worker_handle' RETURNING value", &[])?;
-    let handle = handle.map_or(Err(StoreError::Corrupt("the counter of handles".to_owned())), |row| row.int(0))?;
-    let today = now.day();
-    let (tier, w) = (r.tier.unwrap_or(Tier::NotLifted), &r.wishes);
-    let made = tx.exec(
-        "INSERT INTO workers (id, handle, blind, blind_next, id_sealed, name_sealed, phone_sealed, home, birth, tier, relocated, categories,
-           destinations, in_place_only, min_monthly_pay, require_stated_pay, skills, seeking_since, consent_on, registered_at, updated_at, looking, paused)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20, $21, $22) ON CONFLICT DO NOTHING",
-        params![
-            id,
-            handle,
-            vault.blind(&r.id_number),
-            vault.blind_next(&r.id_number),
-            vault.seal(place(id, "id_number"), r.id_number.expose(), tx.ids),
-            vault.seal(place(id, "name"), name.expose(), tx.ids),
-            vault.seal(place(id, "phone"), phone.expose(), tx.ids),
-            i64::from(r.home_region.code()),
-            day_number(r.id_number.birth_date()),
-            tier.code(),
-            r.relocated.unwrap_or(false),
-            w.categories.unwrap_or(0),
-            w.destinations.as_ref().map(destinations_text).unwrap_or_default(),
-            w.in_place_only.unwrap_or(false),
-            w.min_monthly_pay.unwrap_or(0),
-            w.require_stated_pay.unwrap_or(false),
-            w.skills.unwrap_or(0) as i64,
-            day_number(r.seeking_since.unwrap_or(today)),
-            day_number(consent),
-            now.ms(),
-            w.looking.unwrap_or(true),
-            w.paused.unwrap_or(false)
-        ],
-    )?;
-    if made == 0 {
-        // Another node registered the same person between the look and the insert.
-        return Err(StoreError::Busy);
-    }
-    record_tier(tx, id, tier, r.tier_since.unwrap_or(today), now)?;
-    record_home(tx, id, r.home_region, r.home_since.unwrap_or(today), now)?;
-    tx.log.change(ChangeKind::Worker, id, 1, now);
-    Ok(Registered::Created(WorkerId::new(id)))
-}
-
-fn record_tier(tx: &mut Tx<'_>, id: Uuid, tier: Tier, since: Date, now: Moment) -> Result<(), StoreError> {
-    tx.exec(
-        "INSERT INTO tiers (worker, since, recorded_at, tier) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (worker, since, recorded_at) DO UPDATE SET tier = excluded.tier",
-        params![id, day_number(since), now.ms(), tier.code()],
-    )?;
-    let salt = tx.ids.bytes::<16>().to_vec();
-    tx.log.ledger(now, "tier", id, None, &json!({"tier": tier, "since": since}), salt);
-    Ok(())
-}
-
-fn record_home(tx: &mut Tx<'_>, id: Uuid, home: Region, since: Date, now: Moment) -> Result<(), StoreError> {
-    tx.exec(
-        "INSERT INTO homes (worker, since, recorded_at, region) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (worker, since, recorded_at) DO UPDATE SET region = excluded.region",
-        params![id, day_number(since), now.ms(), i64::from(home.code())],
-    )
-    .map(|_| ())
-}
-
 /// One column's new value, if it is given and differs.
-fn changed(row: &Row, at: usize, new: Option<Val>) -> Option<Val> {
+pub(super) fn changed(row: &Row, at: usize, new: Option<Val>) -> Option<Val> {
     new.filter(|v| row.0.get(at) != Some(v))
 }
 
-fn update(tx: &mut Tx<'_>, vault: &Vault, id: Uuid, r: &Registration, now: Moment) -> Result<Registered, StoreError> {
-    let Some(row) = tx.one(columns!("WHERE w.id = $1"), params![id])? else { return Err(StoreError::Busy) };
-    let before = seeker(&row)?;
-    let mut touched = set_wishes(tx, id, &row, &r.wishes)?;
-    let ids = tx.ids;
-    let mut set = |sql: &'static str, value: Option<Val>| -> Result<(), StoreError> {
-        let Some(value) = value else { return Ok(()) };
-        touched = true;
-        tx.exec(sql, &[Val::from(id), value]).map(|_| ())
-    };
-    set("UPDATE workers SET relocated = $2 WHERE id = $1", changed(&row, 21, r.relocated.map(Val::from)))?;
-    let since = r.seeking_since.map(|d| Val::from(day_number(d)));
-    set("UPDATE workers SET seeking_since = $2 WHERE id = $1", changed(&row, 13, since))?;
-    set("UPDATE workers SET consent_on = $2 WHERE id = $1", changed(&row, 4, r.consent.map(|d| Val::from(day_number(d)))))?;
-    if let Some(name) = &r.name
-        && open(vault, &row, 18, id, "name")?.as_deref() != Some(name.expose())
-    {
-        set("UPDATE workers SET name_sealed = $2 WHERE id = $1", Some(vault.seal(place(id, "name"), name.expose(), ids).into()))?;
-    }
-    if let Some(phone) = &r.phone
-        && open(vault, &row, 19, id, "phone")?.as_deref() != Some(phone.expose())
-    {
-        set("UPDATE workers SET phone_sealed = $2 WHERE id = $1", Some(vault.seal(place(id, "phone"), phone.expose(), ids).into()))?;
-    }
-    if let Some(tier) = r.tier.filter(|t| *t != before.tier) {
-        record_tier(tx, id, tier, r.tier_since.unwrap_or(now.day()), now)?;
-        // What is in force today: a tier of the past may have been followed by another.
-        let in_force = tier_on(tx, WorkerId::new(id), now.day())?.unwrap_or(tier);
-        tx.exec("UPDATE workers SET tier = $2 WHERE id = $1", params![id, in_force.code()])?;
-        touched = true;
-    }
-    if r.home_region != before.home {
-        tx.exec("UPDATE workers SET home = $2 WHERE id = $1", params![id, i64::from(r.home_region.code())])?;
-        record_home(tx, id, r.home_region, r.home_since.unwrap_or(now.day()), now)?;
-        access::alert(tx, "moved_away", before.home, Some(id), None, &format!("now registered in {}", r.home_region.full_name()), now)?;
-        touched = true;
-    }
-    if !touched {
-        return Ok(Registered::Unchanged(WorkerId::new(id)));
-    }
-    bump(tx, id, now)?;
-    Ok(Registered::Updated(WorkerId::new(id)))
-}
-
 /// Sets what is given of a worker's wishes; true if anything differed.
-fn set_wishes(tx: &mut Tx<'_>, id: Uuid, row: &Row, w: &Wishes) -> Result<bool, StoreError> {
+pub(super) fn set_wishes(tx: &mut Tx<'_>, id: Uuid, row: &Row, w: &Wishes) -> Result<bool, StoreError> {
     let changes: [(&'static str, Option<Val>); 8] = [
         ("UPDATE workers SET categories = $2 WHERE id = $1", changed(row, 7, w.categories.map(Val::from))),
         (
@@ -294,14 +156,14 @@ pub(super) fn bump(tx: &mut Tx<'_>, id: Uuid, now: Moment) -> Result<(), StoreEr
 /// The tier or home in force on a day: the latest that began by then, else the
 /// first known.
 pub(super) fn tier_on(s: &mut dyn Sql, worker: WorkerId, day: Date) -> Result<Option<Tier>, StoreError> {
-    let sql = "SELECT tier FROM tiers WHERE worker = $1
+    let sql = "SELECT tier FROM tiers WHERE worker = (SELECT handle FROM workers WHERE id = $1)
                ORDER BY CASE WHEN since <= $2 THEN 0 ELSE 1 END, CASE WHEN since <= $2 THEN -since ELSE since END, recorded_at DESC LIMIT 1";
     s.one(sql, params![worker.uuid(), day_number(day)])?.map(|r| tier(r.text(0)?)).transpose()
 }
 
 /// See [`tier_on`].
 pub(super) fn home_on(s: &mut dyn Sql, worker: WorkerId, day: Date) -> Result<Option<Region>, StoreError> {
-    let sql = "SELECT region FROM homes WHERE worker = $1
+    let sql = "SELECT region FROM homes WHERE worker = (SELECT handle FROM workers WHERE id = $1)
                ORDER BY CASE WHEN since <= $2 THEN 0 ELSE 1 END, CASE WHEN since <= $2 THEN -since ELSE since END, recorded_at DESC LIMIT 1";
     s.one(sql, params![worker.uuid(), day_number(day)])?.map(|r| super::region(r.int(0)?)).transpose()
 }
@@ -392,31 +254,6 @@ impl WorkerState {
 }
 
 impl Store {
-    /// Stores one slice of a registry and how far the batch has come. Open
-    /// postings that lack people are routed again.
-    pub async fn register_workers(
-        &self,
-        slice: Arc<Vec<Registration>>,
-        progress: Option<Advance<[Registered]>>,
-        now: Moment,
-    ) -> Result<Vec<Registered>, StoreError> {
-        let vault = self.vault.clone();
-        self.write(move |tx| {
-            let mut out = Vec::with_capacity(slice.len());
-            for r in slice.iter() {
-                out.push(register(tx, &vault, r, now)?);
-            }
-            if out.iter().any(|r| matches!(r, Registered::Created(_) | Registered::Updated(_))) {
-                work::enqueue_short(tx, now)?;
-            }
-            if let Some(progress) = &progress {
-                progress.write(tx, &out, now)?;
-            }
-            Ok(out)
-        })
-        .await
-    }
-
     /// A worker's file, masked, unless erased.
     pub async fn worker(&self, id: WorkerId) -> Result<Option<WorkerFile>, StoreError> {
         let vault = self.vault.clone();
@@ -467,7 +304,10 @@ impl Store {
     /// A worker's tier history, oldest first: tier, since.
     pub async fn tier_history(&self, id: WorkerId) -> Result<Vec<(Tier, Date)>, StoreError> {
         self.read(move |s| {
-            let rows = s.query("SELECT tier, since FROM tiers WHERE worker = $1 ORDER BY since, recorded_at", params![id.uuid()])?;
+            let rows = s.query(
+                "SELECT tier, since FROM tiers WHERE worker = (SELECT handle FROM workers WHERE id = $1) ORDER BY since, recorded_at",
+                params![id.uuid()],
+            )?;
             rows.iter().map(|r| Ok((tier(r.text(0)?)?, from_day_number(r.int(1)?)))).collect()
         })
         .await

@@ -9,8 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-const FRAGMENTS: &[(&str, &str)] =
-    &[("{blob}", "BLOB"), ("{serial}", "INTEGER PRIMARY KEY AUTOINCREMENT"), ("{for_update}", ""), ("{skip_locked}", "")];
+const FRAGMENTS: &[(&str, &str)] = &[
+    ("{blob}", "BLOB"),
+    ("{serial}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
+    ("{clustered}", "WITHOUT ROWID"),
+    ("{for_update}", ""),
+    ("{skip_locked}", ""),
+];
 
 /// The file behind `sqlite://PATH`.
 pub struct Sqlite {

@@ -27,8 +27,8 @@ use doorstep::store::ids::Ids;
 use doorstep::store::log::Listed;
 use doorstep::store::offers::Offer;
 use doorstep::store::postings::{Posting, Prepared, Slice, Tally};
+use doorstep::store::registry::Registered;
 use doorstep::store::waves::{Candidate, Issued, Wave, WaveTerms};
-use doorstep::store::workers::Registered;
 use doorstep::store::{OpenError, Opening, Store};
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,7 +103,7 @@ impl Bench {
 
     async fn register(&self, people: &[Person], now: Moment) -> Vec<Registered> {
         let read = |p: &Person| read_row(p.json().as_object().unwrap(), now.day(), Region::NATION).unwrap_or_else(|f| panic!("{f:?}"));
-        self.store.register_workers(Arc::new(people.iter().map(read).collect()), None, now).await.unwrap()
+        self.store.register_workers(Arc::new(people.iter().map(|p| self.store.prepare(read(p))).collect()), None, now).await.unwrap()
     }
 
     /// Registers `n` people of one county.
