@@ -168,6 +168,7 @@ impl Ingest {
                 self.store.release_if_temporary(once.as_ref(), e).await;
             }
             progress = progress.plus(&of, &stored?, each);
+            tracing::debug!(rows = progress.done, "a slice of the registry is stored");
             told(progress.done);
         }
         let received = reading.await.map_err(|_| BatchError::Reading)??;

@@ -12,6 +12,7 @@ use std::time::Duration;
 on_every_engine![
     a_batch_cut_short_is_finished_by_the_same_request,
     a_full_feed_cut_short_while_it_closes_is_finished,
+    an_import_cut_short_goes_on_where_it_stopped,
     what_was_answered_outlives_the_process,
 ];
 
@@ -247,4 +248,33 @@ fn a_server_without_keys_says_how_to_make_them() {
         .unwrap();
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("doorstep keys init"));
+}
+
+/// Killed when the first slice was just stored; the same command goes on, and its
+/// figures speak of the whole file.
+async fn an_import_cut_short_goes_on_where_it_stopped(engine: Engine) {
+    // More than one slice of each engine.
+    let rows = match engine {
+        Engine::Sqlite => 20_500,
+        Engine::Postgres => 2_000,
+    };
+    let installation = Installation::new(engine);
+    let file = installation.place.folder.path().join("people.ndjson");
+    let lines: Vec<String> = (0..rows).map(|_| in_region("522624").json().to_string()).collect();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let import = ["import", "workers", file.to_str().unwrap()];
+    let mut first = installation.command(&import).env("RUST_LOG", "doorstep=debug").stderr(Stdio::piped()).spawn().unwrap();
+    let told = BufReader::new(first.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let stored = told.into_iter().any(|line| line.contains("a slice of the registry is stored"));
+    first.kill().unwrap();
+    assert!(!first.wait().unwrap().success() && stored, "it was to be killed after its first slice");
+
+    let whole = installation.run(&import);
+    assert_eq!(whole.trim(), format!("{rows} rows: {rows} created, 0 updated, 0 unchanged, 0 refused"));
+    let again = installation.run(&import);
+    assert_eq!(again.trim(), format!("{rows} rows: 0 created, 0 updated, {rows} unchanged, 0 refused"));
+    let office = installation.client("office", "nation");
+    let served = installation.serve("2027-01-01T12:00:00+08:00");
+    let listed = served.caller(&office).await.get("/v1/workers?limit=1").await.expect(200).json;
+    assert_eq!(listed["total"].as_u64(), Some(rows as u64), "each is there once");
 }
