@@ -104,7 +104,7 @@ pub fn focus_title(sets: &[String], home: Region) -> Option<&'static str> {
 }
 
 /// How long a taken posting stays with the node that took it.
-const LEASE: Duration = Duration::from_secs(30);
+pub const LEASE: Duration = Duration::from_secs(30);
 /// Who suits a posting is counted up to so many for each offer wanted; above that
 /// it is not scarce.
 const SCARCE: usize = 8;

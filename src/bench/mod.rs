@@ -5,6 +5,7 @@
 //! Promises: everything is measured on the real parts: sockets, adapters, the store
 //! that the URL names; what a figure is compared with is done in the same run.
 
+pub mod e2e;
 pub mod ingest;
 mod people;
 mod place;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub struct Place {
     pub gateway: Gateway,
     pub url: String,
+    config: Config,
     folder: Scratch,
 }
 
@@ -23,7 +24,6 @@ impl Place {
     /// `set` changes its settings.
     pub async fn start(store: Option<&str>, background: bool, set: impl FnOnce(&mut Config)) -> Result<Self, String> {
         let folder = Scratch::make("bench").map_err(|e| e.to_string())?;
-        let keys = folder.keys()?;
         let mut config = Config::defaults();
         config.store.url = store.map_or_else(|| format!("sqlite://{}", folder.path().join("doorstep.db").display()), str::to_owned);
         config.http.listen = "127.0.0.1:0".to_owned();
@@ -32,9 +32,19 @@ impl Place {
         (l.requests, l.requests_burst, l.anonymous, l.anonymous_burst) = (u32::MAX, u32::MAX, u32::MAX, u32::MAX);
         (l.records, l.records_burst) = (u32::MAX, u32::MAX);
         set(&mut config);
-        let url = config.store.url.clone();
-        let parts = Parts { config, keys: Arc::new(keys), clock: Clock::System, ids: Arc::new(Ids::from_os()), background };
-        Ok(Self { gateway: Gateway::start(parts).await?, url, folder })
+        Self::of(config, folder, background).await
+    }
+
+    async fn of(config: Config, folder: Scratch, background: bool) -> Result<Self, String> {
+        let (url, keys) = (config.store.url.clone(), Arc::new(folder.keys()?));
+        let parts = Parts { config: config.clone(), keys, clock: Clock::System, ids: Arc::new(Ids::from_os()), background };
+        Ok(Self { gateway: Gateway::start(parts).await?, url, config, folder })
+    }
+
+    /// Stops the gateway and starts another over the same store.
+    pub async fn again(self, background: bool) -> Result<Self, String> {
+        self.gateway.stop().await;
+        Self::of(self.config, self.folder, background).await
     }
 
     /// A client of this role, with its token.

@@ -1,8 +1,9 @@
 //! `doorstep bench …`: measurements on data that they make themselves.
 
 use super::{Failure, Outcome};
-use crate::bench::{ingest, routing};
+use crate::bench::{e2e, ingest, routing};
 use std::process::ExitCode;
+use std::time::Duration;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -10,6 +11,27 @@ pub enum Command {
     Ingest(Ingest),
     /// The routing index over generated workers, each track checked against looking at everybody
     Routing(Routing),
+    /// From a pushed batch to its offers committed, and offers beside workers' answers
+    E2e(E2e),
+}
+
+#[derive(clap::Args)]
+pub struct E2e {
+    /// How many workers are registered first
+    #[arg(long, default_value_t = 1_000_000)]
+    workers: u32,
+    /// Batches of 100 postings with one opening each
+    #[arg(long, default_value_t = 100)]
+    rounds: u64,
+    /// Seconds for which offers and answers flow side by side
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Answers a second beside the offers
+    #[arg(long, default_value_t = 1_000)]
+    answers: u32,
+    /// Measure on this store, which is written to; default: an embedded one that goes again
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -52,6 +74,11 @@ pub fn run(command: Command) -> Outcome {
         Command::Routing(args) => {
             let Routing { workers, tracks, postings, check, updates } = args;
             routing::run(&routing::Plan { workers, tracks: tracks.to_uppercase(), postings, check, updates }).map_err(Failure)?;
+        }
+        Command::E2e(args) => {
+            let E2e { workers, rounds, seconds, answers, store } = args;
+            let plan = e2e::Plan { workers, rounds, flow: Duration::from_secs(seconds), answers, store };
+            crate::app::block_on(e2e::run(plan)).map_err(Failure)?;
         }
         Command::Ingest(args) => {
             if args.batches.iter().any(|b| !(1..=20_000).contains(b)) {

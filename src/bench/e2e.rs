@@ -1,0 +1,356 @@
+//! `doorstep bench e2e`: a gateway with everybody registered, from a pushed batch to
+//! its offers committed, and offers beside answers; over real sockets, on a real
+//! store.
+
+use super::people::{Nation, TODAY};
+use super::place::Place;
+use super::{anonymous_memory, load_average, percentile, rate};
+use crate::domain::client::Role;
+use crate::domain::eligibility::Question;
+use crate::domain::id::{OfferId, WorkerId};
+use crate::domain::person::{IdNumber, PersonName, Phone, check_character};
+use crate::domain::region::{Counties, Region};
+use crate::domain::time::Moment;
+use crate::domain::worker::{Registration, Seeker, Wishes, category_codes, skill_codes};
+use crate::outbound::ApiClient;
+use crate::progress::Progress;
+use crate::routing::LEASE;
+use crate::store::Store;
+use crate::store::engine::{Sql, Val, params};
+use crate::store::writer::Readers;
+use jiff::ToSpan;
+use serde_json::{Value, json};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub workers: u32,
+    /// Batches of 100 postings with one opening, pushed one after the other.
+    pub rounds: u64,
+    /// How long offers and answers flow side by side.
+    pub flow: Duration,
+    /// Answers a second beside the offers.
+    pub answers: u32,
+    /// An embedded store of its own where none is named.
+    pub store: Option<String>,
+}
+
+/// Postings of a batch.
+const BATCH: u64 = 100;
+/// Registry rows of one transaction.
+const ROWS: u32 = 20_000;
+/// This share of the answers is a yes.
+const YES: f64 = 0.15;
+/// Batches are pushed while fewer postings than this wait to be routed.
+const BACKLOG: i64 = 300;
+
+/// Measures and prints.
+pub async fn run(plan: Plan) -> Result<(), String> {
+    let nation = Arc::new(Nation::new(2026, 0.0));
+    println!("from a pushed batch to its offers, {} workers; load average {}", plan.workers, load_average());
+    let empty = Place::start(plan.store.as_deref(), false, |_| {}).await?;
+    register(&empty.gateway.state.store, &nation, plan.workers).await?;
+    let began = Instant::now();
+    let place = empty.again(true).await?;
+    println!(
+        "store {}; started over it in {:.1} s, {:.0} MiB\n",
+        place.gateway.state.store.engine_name(),
+        began.elapsed().as_secs_f64(),
+        anonymous_memory().unwrap_or_default()
+    );
+    let (api, token) = place.client(Role::Platform, "bench", "canonical").await?;
+    let bench = Bench { look: Look::open(&place.url).await?, place, api, token, nation };
+    bench.batches(plan.rounds).await?;
+    bench.flow(&plan).await?;
+    println!("load average {}", load_average());
+    drop(bench.place.stop().await);
+    Ok(())
+}
+
+fn text(e: impl std::fmt::Display) -> String {
+    e.to_string()
+}
+
+fn millis(span: Duration) -> f64 {
+    span.as_secs_f64() * 1e3
+}
+
+/// An invented person with what routing knows of this one.
+fn registration(s: &Seeker) -> Option<Registration> {
+    let birth = s.birth.strftime("%Y%m%d");
+    let digits = format!("{}{birth}{:03}", 100_000 + s.handle / 1000, s.handle % 1000);
+    let id_number = IdNumber::parse(&format!("{digits}{}", check_character(&digits)?), TODAY).ok()?;
+    Some(Registration {
+        id_number,
+        name: PersonName::parse("示例"),
+        phone: Phone::parse(&format!("{}", 10_000_000_000u64 + u64::from(s.handle))),
+        home_region: s.home,
+        home_since: None,
+        consent: Some(TODAY),
+        tier: Some(s.tier),
+        tier_since: None,
+        relocated: None,
+        seeking_since: Some(s.seeking_since),
+        wishes: Wishes {
+            categories: Some(s.categories),
+            destinations: Some(s.destinations.clone()),
+            in_place_only: Some(s.in_place_only),
+            min_monthly_pay: Some(s.min_monthly_pay),
+            require_stated_pay: Some(s.require_stated_pay),
+            skills: Some(s.skills),
+            paused: None,
+            looking: Some(s.looking),
+        },
+    })
+}
+
+async fn register(store: &Store, nation: &Arc<Nation>, workers: u32) -> Result<(), String> {
+    let progress = Progress::new("workers", u64::from(workers));
+    let (slices, mut read) = tokio::sync::mpsc::channel(2);
+    let (of, to) = (store.clone(), nation.clone());
+    let sealing = tokio::task::spawn_blocking(move || {
+        for first in (1..=workers).step_by(ROWS as usize) {
+            let people = first..=workers.min(first.saturating_add(ROWS - 1));
+            let slice: Option<Vec<_>> = people.map(|n| registration(&to.seeker(n)).map(|row| of.prepare(row))).collect();
+            if slices.blocking_send(slice).is_err() {
+                return;
+            }
+        }
+    });
+    let mut done = 0;
+    while let Some(slice) = read.recv().await {
+        let slice = slice.ok_or("an invented id number is none")?;
+        done += slice.len() as u64;
+        store.register_workers(Arc::new(slice), None, Moment::start_of(TODAY)).await.map_err(text)?;
+        progress.at(done);
+    }
+    progress.finish();
+    sealing.await.map_err(text)
+}
+
+/// A posting as its platform pushes it.
+fn posting(n: u64, q: &Question, openings: u64) -> Value {
+    let mut body = json!({
+        "source_id": format!("E-{n}"), "title": format!("示例岗位 {n}"), "category": category_codes(q.category).first(),
+        "hiring_organization": {"name": format!("示例单位 {n}")}, "total_job_openings": openings,
+        "base_salary": {"text": format!("{}元/月", q.pay.unwrap_or(4500))}, "requirements": {"skills": skill_codes(q.skills)},
+        "date_posted": TODAY.to_string(), "valid_through": TODAY.saturating_add(2.years()).to_string(),
+    });
+    if q.age_max < u8::MAX {
+        body["requirements"]["age_min"] = json!(q.age_min);
+        body["requirements"]["age_max"] = json!(q.age_max);
+    }
+    match q.work {
+        Some(work) => body["job_location"] = json!({"region": work.to_string()}),
+        None => {
+            body["arrangement"] = json!("in_place");
+            let homes = q.homes.iter().flat_map(Counties::leaves).filter_map(Region::leaf_at);
+            body["target_regions"] = homes.map(|county| county.to_string()).collect();
+        }
+    }
+    body
+}
+
+/// Counts in the store, on a connection of its own.
+struct Look(Readers);
+
+impl Look {
+    async fn open(url: &str) -> Result<Self, String> {
+        let url = url.to_owned();
+        let open = move || Readers::start(crate::store::engine_of(&url)?, 1);
+        tokio::task::spawn_blocking(open).await.map_err(text)?.map_err(text).map(Self)
+    }
+
+    async fn count(&self, sql: &'static str, parameters: Vec<Val>) -> Result<i64, String> {
+        self.0.read(move |s| s.one(sql, &parameters)?.map_or(Ok(0), |r| r.int(0))).await.map_err(text)
+    }
+
+    /// Postings that are due to be routed before this moment, taken or not.
+    async fn due(&self, before: Moment) -> Result<i64, String> {
+        self.count("SELECT COUNT(*) FROM work WHERE kind = 'route' AND due_at <= $1", params![before.ms()].to_vec()).await
+    }
+
+    async fn offers_since(&self, id: OfferId) -> Result<i64, String> {
+        self.count("SELECT COUNT(*) FROM offers WHERE id > $1", params![id.uuid()].to_vec()).await
+    }
+
+    /// Offers after this one that nobody has answered, oldest first.
+    async fn unanswered(&self, after: OfferId) -> Result<Vec<(OfferId, WorkerId)>, String> {
+        let unanswered = move |s: &mut dyn Sql| {
+            let rows =
+                s.query("SELECT id, worker FROM offers WHERE id > $1 AND state = 'offered' ORDER BY id LIMIT 2000", params![after.uuid()])?;
+            rows.iter().map(|r| Ok((OfferId::new(r.uuid(0)?), WorkerId::new(r.uuid(1)?)))).collect()
+        };
+        self.0.read(unanswered).await.map_err(text)
+    }
+}
+
+struct Bench {
+    look: Look,
+    place: Place,
+    api: ApiClient,
+    token: String,
+    nation: Arc<Nation>,
+}
+
+impl Bench {
+    fn now(&self) -> Moment {
+        self.place.gateway.state.clock.now()
+    }
+
+    /// An id that comes before those of offers made from now on.
+    fn mark(&self) -> OfferId {
+        OfferId::new(self.place.gateway.state.store.fresh_id(self.now()))
+    }
+
+    /// Pushes one batch; `one` opening each, or the usual mix.
+    async fn push(&self, batch: u64, one: bool) -> Result<(), String> {
+        let postings = (batch * BATCH..(batch + 1) * BATCH).map(|n| {
+            let (q, k) = self.nation.question(n);
+            posting(n, &q, if one { 1 } else { (k as u64 / 3).max(1) })
+        });
+        let body = serde_json::to_vec(&postings.collect::<Vec<_>>()).map_err(text)?;
+        let sent = self.api.call("POST", "/v1/postings", Some(&self.token), Some(("application/json", body))).await;
+        let answer = sent.map_err(text)?;
+        if answer.status != 200 || answer.json()["created"] != BATCH {
+            return Err(format!("a push answered {}: {}", answer.status, answer.json()));
+        }
+        Ok(())
+    }
+
+    /// Batches with one opening each, one after the other: to the answer, and to the
+    /// commit of the last offer.
+    async fn batches(&self, rounds: u64) -> Result<(), String> {
+        let (mut answered, mut offered, mut made) = (Vec::new(), Vec::new(), 0);
+        for round in 0..rounds {
+            let mut commits = self.place.gateway.state.store.commits();
+            let (mark, began) = (self.mark(), Instant::now());
+            self.push(round, true).await?;
+            answered.push(began.elapsed());
+            // Whoever is short of people is due again far behind the lease.
+            while self.look.due(self.now().plus(2 * LEASE)).await? > 0 {
+                commits.changed().await.map_err(text)?;
+            }
+            offered.push(began.elapsed());
+            made += self.look.offers_since(mark).await?;
+        }
+        for (what, times) in [("pushed and answered", &mut answered), ("offers committed", &mut offered)] {
+            times.sort_unstable();
+            let (p50, p99) = (millis(percentile(times, 0.5)), millis(percentile(times, 0.99)));
+            println!("{BATCH} postings, one opening each, {what:<20} p50 {p50:>6.1} ms  p99 {p99:>6.1} ms");
+        }
+        println!("{made} offers in {rounds} rounds\n");
+        Ok(())
+    }
+
+    /// Postings with the usual mix of openings, pushed so that some always wait, and
+    /// answers beside them.
+    async fn flow(&self, plan: &Plan) -> Result<(), String> {
+        let (mark, began, over) = (self.mark(), Instant::now(), Rc::new(Cell::new(false)));
+        let pushing = async {
+            let mut pushed = 0;
+            while began.elapsed() < plan.flow {
+                if self.look.due(self.now()).await? < BACKLOG {
+                    self.push(plan.rounds + pushed, false).await?;
+                    pushed += 1;
+                } else {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            }
+            over.set(true);
+            Ok::<_, String>((pushed * BATCH, self.look.offers_since(mark).await?, began.elapsed()))
+        };
+        let (pushed, answers) = tokio::try_join!(pushing, self.answers(plan, mark, over.clone()))?;
+        let (postings, offers, took) = pushed;
+        println!("{postings} postings pushed, {offers} offers committed: {:.0} offers/s", rate(offers as usize, took));
+        let Answers { mut each, late, refused } = answers;
+        each.sort_unstable();
+        println!(
+            "beside them {:.0} answers/s: p50 {:.1} ms  p99 {:.1} ms, {late} sent late, {refused} refused",
+            rate(each.len(), took),
+            millis(percentile(&each, 0.5)),
+            millis(percentile(&each, 0.99))
+        );
+        Ok(())
+    }
+
+    /// Answers at a steady rate, whether the ones before have come back or not.
+    async fn answers(&self, plan: &Plan, mark: OfferId, over: Rc<Cell<bool>>) -> Result<Answers, String> {
+        let (mut after, mut ready, mut sent) = (mark, Vec::new().into_iter(), 0u32);
+        let (mut answers, mut flying) = (Answers::default(), Vec::new());
+        let mut began = None;
+        while !over.get() && plan.answers > 0 {
+            let Some((offer, worker)) = ready.next() else {
+                let found = self.look.unanswered(after).await?;
+                after = found.last().map_or(after, |(id, _)| *id);
+                if found.is_empty() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                ready = found.into_iter();
+                continue;
+            };
+            let due = *began.get_or_insert_with(Instant::now) + Duration::from_secs(1) * sent / plan.answers;
+            answers.late += u32::from(due.elapsed() > Duration::from_millis(50));
+            tokio::time::sleep_until(due.into()).await;
+            let yes = f64::from(sent % 100) < YES * 100.0;
+            sent += 1;
+            flying.push(tokio::task::spawn_local(self.answer(offer, worker, yes)?));
+        }
+        for one in flying {
+            let (took, status) = one.await.map_err(text)??;
+            answers.each.push(took);
+            answers.refused += u32::from(status != 200);
+        }
+        Ok(answers)
+    }
+
+    fn answer(
+        &self,
+        offer: OfferId,
+        worker: WorkerId,
+        yes: bool,
+    ) -> Result<impl Future<Output = Result<(Duration, u16), String>> + 'static, String> {
+        let token = self.place.gateway.state.tokens.issue(&worker.to_string(), "worker", None, self.now());
+        let token = token.map_err(|_| "no token")?["access_token"].as_str().unwrap_or_default().to_owned();
+        let path = format!("/v1/me/offers/{offer}/{}", if yes { "accept" } else { "decline" });
+        let api = self.api.clone();
+        Ok(async move {
+            let began = Instant::now();
+            let answer = api.call("POST", &path, Some(&token), Some(("application/json", b"{}".to_vec()))).await.map_err(text)?;
+            Ok((began.elapsed(), answer.status))
+        })
+    }
+}
+
+#[derive(Default)]
+struct Answers {
+    each: Vec<Duration>,
+    /// Sent more than 50 ms after they were due.
+    late: u32,
+    refused: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invented_people_can_be_registered_and_their_postings_read() {
+        let nation = Nation::new(2026, 0.0);
+        assert!((1..500).all(|n| registration(&nation.seeker(n)).is_some()));
+        let known = crate::domain::skill::Skill::all().fold(0, |mask, skill| mask | skill.bit());
+        for n in 0..300 {
+            let (mut q, _) = nation.question(n);
+            // The index has room for more skills than the list has.
+            q.skills &= known;
+            let read = crate::domain::normalize::posting(&posting(n, &q, 1), TODAY).unwrap();
+            let mut seen = Question::of(&read, q.seed).unwrap();
+            seen.homes = q.homes.clone().filter(|_| seen.homes.is_some());
+            assert_eq!(format!("{seen:?}"), format!("{q:?}"), "posting {n}");
+        }
+    }
+}
