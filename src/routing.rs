@@ -36,6 +36,7 @@ use crate::store::postings::Posting;
 use crate::store::waves::{Candidate, RoutingState, Wave, WaveTerms};
 use crate::store::work::{Kind, Lease};
 use crate::store::{Store, StoreError};
+use futures_util::StreamExt;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -110,6 +111,10 @@ pub const LEASE: Duration = Duration::from_secs(30);
 const SCARCE: usize = 8;
 /// Postings routed together, scarcest first.
 const WINDOW: i64 = 256;
+/// Candidates of one transaction: answers wait behind it.
+const SLICE: usize = 200;
+/// Transactions that wait for the writer at once.
+const AHEAD: usize = 2;
 
 /// Routes postings of one store.
 pub struct Router {
@@ -186,63 +191,43 @@ impl Router {
             return Ok(0);
         }
         self.catch_up().await?;
-        let mut open = Vec::new();
-        for lease in &leases {
-            let id = PostingId::new(lease.key);
-            match self.store.routing_state(id, self.terms).await? {
-                Some((posting, state)) => open.push((*lease, posting, state)),
-                None => self.settle_without_offers(id, *lease, now).await?,
-            }
-        }
-        let waves = self.choose(open, now).await?;
-        let issued = waves.into_iter().map(|(lease, wave)| {
-            let store = self.store.clone();
-            async move {
-                let issued = store.issue_offers(wave, Some(lease), now).await?;
-                if issued.again {
-                    // Where everybody was refused the index must catch up first.
-                    let pause = if issued.offered.is_empty() { Duration::from_secs(1) } else { Duration::ZERO };
-                    store.give_work_back(lease, now.plus(pause)).await?;
-                }
-                metrics::counter!("doorstep_offers_total").increment(issued.offered.len() as u64);
-                metrics::counter!("doorstep_offers_refused_total").increment(u64::from(issued.refused));
-                Ok::<_, StoreError>(())
-            }
-        });
-        for outcome in futures_util::future::join_all(issued).await {
-            outcome?;
+        let ids: Vec<PostingId> = leases.iter().map(|lease| PostingId::new(lease.key)).collect();
+        let states = self.store.routing_states(ids, self.terms).await?;
+        let waves = self.choose(leases.iter().copied().zip(states).collect(), now).await?;
+        let issuing = slices(waves).into_iter().map(|slice| self.store.issue_offers(slice, self.terms, now));
+        let mut issuing = futures_util::stream::iter(issuing).buffered(AHEAD);
+        while let Some(issued) = issuing.next().await {
+            let issued = issued?;
+            metrics::counter!("doorstep_offers_total").increment(issued.iter().map(|i| i.offered.len() as u64).sum());
+            metrics::counter!("doorstep_offers_refused_total").increment(issued.iter().map(|i| u64::from(i.refused)).sum());
         }
         Ok(leases.len())
     }
 
-    async fn settle_without_offers(&self, posting: PostingId, lease: Lease, now: Moment) -> Result<(), StoreError> {
-        let wave = Wave { posting, candidates: Vec::new(), exhausted: true, terms: self.terms };
-        self.store.issue_offers(wave, Some(lease), now).await.map(|_| ())
-    }
-
     /// Chooses the candidates of a window: scarcest posting first, each choice
     /// counted in the index before the next is made.
-    async fn choose(&self, open: Vec<(Lease, Posting, RoutingState)>, now: Moment) -> Result<Vec<(Lease, Wave)>, StoreError> {
-        let (index, focus, rules, terms) = (self.index.clone(), self.focus.clone(), self.terms, self.terms(now));
-        let floor_share = self.floor_share;
+    async fn choose(&self, leased: Vec<(Lease, Option<(Posting, RoutingState)>)>, now: Moment) -> Result<Vec<Wave>, StoreError> {
+        let (index, focus, terms, floor_share) = (self.index.clone(), self.focus.clone(), self.terms(now), self.floor_share);
         let choose = move || {
-            let mut asked: Vec<_> = open
-                .into_iter()
-                .map(|(lease, posting, state)| {
-                    let question = routable(&posting, &state);
-                    let enough = state.wanted as usize * SCARCE;
-                    let eligible = question.as_ref().map_or(0, |q| index.about(q, enough, terms));
-                    (lease, posting, state, question, eligible)
-                })
-                .collect();
+            let mut waves = Vec::with_capacity(leased.len());
+            let mut asked = Vec::with_capacity(leased.len());
+            for (lease, known) in leased {
+                let nobody =
+                    Wave { posting: PostingId::new(lease.key), lease: Some(lease), candidates: Vec::new(), exhausted: true, more: false };
+                match known.and_then(|(posting, state)| Some((routable(&posting, &state)?, state))) {
+                    Some((question, state)) => {
+                        let eligible = index.about(&question, state.wanted as usize * SCARCE, terms);
+                        asked.push((nobody, question, state, eligible));
+                    }
+                    None => waves.push(nobody),
+                }
+            }
             // Eligible ÷ wanted, ascending, without dividing.
             asked.sort_by(|a, b| {
-                let (left, right) = (a.4 * u64::from(b.2.wanted.max(1)), b.4 * u64::from(a.2.wanted.max(1)));
-                left.cmp(&right).then(a.1.id.cmp(&b.1.id))
+                let (left, right) = (a.3 * u64::from(b.2.wanted), b.3 * u64::from(a.2.wanted));
+                left.cmp(&right).then(a.0.posting.cmp(&b.0.posting))
             });
-            let choose_one = |(lease, posting, state, question, _): (Lease, Posting, RoutingState, Option<Question>, u64)| {
-                let none = Wave { posting: posting.id, candidates: Vec::new(), exhausted: true, terms: rules };
-                let Some(q) = question else { return (lease, none) };
+            waves.extend(asked.into_iter().map(|(nobody, q, state, _)| {
                 let wanted = state.wanted as usize;
                 // A tenth more than wanted, so that a lost race needs no second question.
                 let found = best_with_floor(&*index, &q, wanted + wanted.div_ceil(10), floor_share, state.excluded, terms);
@@ -250,9 +235,9 @@ impl Router {
                 index.reserve(&handles);
                 let reasons = |m: &Match| ranking::reasons(&q, m, focus_title(&focus, m.home), terms.today);
                 let candidates = found.matches.iter().map(|m| Candidate { handle: m.handle, reasons: reasons(m) }).collect();
-                (lease, Wave { candidates, exhausted: found.exhausted, ..none })
-            };
-            asked.into_iter().map(choose_one).collect::<Vec<_>>()
+                Wave { candidates, exhausted: found.exhausted, ..nobody }
+            }));
+            waves
         };
         tokio::task::spawn_blocking(choose).await.map_err(|e| StoreError::Statement(e.to_string()))
     }
@@ -290,6 +275,36 @@ impl Router {
         let before = found.matches.iter().position(|m| m.handle == seeker.handle).unwrap_or(found.matches.len());
         Ok(Some(Explanation::Ranked(before)))
     }
+}
+
+/// Cuts waves into transactions of at most [`SLICE`] candidates, in their order; a
+/// large wave into parts.
+fn slices(waves: Vec<Wave>) -> Vec<Vec<Wave>> {
+    let mut slices = vec![Vec::new()];
+    let mut room = SLICE;
+    for wave in waves {
+        let Wave { posting, lease, mut candidates, exhausted, .. } = wave;
+        loop {
+            let rest = candidates.split_off(candidates.len().min(room));
+            // A wave without candidates is work for the store as well.
+            room -= candidates.len().max(1);
+            let more = !rest.is_empty();
+            slices
+                .last_mut()
+                .into_iter()
+                .for_each(|slice| slice.push(Wave { posting, lease, candidates: std::mem::take(&mut candidates), exhausted, more }));
+            if room == 0 {
+                slices.push(Vec::new());
+                room = SLICE;
+            }
+            if !more {
+                break;
+            }
+            candidates = rest;
+        }
+    }
+    slices.retain(|slice| !slice.is_empty());
+    slices
 }
 
 /// The best of those in focus for a share of the wave, then the best of the rest;

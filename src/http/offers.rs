@@ -111,7 +111,7 @@ async fn contact(state: Data<State>, who: PlatformToken, id: Path<String>) -> Re
         quota: i64::MAX,
     };
     let shown = state.store.reveal(asked, state.clock.now()).await?.map_err(|_| Problem::not_found())?;
-    let worker = state.store.pseudonyms(vec![(offer.platform, offer.worker)]).await?.into_iter().flatten().next();
+    let worker = state.store.pseudonyms(vec![(offer.platform, offer.worker)]).await?.into_iter().next();
     Ok(HttpResponse::Ok().json(json!({"offer": id, "worker": worker.map(Pseudonym::uuid), "name": shown["name"], "phone": shown["phone"]})))
 }
 

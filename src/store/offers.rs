@@ -11,6 +11,7 @@ use crate::domain::offer::{OfferState, Reason};
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
 use serde_json::json;
+use std::sync::Arc;
 
 /// An offer as the store has it.
 #[derive(Clone, Debug)]
@@ -97,15 +98,24 @@ pub(super) fn withdrawn(tx: &mut Tx<'_>, o: &Offer, by: &str, now: Moment) -> Re
     seats::tell(tx, o.posting, "offer.withdrawn", json!({"offer": o.id, "worker": pseudonym, "by": by}), now)
 }
 
-/// The pseudonym under which a platform knows a worker, made with the first offer.
+fn known_as(s: &mut dyn Sql, platform: &str, worker: WorkerId) -> Result<Option<Pseudonym>, StoreError> {
+    let row = s.one("SELECT pseudonym FROM pseudonyms WHERE platform = $1 AND worker = $2", params![platform, worker.uuid()])?;
+    row.map(|r| r.uuid(0).map(Pseudonym::new)).transpose()
+}
+
+/// The pseudonym under which a platform knows a worker, made when it first hears of
+/// them.
 pub(super) fn pseudonym(tx: &mut Tx<'_>, platform: &str, worker: WorkerId) -> Result<Pseudonym, StoreError> {
+    if let Some(known) = known_as(tx, platform, worker)? {
+        return Ok(known);
+    }
     let fresh = tx.ids.v4();
     tx.exec(
         "INSERT INTO pseudonyms (platform, worker, pseudonym) VALUES ($1, $2, $3) ON CONFLICT (platform, worker) DO NOTHING",
         params![platform, worker.uuid(), fresh],
     )?;
-    let row = tx.one("SELECT pseudonym FROM pseudonyms WHERE platform = $1 AND worker = $2", params![platform, worker.uuid()])?;
-    row.map_or(Ok(Pseudonym::new(fresh)), |r| r.uuid(0).map(Pseudonym::new))
+    // Another node may have made one meanwhile.
+    Ok(known_as(tx, platform, worker)?.unwrap_or(Pseudonym::new(fresh)))
 }
 
 /// An offer by id.
@@ -228,17 +238,15 @@ impl Store {
         .await
     }
 
-    /// The pseudonyms of workers towards a platform, where it has been given any.
-    pub async fn pseudonyms(&self, pairs: Vec<(String, WorkerId)>) -> Result<Vec<Option<Pseudonym>>, StoreError> {
-        self.read(move |s| {
-            let mut out = Vec::with_capacity(pairs.len());
-            for (platform, worker) in &pairs {
-                let sql = "SELECT pseudonym FROM pseudonyms WHERE platform = $1 AND worker = $2";
-                let row = s.one(sql, params![platform.as_str(), worker.uuid()])?;
-                out.push(row.map(|r| r.uuid(0).map(Pseudonym::new)).transpose()?);
-            }
-            Ok(out)
-        })
-        .await
+    /// The pseudonyms of workers towards platforms.
+    pub async fn pseudonyms(&self, pairs: Vec<(String, WorkerId)>) -> Result<Vec<Pseudonym>, StoreError> {
+        let pairs = Arc::new(pairs);
+        let asked = pairs.clone();
+        let known = move |s: &mut dyn Sql| asked.iter().map(|(platform, worker)| known_as(s, platform, *worker)).collect();
+        let known: Vec<Option<Pseudonym>> = self.read(known).await?;
+        match known.into_iter().collect() {
+            Some(all) => Ok(all),
+            None => self.write(move |tx| pairs.iter().map(|(platform, worker)| pseudonym(tx, platform, *worker)).collect()).await,
+        }
     }
 }

@@ -8,15 +8,17 @@
 use super::Store;
 use super::engine::{Row, Sql, StoreError, params};
 use super::log::ChangeKind;
-use super::offers::{pseudonym, state};
+use super::offers::state;
 use super::postings::{self, Posting};
 use super::work::{self, Lease};
 use super::writer::Tx;
-use crate::domain::id::{OfferId, PostingId, WorkerId};
+use crate::domain::id::{OfferId, PostingId};
 use crate::domain::offer::{OfferState, Reason};
 use crate::domain::posting::Status;
 use crate::domain::time::Moment;
+use std::collections::HashMap;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// One offer to be made.
 #[derive(Clone, Debug)]
@@ -25,15 +27,18 @@ pub struct Candidate {
     pub reasons: Vec<Reason>,
 }
 
-/// A wave to be made, best first; more candidates than wanted make up for those
-/// that the store refuses.
+/// A wave to be made, or a part of one, best first; more candidates than wanted make
+/// up for those that the store refuses.
 #[derive(Clone, Debug)]
 pub struct Wave {
     pub posting: PostingId,
+    /// The right to make it; nothing is done once that has passed on.
+    pub lease: Option<Lease>,
     pub candidates: Vec<Candidate>,
     /// The index knows nobody else who is eligible.
     pub exhausted: bool,
-    pub terms: WaveTerms,
+    /// The rest of it follows in another transaction.
+    pub more: bool,
 }
 
 /// The rules a wave is made under.
@@ -82,8 +87,15 @@ fn wanted(s: &mut dyn Sql, id: PostingId, openings: u32, taken: u32, terms: &Wav
     Ok(most.saturating_sub(live).min(terms.wave_max))
 }
 
-fn issue(tx: &mut Tx<'_>, wave: &Wave, lease: Option<Lease>, now: Moment) -> Result<Issued, StoreError> {
-    if let Some(lease) = lease
+/// The number of the wave that is made now: parts of one are made at one moment.
+fn number(tx: &mut Tx<'_>, posting: PostingId, last: i64, now: Moment) -> Result<i64, StoreError> {
+    let sql = "SELECT at FROM waves WHERE posting = $1 AND wave = $2";
+    let begun = tx.one(sql, params![posting.uuid(), last])?.is_some_and(|row| row.int(0) == Ok(now.ms()));
+    Ok(if begun { last } else { last + 1 })
+}
+
+fn issue(tx: &mut Tx<'_>, wave: &Wave, room: &mut Room, terms: &WaveTerms, now: Moment) -> Result<Issued, StoreError> {
+    if let Some(lease) = wave.lease
         && !work::holds(tx, lease)?
     {
         return Ok(Issued::default());
@@ -95,115 +107,147 @@ fn issue(tx: &mut Tx<'_>, wave: &Wave, lease: Option<Lease>, now: Moment) -> Res
     )?;
     let mut issued = Issued::default();
     let mut short = false;
-    let open = match &row {
-        Some(row) if row.text(0)? == Status::Open.code() => Some(row),
-        _ => None,
-    };
-    if let Some(row) = open {
-        issued.wanted = wanted(tx, id, row.count(1)?, row.count(2)?, &wave.terms)?;
-        let number = row.int(3)? + 1;
+    if let Some(row) = row
+        && row.text(0)? == Status::Open.code()
+    {
+        issued.wanted = wanted(tx, id, row.count(1)?, row.count(2)?, terms)?;
+        let number = number(tx, id, row.int(3)?, now)?;
         if issued.wanted > 0 {
-            fill(tx, wave, &mut issued, number, row, now)?;
+            fill(tx, wave, room, &mut issued, (number, &row), terms, now)?;
         }
         short = (issued.offered.len() as u32) < issued.wanted;
-        issued.again = short && !wave.exhausted;
+        issued.again = short && (wave.more || !wave.exhausted);
         if !issued.offered.is_empty() {
             tx.exec(
-                "INSERT INTO waves (posting, wave, at, wanted, offered) VALUES ($1, $2, $3, $4, $5)",
+                "INSERT INTO waves (posting, wave, at, wanted, offered) VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT (posting, wave) DO UPDATE SET offered = waves.offered + excluded.offered",
                 params![id.uuid(), number, now.ms(), issued.wanted, issued.offered.len() as i64],
             )?;
         }
-        tx.exec(
-            "UPDATE postings SET short = $2, wave = wave + $3 WHERE id = $1",
-            params![id.uuid(), short, i64::from(!issued.offered.is_empty())],
-        )?;
+        let last = if issued.offered.is_empty() { row.int(3)? } else { number };
+        tx.exec("UPDATE postings SET short = $2, wave = $3 WHERE id = $1", params![id.uuid(), short, last])?;
     }
-    if let Some(lease) = lease
-        && !issued.again
-    {
-        if short {
-            work::later(tx, lease, now.plus(wave.terms.recheck))?;
-        } else {
-            work::done(tx, lease)?;
-        }
+    match wave.lease {
+        None => {}
+        Some(_) if wave.more => {}
+        // Where everybody was refused the index must catch up first.
+        Some(lease) if issued.again && issued.offered.is_empty() => work::later(tx, lease, now.plus(CATCH_UP))?,
+        Some(lease) if issued.again => work::later(tx, lease, now)?,
+        Some(lease) if short => work::later(tx, lease, now.plus(terms.recheck))?,
+        Some(lease) => work::done(tx, lease).map(drop)?,
     }
     Ok(issued)
 }
 
-fn fill(tx: &mut Tx<'_>, wave: &Wave, issued: &mut Issued, number: i64, posting: &Row, now: Moment) -> Result<(), StoreError> {
-    // Workers are locked in the order of their handles, whoever routes what.
-    let mut handles: Vec<u32> = wave.candidates.iter().map(|c| c.handle).collect();
+/// How long a posting waits whose candidates were all refused.
+const CATCH_UP: Duration = Duration::from_secs(1);
+
+/// The candidates of one transaction who may have an offer: their ids, and how many
+/// more they may hold.
+type Room = HashMap<u32, (Uuid, u32)>;
+
+/// Locks the candidates, in the order of their handles, whoever routes what.
+fn room(tx: &mut Tx<'_>, waves: &[Wave], cap: u32, now: Moment) -> Result<Room, StoreError> {
+    let mut handles: Vec<u32> = waves.iter().flat_map(|wave| &wave.candidates).map(|c| c.handle).collect();
     handles.sort_unstable();
+    handles.dedup();
+    let mut room = Room::with_capacity(handles.len());
     for handle in handles {
-        tx.one("SELECT id FROM workers WHERE handle = $1 {for_update}", params![handle])?;
+        let row = tx.one(
+            "SELECT w.id, (SELECT COUNT(*) FROM offers o JOIN postings p ON p.id = o.posting
+               WHERE o.worker = w.id AND o.state IN ('offered', 'seen') AND p.status <> 'filled')
+             FROM workers w WHERE w.handle = $1 AND w.consent_on IS NOT NULL AND w.paused = 0 AND w.looking = 1 AND w.cooling_until <= $2
+             {for_update}",
+            params![handle, now.ms()],
+        )?;
+        if let Some(row) = row {
+            room.insert(handle, (row.uuid(0)?, cap.saturating_sub(row.count(1)?)));
+        }
     }
+    Ok(room)
+}
+
+fn fill(
+    tx: &mut Tx<'_>,
+    wave: &Wave,
+    room: &mut Room,
+    issued: &mut Issued,
+    (number, posting): (i64, &Row),
+    terms: &WaveTerms,
+    now: Moment,
+) -> Result<(), StoreError> {
     for candidate in &wave.candidates {
         if issued.offered.len() as u32 == issued.wanted {
             break;
         }
+        let Some((worker, left)) = room.get_mut(&candidate.handle).filter(|(_, left)| *left > 0) else {
+            issued.refused += 1;
+            continue;
+        };
         let id = OfferId::new(tx.ids.v7(now));
         let reasons = serde_json::to_string(&candidate.reasons).map_err(|e| StoreError::Statement(e.to_string()))?;
         let made = tx.exec(
             "INSERT INTO offers (id, posting, worker, platform, state, wave, reasons, group_key, offered_at, expires_at, updated_at)
-             SELECT CAST($1 AS {blob}), CAST($2 AS {blob}), w.id, CAST($4 AS TEXT), 'offered', CAST($5 AS BIGINT), CAST($6 AS TEXT),
-               CAST($7 AS {blob}), CAST($8 AS BIGINT), CAST($9 AS BIGINT), CAST($8 AS BIGINT)
-             FROM workers w WHERE w.handle = $3 AND w.consent_on IS NOT NULL AND w.paused = 0 AND w.looking = 1 AND w.cooling_until <= $8
-               AND (SELECT COUNT(*) FROM offers o JOIN postings p ON p.id = o.posting
-                    WHERE o.worker = w.id AND o.state IN ('offered', 'seen') AND p.status <> 'filled') < $10
-             ON CONFLICT DO NOTHING",
+             VALUES ($1, $2, $3, $4, 'offered', $5, $6, $7, $8, $9, $8) ON CONFLICT DO NOTHING",
             params![
                 id.uuid(),
                 wave.posting.uuid(),
-                candidate.handle,
+                *worker,
                 posting.text(5)?,
                 number,
                 reasons,
                 posting.blob(4)?,
                 now.ms(),
-                now.plus(wave.terms.answer_within).ms(),
-                wave.terms.cap
+                now.plus(terms.answer_within).ms()
             ],
         )?;
         if made == 0 {
             issued.refused += 1;
             continue;
         }
-        if let Some(worker) = tx.one("SELECT worker FROM offers WHERE id = $1", params![id.uuid()])? {
-            pseudonym(tx, posting.text(5)?, WorkerId::new(worker.uuid(0)?))?;
-            tx.log.change(ChangeKind::Worker, worker.uuid(0)?, 0, now);
-        }
+        *left -= 1;
+        tx.log.change(ChangeKind::Worker, *worker, 0, now);
         issued.offered.push((id, candidate.handle));
     }
     Ok(())
 }
 
 impl Store {
-    /// Makes a wave of offers, under the lease of the routing work.
-    pub async fn issue_offers(&self, wave: Wave, lease: Option<Lease>, now: Moment) -> Result<Issued, StoreError> {
-        self.write(move |tx| issue(tx, &wave, lease, now)).await
-    }
-
-    /// What routing must know of a posting before it asks the index.
-    pub async fn routing_state(&self, id: PostingId, terms: WaveTerms) -> Result<Option<(Posting, RoutingState)>, StoreError> {
-        self.read(move |s| {
-            let Some(p) = postings::by_id(s, id)? else { return Ok(None) };
-            let by_state = s.query("SELECT state, COUNT(*) FROM offers WHERE posting = $1 GROUP BY state", params![id.uuid()])?;
-            let by_state = by_state.iter().map(|r| Ok((state(r.text(0)?)?, r.int(1)?))).collect::<Result<_, StoreError>>()?;
-            let waves = s.query("SELECT wave, at, wanted, offered FROM waves WHERE posting = $1 ORDER BY wave", params![id.uuid()])?;
-            let waves = waves
-                .iter()
-                .map(|r| Ok((r.int(0)?, Moment::from_ms(r.int(1)?), r.int(2)?, r.int(3)?)))
-                .collect::<Result<_, StoreError>>()?;
-            let excluded = s.query(
-                "SELECT w.handle FROM offers o JOIN workers w ON w.id = o.worker WHERE o.posting = $1
-                 UNION SELECT w.handle FROM offers o JOIN workers w ON w.id = o.worker
-                   WHERE o.group_key = (SELECT group_key FROM postings WHERE id = $1)",
-                params![id.uuid()],
-            )?;
-            let excluded = excluded.iter().map(|r| r.count(0)).collect::<Result<_, _>>()?;
-            let wanted = wanted(s, id, p.seats.openings, p.seats.taken, &terms)?;
-            Ok(Some((p, RoutingState { by_state, waves, excluded, wanted })))
+    /// Makes waves of offers in one transaction; what each came to.
+    pub async fn issue_offers(&self, waves: Vec<Wave>, terms: WaveTerms, now: Moment) -> Result<Vec<Issued>, StoreError> {
+        self.write(move |tx| {
+            let mut room = room(tx, &waves, terms.cap, now)?;
+            waves.iter().map(|wave| issue(tx, wave, &mut room, &terms, now)).collect()
         })
         .await
     }
+
+    /// What routing must know of postings before it asks the index; none for one
+    /// that is not there.
+    pub async fn routing_states(&self, ids: Vec<PostingId>, terms: WaveTerms) -> Result<Vec<Option<(Posting, RoutingState)>>, StoreError> {
+        self.read(move |s| ids.iter().map(|id| routing_state(s, *id, &terms)).collect()).await
+    }
+
+    /// [`Store::routing_states`] of one.
+    pub async fn routing_state(&self, id: PostingId, terms: WaveTerms) -> Result<Option<(Posting, RoutingState)>, StoreError> {
+        self.read(move |s| routing_state(s, id, &terms)).await
+    }
+}
+
+fn routing_state(s: &mut dyn Sql, id: PostingId, terms: &WaveTerms) -> Result<Option<(Posting, RoutingState)>, StoreError> {
+    let Some(p) = postings::by_id(s, id)? else { return Ok(None) };
+    let by_state = s.query("SELECT state, COUNT(*) FROM offers WHERE posting = $1 GROUP BY state", params![id.uuid()])?;
+    let by_state = by_state.iter().map(|r| Ok((state(r.text(0)?)?, r.int(1)?))).collect::<Result<_, StoreError>>()?;
+    let waves = s.query("SELECT wave, at, wanted, offered FROM waves WHERE posting = $1 ORDER BY wave", params![id.uuid()])?;
+    let waves =
+        waves.iter().map(|r| Ok((r.int(0)?, Moment::from_ms(r.int(1)?), r.int(2)?, r.int(3)?))).collect::<Result<_, StoreError>>()?;
+    let excluded = s.query(
+        "SELECT w.handle FROM offers o JOIN workers w ON w.id = o.worker WHERE o.posting = $1
+         UNION SELECT w.handle FROM offers o JOIN workers w ON w.id = o.worker
+           WHERE o.group_key = (SELECT group_key FROM postings WHERE id = $1)",
+        params![id.uuid()],
+    )?;
+    let excluded = excluded.iter().map(|r| r.count(0)).collect::<Result<_, _>>()?;
+    let wanted = wanted(s, id, p.seats.openings, p.seats.taken, terms)?;
+    Ok(Some((p, RoutingState { by_state, waves, excluded, wanted })))
 }

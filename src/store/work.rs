@@ -92,11 +92,6 @@ impl Store {
         .await
     }
 
-    /// Hands a lease back at once, to be taken by whoever comes first.
-    pub async fn give_work_back(&self, lease: Lease, now: Moment) -> Result<(), StoreError> {
-        self.write(move |tx| later(tx, lease, now)).await
-    }
-
     /// How much work is due, and since when the oldest.
     pub async fn work_due(&self, kind: Kind, now: Moment) -> Result<(i64, Option<Moment>), StoreError> {
         self.read(move |s| {

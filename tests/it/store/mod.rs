@@ -129,11 +129,15 @@ impl Bench {
         for worker in workers {
             candidates.push(Candidate { handle: self.handle(*worker).await, reasons: Vec::new() });
         }
-        Wave { posting, candidates, exhausted: true, terms: TERMS }
+        Wave { posting, lease: None, candidates, exhausted: true, more: false }
     }
 
     async fn issue(&self, posting: PostingId, workers: &[WorkerId], now: Moment) -> Issued {
-        self.store.issue_offers(self.wave(posting, workers).await, None, now).await.unwrap()
+        self.issue_wave(self.wave(posting, workers).await, now).await
+    }
+
+    async fn issue_wave(&self, wave: Wave, now: Moment) -> Issued {
+        self.store.issue_offers(vec![wave], TERMS, now).await.unwrap().remove(0)
     }
 
     /// Offers a posting to workers; the offers, in their order.

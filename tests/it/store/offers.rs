@@ -19,13 +19,15 @@ on_every_engine![
     a_late_holder_of_a_lease_offers_nothing,
     somebody_new_reaches_a_posting_that_is_being_routed,
     offers_are_at_most_the_free_openings_times_overbook,
+    parts_of_a_wave_are_one_wave_and_end_with_the_last,
+    postings_of_one_transaction_share_the_cap,
 ];
 
 async fn a_worker_is_offered_a_posting_once(engine: Engine) {
     let b = bench(engine).await;
     let (id, workers) = (b.post(a_posting().openings(10)).await, b.people(3).await);
     assert_eq!(b.issue(id, &workers[..2], noon()).await.offered.len(), 2);
-    let again = b.issue(id, &workers, noon()).await;
+    let again = b.issue(id, &workers, noon().plus(Duration::from_secs(1))).await;
     assert_eq!((again.offered.len(), again.refused), (1, 2));
     let (_, state) = b.store.routing_state(id, TERMS).await.unwrap().unwrap();
     let mut handles = Vec::new();
@@ -48,8 +50,8 @@ async fn a_worker_never_holds_more_offers_than_the_cap(engine: Engine) {
     }
     // All at once, as routing does with a window.
     let waves: Vec<Wave> = join_all(postings.iter().map(|p| b.wave(*p, std::slice::from_ref(&worker)))).await;
-    let issued = join_all(waves.into_iter().map(|w| b.store.issue_offers(w, None, noon()))).await;
-    assert_eq!(issued.into_iter().map(|i| i.unwrap().offered.len()).sum::<usize>(), TERMS.cap as usize);
+    let issued = join_all(waves.into_iter().map(|w| b.issue_wave(w, noon()))).await;
+    assert_eq!(issued.into_iter().map(|i| i.offered.len()).sum::<usize>(), TERMS.cap as usize);
     assert_eq!(b.store.seeker(worker).await.unwrap().unwrap().open_offers, TERMS.cap);
 }
 
@@ -196,9 +198,9 @@ async fn a_late_holder_of_a_lease_offers_nothing(engine: Engine) {
     let second = b.store.take_work(Kind::Route, 10, lease, noon().plus(lease)).await.unwrap();
     assert_eq!((second.len(), second[0].key), (1, first[0].key), "the first holder has died, so it seems");
     let wave = b.wave(id, &workers[..1]).await;
-    let late = b.store.issue_offers(wave.clone(), Some(first[0]), noon().plus(lease)).await.unwrap();
+    let late = b.issue_wave(Wave { lease: Some(first[0]), ..wave.clone() }, noon().plus(lease)).await;
     assert!(late.offered.is_empty());
-    let issued = b.store.issue_offers(wave, Some(second[0]), noon().plus(lease)).await.unwrap();
+    let issued = b.issue_wave(Wave { lease: Some(second[0]), ..wave }, noon().plus(lease)).await;
     assert_eq!(issued.offered.len(), 1);
     assert_eq!(b.store.work_due(Kind::Route, noon().plus(lease)).await.unwrap(), (0, None), "and it is done");
     let again = noon().plus(lease).plus(TERMS.recheck);
@@ -211,8 +213,7 @@ async fn somebody_new_reaches_a_posting_that_is_being_routed(engine: Engine) {
     let taken = b.store.take_work(Kind::Route, 10, Duration::from_secs(30), noon()).await.unwrap();
     // The index was asked before this person came.
     b.person().await;
-    let nobody = Wave { posting: id, candidates: Vec::new(), exhausted: true, terms: TERMS };
-    b.store.issue_offers(nobody, Some(taken[0]), noon()).await.unwrap();
+    b.issue_wave(Wave { lease: Some(taken[0]), ..b.wave(id, &[]).await }, noon()).await;
     assert_eq!(b.store.work_due(Kind::Route, noon()).await.unwrap().0, 1, "the posting is routed once more");
 }
 
@@ -220,11 +221,38 @@ async fn offers_are_at_most_the_free_openings_times_overbook(engine: Engine) {
     let b = bench(engine).await;
     let (id, workers) = (b.post(a_posting().openings(2)).await, b.people(8).await);
     let terms = WaveTerms { overbook: 1.5, ..TERMS };
-    let wave = Wave { terms, ..b.wave(id, &workers).await };
-    let issued = b.store.issue_offers(wave.clone(), None, noon()).await.unwrap();
+    let wave = b.wave(id, &workers).await;
+    let issue = async || b.store.issue_offers(vec![wave.clone()], terms, noon()).await.unwrap().remove(0);
+    let issued = issue().await;
     assert_eq!((issued.wanted, issued.offered.len()), (3, 3));
-    assert_eq!(b.store.issue_offers(wave.clone(), None, noon()).await.unwrap().wanted, 0, "three wait for an answer");
+    assert_eq!(issue().await.wanted, 0, "three wait for an answer");
     b.accept(issued.offered[0].0, workers[0], noon()).await.unwrap();
     // One seat is free: 2 offers of it, which wait already.
-    assert_eq!(b.store.issue_offers(wave, None, noon()).await.unwrap().wanted, 0);
+    assert_eq!(issue().await.wanted, 0);
+}
+
+async fn parts_of_a_wave_are_one_wave_and_end_with_the_last(engine: Engine) {
+    let b = bench(engine).await;
+    let (id, workers) = (b.post(a_posting().openings(2)).await, b.people(5).await);
+    let lease = Some(b.store.take_work(Kind::Route, 10, Duration::from_secs(30), noon()).await.unwrap()[0]);
+    let first = Wave { lease, more: true, ..b.wave(id, &workers[..2]).await };
+    let rest = Wave { lease, ..b.wave(id, &workers[2..]).await };
+    assert_eq!(b.issue_wave(first, noon()).await.offered.len(), 2);
+    let after = noon().plus(TERMS.recheck);
+    assert_eq!(b.store.work_due(Kind::Route, after).await.unwrap().0, 1, "cut short here, it is routed again when the lease ends");
+    assert_eq!(b.issue_wave(rest, noon()).await.offered.len(), 3);
+    assert_eq!(b.store.work_due(Kind::Route, after).await.unwrap().0, 1, "it wants more people than there are");
+    let (_, state) = b.store.routing_state(id, TERMS).await.unwrap().unwrap();
+    assert_eq!(state.waves.iter().map(|w| (w.0, w.2, w.3)).collect::<Vec<_>>(), [(1, 40, 5)]);
+}
+
+async fn postings_of_one_transaction_share_the_cap(engine: Engine) {
+    let b = bench(engine).await;
+    let worker = b.person().await;
+    let mut waves = Vec::new();
+    for _ in 0..TERMS.cap + 2 {
+        waves.push(b.wave(b.post(a_posting()).await, &[worker]).await);
+    }
+    let issued = b.store.issue_offers(waves, TERMS, noon()).await.unwrap();
+    assert_eq!(issued.iter().map(|i| (i.offered.len(), i.refused)).collect::<Vec<_>>(), [(1, 0), (1, 0), (1, 0), (0, 1), (0, 1)]);
 }
