@@ -178,14 +178,13 @@ impl Look {
         self.count("SELECT COUNT(*) FROM offers WHERE id > $1", params![id.uuid()].to_vec()).await
     }
 
-    /// Offers after this one that nobody has answered, oldest first.
-    async fn unanswered(&self, after: OfferId) -> Result<Vec<(OfferId, WorkerId)>, String> {
-        let unanswered = move |s: &mut dyn Sql| {
-            let rows =
-                s.query("SELECT id, worker FROM offers WHERE id > $1 AND state = 'offered' ORDER BY id LIMIT 2000", params![after.uuid()])?;
+    /// Offers after this one, oldest first.
+    async fn offers_after(&self, after: OfferId) -> Result<Vec<(OfferId, WorkerId)>, String> {
+        let offers = move |s: &mut dyn Sql| {
+            let rows = s.query("SELECT id, worker FROM offers WHERE id > $1 ORDER BY id LIMIT 2000", params![after.uuid()])?;
             rows.iter().map(|r| Ok((OfferId::new(r.uuid(0)?), WorkerId::new(r.uuid(1)?)))).collect()
         };
-        self.0.read(unanswered).await.map_err(text)
+        self.0.read(offers).await.map_err(text)
     }
 }
 
@@ -285,7 +284,7 @@ impl Bench {
         let mut began = None;
         while !over.get() && plan.answers > 0 {
             let Some((offer, worker)) = ready.next() else {
-                let found = self.look.unanswered(after).await?;
+                let found = self.look.offers_after(after).await?;
                 after = found.last().map_or(after, |(id, _)| *id);
                 if found.is_empty() {
                     tokio::time::sleep(Duration::from_millis(5)).await;

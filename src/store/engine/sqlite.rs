@@ -42,8 +42,8 @@ impl Engine for Sqlite {
         conn.busy_timeout(Duration::from_secs(10)).map_err(unavailable)?;
         conn.execute_batch(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;
-             PRAGMA cache_size=-65536; PRAGMA mmap_size=268435456; PRAGMA secure_delete=ON;
-             PRAGMA wal_autocheckpoint=4000;",
+             PRAGMA cache_size=-65536; PRAGMA mmap_size=2147418112; PRAGMA secure_delete=ON;
+             PRAGMA wal_autocheckpoint=16000;",
         )
         .map_err(unavailable)?;
         conn.set_prepared_statement_cache_capacity(256);
