@@ -15,8 +15,11 @@ mod national;
 #[cfg(test)]
 mod oracle;
 pub mod plain;
+mod plan;
 mod record;
 mod search;
+mod sequence;
+mod tidy;
 mod upkeep;
 mod world;
 

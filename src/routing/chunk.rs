@@ -2,12 +2,14 @@
 //! position. Written by one thread, read by many without locks.
 //!
 //! The protocol: the writer fills a position before it sets its bit in `AVAILABLE`
-//! or `PRESENT`; where the attributes of a position change in place it makes the
-//! version odd before and even after; a reader that met an odd or another version
-//! reads the line again. Bits alone (an offer more or less) change no version.
+//! or `PRESENT`; where the attributes of a position change in place it does so in a
+//! [`Sequence`], and a reader that met such a change reads the line again. Bits alone
+//! (an offer more or less) change no sequence.
 
 use super::kernel::Line;
-use super::record::{AVAILABLE, Bits, COLUMNS, ON_SITE, PRESENT, Record, Row, SKILL, ones};
+use super::record::{AVAILABLE, Bits, COLUMNS, ON_SITE, PRESENT, Record, Row, ones};
+use super::sequence::Sequence;
+use super::world::SkillSets;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 /// Positions of a chunk.
@@ -28,7 +30,7 @@ pub struct Chunk {
     pub segment: u8,
     /// Its number in the world, the upper part of a place.
     pub number: u32,
-    version: AtomicU32,
+    sequence: Sequence<AtomicU32>,
     used: AtomicU32,
     /// Positions whose worker went elsewhere; only the writer asks.
     gone: AtomicU32,
@@ -50,7 +52,7 @@ impl Chunk {
         Self {
             segment,
             number,
-            version: AtomicU32::new(0),
+            sequence: Sequence::default(),
             used: AtomicU32::new(0),
             gone: AtomicU32::new(0),
             line_day: (0..LINES).map(|_| AtomicU16::new(u16::MAX)).collect(),
@@ -119,12 +121,6 @@ impl Chunk {
         self.lines[column * LINES + at / 512].0[at / 64 % 8].load(Ordering::Relaxed) >> (at % 64) & 1 == 1
     }
 
-    /// Whether all skills of a mask stand at a position.
-    #[inline]
-    pub fn has_skills(&self, at: usize, mask: u64) -> bool {
-        ones(mask).all(|skill| self.bit(SKILL + skill, at))
-    }
-
     #[inline]
     pub fn row(&self, at: usize) -> Row {
         let slot = &self.slots[at];
@@ -138,18 +134,8 @@ impl Chunk {
 
     /// Reads something of this chunk again until no attribute changed meanwhile.
     #[inline]
-    pub fn consistent<T>(&self, mut read: impl FnMut() -> T) -> T {
-        loop {
-            let before = self.version.load(Ordering::Acquire);
-            if before.is_multiple_of(2) {
-                let out = read();
-                fence(Ordering::Acquire);
-                if self.version.load(Ordering::Relaxed) == before {
-                    return out;
-                }
-            }
-            std::hint::spin_loop();
-        }
+    pub fn consistent<T>(&self, read: impl FnMut() -> T) -> T {
+        self.sequence.read(read)
     }
 
     /// Every bit of a position from [`ON_SITE`] on.
@@ -162,9 +148,9 @@ impl Chunk {
     }
 
     /// The worker at a position.
-    pub fn record(&self, at: usize) -> Record {
-        let bits = self.bits(at);
-        Record { row: self.row(at), provinces: bits.provinces(), skills: bits.skills() }
+    pub fn record(&self, at: usize, sets: &SkillSets) -> Record {
+        let (bits, row) = (self.bits(at), self.row(at));
+        Record { row, provinces: bits.provinces(), categories: bits.categories(), skills: sets.mask(row.skill_set()) }
     }
 
     /// Puts a worker at the next position, visible at once; the chunk is not full.
@@ -196,17 +182,28 @@ impl Chunk {
         }
     }
 
-    /// Changes what stands at a position, in place; the seeking day stays.
-    pub fn rewrite(&self, at: usize, record: &Record) {
-        let version = self.version.load(Ordering::Relaxed);
-        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
-        fence(Ordering::Release);
-        let (old, new) = (self.bits(at), record.bits());
-        for column in old.differing(new) {
-            self.put(column, at, !self.bit(column, at));
-        }
+    /// Changes what stands at a position from `old`, in place; the seeking day stays.
+    pub fn rewrite(&self, at: usize, old: &Record, new: &Record) {
+        self.sequence.write(|| {
+            for column in old.bits().differing(new.bits()) {
+                self.put(column, at, new.bits().has(column));
+            }
+            self.store_row(at, new.row);
+        });
+    }
+
+    /// Puts a worker at a position that nobody reads yet, whatever stood there.
+    pub fn overwrite(&self, at: usize, record: &Record) {
+        let bits = record.bits();
+        (ON_SITE..COLUMNS).for_each(|column| self.put(column, at, bits.has(column)));
         self.store_row(at, record.row);
-        self.version.store(version.wrapping_add(2), Ordering::Release);
+    }
+
+    /// Counts anew whose worker went elsewhere.
+    pub fn count_gone(&self) {
+        let present = &self.lines[PRESENT * LINES..][..LINES];
+        let kept: u32 = present.iter().flat_map(|line| &line.0).map(|word| word.load(Ordering::Relaxed).count_ones()).sum();
+        self.gone.store(self.used.load(Ordering::Relaxed) - kept, Ordering::Relaxed);
     }
 
     /// Its worker went elsewhere.
@@ -221,14 +218,12 @@ impl Chunk {
         self.slots[at].b.store(row.b, Ordering::Relaxed);
     }
 
-    /// A chunk of some positions of others, in the order given, before anybody
-    /// reads it. `from` names chunk and position; at most [`POSITIONS`] of them.
-    pub fn gathered(segment: u8, number: u32, sources: &[&Chunk], from: &[(u16, u16)]) -> Self {
+    /// A chunk with the rows of some positions of others, in the order given, before
+    /// anybody reads it; its columns follow by [`Chunk::gather`]. `from` names chunk
+    /// and position; at most [`POSITIONS`] of them.
+    pub fn of_rows(segment: u8, number: u32, sources: &[&Chunk], from: &[(u8, u16)]) -> Self {
         let out = Self::new(segment, number);
-        // Where each old position went, so that columns are copied bit by bit set.
-        let mut moved = vec![vec![u16::MAX; POSITIONS]; sources.len()];
         for (to, (source, at)) in from.iter().enumerate() {
-            moved[usize::from(*source)][usize::from(*at)] = to as u16;
             let row = sources[usize::from(*source)].row(usize::from(*at));
             out.store_row(to, row);
             if to % 512 == 0 {
@@ -236,28 +231,24 @@ impl Chunk {
             }
             out.last_day.store(row.seeking_day(), Ordering::Relaxed);
         }
-        for (source, moved) in sources.iter().zip(&moved) {
-            for column in 0..COLUMNS {
-                let mut rest = source.summary(column);
-                while rest != 0 {
-                    let line = rest.trailing_zeros() as usize;
-                    rest &= rest - 1;
-                    for (w, word) in source.lines[column * LINES + line].0.iter().enumerate() {
-                        let mut bits = word.load(Ordering::Relaxed);
-                        while bits != 0 {
-                            let to = usize::from(moved[line * 512 + w * 64 + bits.trailing_zeros() as usize]);
-                            bits &= bits - 1;
-                            if to < POSITIONS {
-                                set(&out.lines[column * LINES + to / 512].0[to / 64 % 8], 1 << (to % 64), true);
-                                set(&out.summary[column], 1 << (to / 512), true);
-                            }
-                        }
+        out.used.store(from.len() as u32, Ordering::Release);
+        out
+    }
+
+    /// Copies one column of those positions of `source` that went somewhere: `moved`
+    /// says where, [`POSITIONS`] or more for nowhere.
+    pub fn gather(&self, column: usize, source: &Chunk, moved: &[u16]) {
+        for line in ones(source.summary(column)) {
+            for (w, word) in source.lines[column * LINES + line].0.iter().enumerate() {
+                for bit in ones(word.load(Ordering::Relaxed)) {
+                    let to = usize::from(moved[line * 512 + w * 64 + bit]);
+                    if to < POSITIONS {
+                        set(&self.lines[column * LINES + to / 512].0[to / 64 % 8], 1 << (to % 64), true);
+                        set(&self.summary[column], 1 << (to / 512), true);
                     }
                 }
             }
         }
-        out.used.store(from.len() as u32, Ordering::Release);
-        out
     }
 }
 
@@ -266,36 +257,43 @@ mod tests {
     use super::*;
     use crate::domain::eligibility::tests::seeker;
     use crate::domain::worker::Seeker;
+    use crate::routing::world::Numbers;
 
-    fn record(handle: u32, categories: u32) -> Record {
-        Record::of(&Seeker { handle, categories, skills: u64::from(handle), ..seeker() })
+    fn record(handle: u32, categories: u32, sets: &mut Numbers) -> Record {
+        let record = Record::of(&Seeker { handle, categories, skills: u64::from(handle % 7), ..seeker() });
+        Record { row: record.row.with_skill_set(sets.number(record.skills)), ..record }
     }
 
     #[test]
     fn a_position_gives_back_its_worker_after_every_kind_of_change() {
-        let chunk = Chunk::new(1, 0);
+        let (chunk, mut numbers) = (Chunk::new(1, 0), Numbers::default());
         for handle in 0..2000 {
-            assert_eq!(chunk.append(&record(handle, 1 << (handle % 15)), handle % 2 == 0), handle as usize);
+            assert_eq!(chunk.append(&record(handle, 1 << (handle % 15), &mut numbers), handle % 2 == 0), handle as usize);
         }
-        assert!((0..2000).all(|h| chunk.record(h as usize) == record(h, 1 << (h % 15))));
-        chunk.rewrite(700, &record(700, 0b110));
-        assert_eq!(chunk.record(700), record(700, 0b110));
+        let sets = numbers.sets.clone();
+        assert!((0..2000).all(|h| chunk.record(h as usize, &sets) == record(h, 1 << (h % 15), &mut numbers)));
+        let (old, new) = (chunk.record(700, &sets), record(700, 0b110, &mut numbers));
+        chunk.rewrite(700, &old, &new);
+        assert_eq!(chunk.record(700, &sets), new);
         chunk.leave(701);
         assert!(!chunk.bit(PRESENT, 701) && chunk.kept() == 1999);
-        let order: Vec<(u16, u16)> = (0..2000).rev().filter(|at| *at != 701).map(|at| (0, at)).collect();
-        let gathered = Chunk::gathered(1, 1, &[&chunk], &order);
+        let order: Vec<(u8, u16)> = (0..2000).rev().filter(|at| *at != 701).map(|at| (0, at)).collect();
+        let gathered = Chunk::of_rows(1, 1, &[&chunk], &order);
+        let mut moved = vec![u16::MAX; POSITIONS];
+        order.iter().enumerate().for_each(|(to, (_, at))| moved[usize::from(*at)] = to as u16);
+        (0..COLUMNS).for_each(|column| gathered.gather(column, &chunk, &moved));
         assert_eq!(gathered.used(), 1999);
         for (to, (_, at)) in order.iter().enumerate() {
-            assert_eq!(gathered.record(to), chunk.record(usize::from(*at)));
+            assert_eq!(gathered.record(to, &sets), chunk.record(usize::from(*at), &sets));
             assert_eq!(gathered.bit(AVAILABLE, to), at % 2 == 0);
         }
     }
 
     #[test]
     fn a_summary_says_which_lines_have_any() {
-        let chunk = Chunk::new(0, 0);
+        let (chunk, mut numbers) = (Chunk::new(0, 0), Numbers::default());
         for handle in 0..1500 {
-            chunk.append(&record(handle, 0), true);
+            chunk.append(&record(handle, 0, &mut numbers), true);
         }
         assert_eq!(chunk.summary(AVAILABLE), 0b111);
         (512..1024).for_each(|at| chunk.put(AVAILABLE, at, false));

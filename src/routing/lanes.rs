@@ -1,54 +1,81 @@
-//! The people of one county, or with one rare skill, in one segment, by the day they
-//! began to seek, for postings that ask for them: handle, day, and a word by which sixteen at
-//! once are sifted ([`Record::sifted`](super::record::Record::sifted)).
+//! The people of one county, or with one skill, in one segment, by the day they began
+//! to seek and their handle, for postings that ask for them: handle, day, and words by
+//! which sixteen at once are sifted ([`Record::sifted`](super::record::Record::sifted)).
 //!
-//! Written by one thread, read by many: an entry is filled before the length that
-//! covers it is stored. What came out of order stands behind the sorted part, at
-//! most [`TAIL`] entries, until the lane is made anew.
+//! A lane is cut into blocks, so that a change copies one block at most. Written by
+//! one thread, read by many: an entry is filled before the length that covers it is
+//! stored; a block that is made anew is put in its place whole. What came out of order
+//! stands behind a block's sorted part, at most [`TAIL`] entries. Somebody who was
+//! taken out leaves a word of 0, which passes no sieve.
 
 use super::kernel::Sixteen;
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicUsize, Ordering};
 
-/// The handle of an entry that was taken out.
-pub const ERASED: u32 = u32::MAX;
-/// Most entries behind the sorted part.
-const TAIL: usize = 64;
+/// Most entries behind a block's sorted part.
+const TAIL: usize = 16;
+/// Most entries of a block.
+const BLOCK: usize = 512;
 
 /// Somebody in a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub day: u16,
     pub handle: u32,
     pub sifted: u32,
+    /// Only lanes of skills keep it.
+    pub reach: u32,
 }
 
+impl Entry {
+    fn key(&self) -> u64 {
+        key(self.day, self.handle)
+    }
+}
+
+fn key(day: u16, handle: u32) -> u64 {
+    u64::from(day) << 32 | u64::from(handle)
+}
+
+/// Some entries of a lane that follow one another.
 #[derive(Debug)]
-pub struct Lane {
+pub struct Block {
     days: Box<[AtomicU16]>,
     handles: Box<[AtomicU32]>,
-    words: Box<[Sixteen]>,
+    sifted: Box<[Sixteen]>,
+    /// Empty in a county's lane.
+    reach: Box<[Sixteen]>,
     sorted: AtomicU32,
     len: AtomicU32,
 }
 
-impl Lane {
-    /// `entries` by day; room for some more.
-    fn of(entries: &[Entry]) -> Self {
-        let room = (entries.len() + entries.len() / 16 + 1).next_multiple_of(16);
-        let nobody = Entry { day: 0, handle: ERASED, sifted: 0 };
+fn sixteens(room: usize, word: impl Fn(usize) -> u32) -> Box<[Sixteen]> {
+    (0..room / 16).map(|w| Sixteen(std::array::from_fn(|i| AtomicU32::new(word(w * 16 + i))))).collect()
+}
+
+impl Block {
+    /// `entries` in order; room for some more.
+    fn of(entries: &[Entry], reaches: bool) -> Self {
+        let room = (entries.len() + (entries.len() / 16).clamp(1, TAIL)).next_multiple_of(16);
+        let nobody = Entry { day: 0, handle: 0, sifted: 0, reach: 0 };
         let at = |i: usize| entries.get(i).copied().unwrap_or(nobody);
         Self {
             days: (0..room).map(|i| AtomicU16::new(at(i).day)).collect(),
             handles: (0..room).map(|i| AtomicU32::new(at(i).handle)).collect(),
-            words: (0..room / 16).map(|w| Sixteen(std::array::from_fn(|i| AtomicU32::new(at(w * 16 + i).sifted)))).collect(),
+            sifted: sixteens(room, |i| at(i).sifted),
+            reach: sixteens(if reaches { room } else { 0 }, |i| at(i).reach),
             sorted: AtomicU32::new(entries.len() as u32),
             len: AtomicU32::new(entries.len() as u32),
         }
     }
 
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val(&*self.days) + size_of_val(&*self.handles) + size_of_val(&*self.sifted) + size_of_val(&*self.reach)
+    }
+
     /// The sorted part's length, then the whole.
+    #[inline]
     pub fn lengths(&self) -> (usize, usize) {
         let sorted = self.sorted.load(Ordering::Acquire) as usize;
         (sorted, self.len.load(Ordering::Acquire) as usize)
@@ -67,23 +94,36 @@ impl Lane {
     /// The words of the sixteen entries from `at`, a multiple of it, on.
     #[inline]
     pub fn sixteen(&self, at: usize) -> &Sixteen {
-        &self.words[at / 16]
+        &self.sifted[at / 16]
+    }
+
+    /// The same entries' second words, where the lane has them.
+    #[inline]
+    pub fn reach(&self, at: usize) -> Option<&Sixteen> {
+        self.reach.get(at / 16)
     }
 
     fn word(&self, at: usize) -> &AtomicU32 {
-        &self.words[at / 16].0[at % 16]
+        &self.sifted[at / 16].0[at % 16]
+    }
+
+    fn key(&self, at: usize) -> u64 {
+        key(self.day(at), self.handle(at))
     }
 
     /// False where it must be made anew first.
     fn push(&self, entry: Entry) -> bool {
         let (sorted, len) = self.lengths();
-        let in_order = sorted == len && (len == 0 || self.day(len - 1) <= entry.day);
+        let in_order = sorted == len && (len == 0 || self.key(len - 1) < entry.key());
         if len == self.days.len() || (!in_order && len - sorted >= TAIL) {
             return false;
         }
         self.days[len].store(entry.day, Ordering::Relaxed);
         self.handles[len].store(entry.handle, Ordering::Relaxed);
         self.word(len).store(entry.sifted, Ordering::Relaxed);
+        if let Some(reach) = self.reach.get(len / 16) {
+            reach.0[len % 16].store(entry.reach, Ordering::Relaxed);
+        }
         self.len.store(len as u32 + 1, Ordering::Release);
         if in_order {
             self.sorted.store(len as u32 + 1, Ordering::Release);
@@ -93,93 +133,195 @@ impl Lane {
 
     fn find(&self, day: u16, handle: u32) -> Option<usize> {
         let (sorted, len) = self.lengths();
-        let first = self.days[..sorted].partition_point(|d| d.load(Ordering::Relaxed) < day);
-        let mut places = (first..sorted).take_while(|at| self.day(*at) == day).chain(sorted..len);
-        places.find(|at| self.handle(*at) == handle)
+        let (wanted, mut low, mut high) = (key(day, handle), 0, sorted);
+        while low < high {
+            let middle = (low + high) / 2;
+            if self.key(middle) < wanted {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        if low < sorted && self.key(low) == wanted {
+            return Some(low);
+        }
+        (sorted..len).find(|at| self.key(*at) == wanted)
     }
 
+    /// Gives somebody who stands here, in or taken out, other words.
+    fn rewrite(&self, entry: Entry) -> bool {
+        let Some(at) = self.find(entry.day, entry.handle) else { return false };
+        if let Some(reach) = self.reach(at) {
+            reach.0[at % 16].store(entry.reach, Ordering::Relaxed);
+        }
+        self.word(at).store(entry.sifted, Ordering::Release);
+        true
+    }
+
+    /// Who is in it, in order.
     fn entries(&self) -> Vec<Entry> {
-        let entry = |at| Entry { day: self.day(at), handle: self.handle(at), sifted: self.word(at).load(Ordering::Relaxed) };
-        let mut all: Vec<Entry> = (0..self.lengths().1).map(entry).filter(|e| e.handle != ERASED).collect();
-        all.sort_by_key(|e| e.day);
+        let word = |words: Option<&Sixteen>, at: usize| words.map_or(0, |words| words.0[at % 16].load(Ordering::Relaxed));
+        let entry = |at| Entry {
+            day: self.day(at),
+            handle: self.handle(at),
+            sifted: word(Some(self.sixteen(at)), at),
+            reach: word(self.reach(at), at),
+        };
+        let mut all: Vec<Entry> = (0..self.lengths().1).map(entry).filter(|e| e.sifted != 0).collect();
+        all.sort_unstable_by_key(Entry::key);
         all
     }
 }
 
-/// The lanes of one segment, by a number.
+/// All of a county, or of a skill, in one segment.
 #[derive(Debug)]
-pub struct Lanes(Box<[ArcSwapOption<Lane>]>);
+pub struct Lane {
+    /// The least key of each block but the first, which holds everything before.
+    bounds: Box<[u64]>,
+    blocks: Box<[ArcSwap<Block>]>,
+    people: AtomicUsize,
+}
+
+impl Lane {
+    fn of(entries: &[Entry], reaches: bool) -> Self {
+        // Blocks are left room to grow.
+        let mut parts: Vec<&[Entry]> = entries.chunks(BLOCK * 7 / 8).collect();
+        if parts.is_empty() {
+            parts.push(&[]);
+        }
+        Self {
+            bounds: parts.iter().skip(1).map(|part| part[0].key()).collect(),
+            blocks: parts.iter().map(|part| ArcSwap::from_pointee(Block::of(part, reaches))).collect(),
+            people: AtomicUsize::new(entries.len()),
+        }
+    }
+
+    /// One block of it.
+    #[inline]
+    pub fn block(&self, at: usize) -> Option<arc_swap::Guard<Arc<Block>>> {
+        self.blocks.get(at).map(ArcSwap::load)
+    }
+
+    pub fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Nobody of a block or of those after it began to seek before this day.
+    #[inline]
+    pub fn first_day(&self, block: usize) -> u16 {
+        block.checked_sub(1).map_or(0, |at| (self.bounds[at] >> 32) as u16)
+    }
+
+    fn place(&self, key: u64) -> usize {
+        self.bounds.partition_point(|bound| *bound <= key)
+    }
+
+    fn bytes(&self) -> usize {
+        let blocks: usize = self.blocks.iter().map(|block| block.load().bytes()).sum();
+        size_of::<Self>() + size_of_val(&*self.bounds) + size_of_val(&*self.blocks) + blocks
+    }
+}
+
+/// The lanes of one segment, by a number: the counties', then the skills'.
+#[derive(Debug)]
+pub struct Lanes {
+    all: Box<[ArcSwapOption<Lane>]>,
+    /// From this number on lanes have second words.
+    reaching: usize,
+}
 
 impl Lanes {
-    pub fn new(n: usize) -> Self {
-        Self((0..n).map(|_| ArcSwapOption::empty()).collect())
+    pub fn new(counties: usize, skills: usize) -> Self {
+        Self { all: (0..counties + skills).map(|_| ArcSwapOption::empty()).collect(), reaching: counties }
     }
 
     pub fn get(&self, key: usize) -> Option<Arc<Lane>> {
-        self.0[key].load_full()
+        self.all[key].load_full()
     }
 
-    /// Entries of a lane, erased ones too.
+    /// People of a lane.
     pub fn len(&self, key: usize) -> usize {
-        self.0[key].load().as_ref().map_or(0, |lane| lane.lengths().1)
+        self.all[key].load().as_ref().map_or(0, |lane| lane.people.load(Ordering::Relaxed))
     }
 
     /// What they take in memory.
     pub fn bytes(&self) -> usize {
-        let of = |lane: &Lane| size_of::<Lane>() + size_of_val(&*lane.days) + size_of_val(&*lane.handles) + size_of_val(&*lane.words);
-        size_of_val(&*self.0) + self.0.iter().map(|lane| lane.load().as_ref().map_or(0, |lane| of(lane))).sum::<usize>()
+        size_of_val(&*self.all) + self.all.iter().map(|lane| lane.load().as_ref().map_or(0, |lane| lane.bytes())).sum::<usize>()
     }
 
     /// Only the one writer calls this.
     pub fn add(&self, key: usize, entry: Entry) {
-        let place = &self.0[key];
-        let lane = place.load();
-        if lane.as_ref().is_some_and(|lane| lane.push(entry)) {
+        let place = &self.all[key];
+        let Some(lane) = place.load_full() else { return self.fill(key, &[entry]) };
+        lane.people.fetch_add(1, Ordering::Relaxed);
+        let at = lane.place(entry.key());
+        let block = lane.blocks[at].load();
+        // Who was taken out here comes back by their words.
+        if block.rewrite(entry) || block.push(entry) {
             return;
         }
-        let mut entries = lane.as_ref().map(|lane| lane.entries()).unwrap_or_default();
-        let at = entries.partition_point(|e| e.day <= entry.day);
-        entries.insert(at, entry);
-        place.store(Some(Arc::new(Lane::of(&entries))));
+        let reaches = key >= self.reaching;
+        let mut entries = block.entries();
+        entries.insert(entries.partition_point(|e| e.key() < entry.key()), entry);
+        if entries.len() <= BLOCK {
+            return lane.blocks[at].store(Arc::new(Block::of(&entries, reaches)));
+        }
+        // At the end everybody new follows, so the full one stays full.
+        let cut = if at + 1 == lane.blocks.len() { BLOCK } else { entries.len() / 2 };
+        let (left, right) = entries.split_at(cut);
+        let mut bounds = lane.bounds.to_vec();
+        bounds.insert(at, right[0].key());
+        let mut blocks: Vec<Arc<Block>> = lane.blocks.iter().map(ArcSwap::load_full).collect();
+        blocks.splice(at..=at, [Arc::new(Block::of(left, reaches)), Arc::new(Block::of(right, reaches))]);
+        place.store(Some(Arc::new(Lane {
+            bounds: bounds.into(),
+            blocks: blocks.into_iter().map(ArcSwap::new).collect(),
+            people: AtomicUsize::new(lane.people.load(Ordering::Relaxed)),
+        })));
     }
 
     /// Only the one writer calls this.
     pub fn erase(&self, key: usize, day: u16, handle: u32) {
-        if let Some(lane) = self.0[key].load().as_ref()
-            && let Some(at) = lane.find(day, handle)
-        {
-            lane.handles[at].store(ERASED, Ordering::Relaxed);
-        }
+        self.set(key, day, handle, |lane, word| {
+            if word.swap(0, Ordering::Relaxed) != 0 {
+                lane.people.fetch_sub(1, Ordering::Relaxed);
+            }
+        });
     }
 
-    /// Only the one writer calls this.
+    /// Gives somebody other words. Only the one writer calls this.
     pub fn change(&self, key: usize, entry: Entry) {
-        if let Some(lane) = self.0[key].load().as_ref()
-            && let Some(at) = lane.find(entry.day, entry.handle)
-        {
-            lane.word(at).store(entry.sifted, Ordering::Relaxed);
+        if let Some(lane) = self.all[key].load().as_ref() {
+            lane.blocks[lane.place(entry.key())].load().rewrite(entry);
         }
     }
 
     /// Sets or clears bits of somebody's word. Only the one writer calls this.
     pub fn mark(&self, key: usize, day: u16, handle: u32, mask: u32, on: bool) {
-        if let Some(lane) = self.0[key].load().as_ref()
-            && let Some(at) = lane.find(day, handle)
-        {
-            let word = lane.word(at);
+        self.set(key, day, handle, |_, word| {
             let old = word.load(Ordering::Relaxed);
             word.store(if on { old | mask } else { old & !mask }, Ordering::Relaxed);
+        });
+    }
+
+    fn set(&self, key: usize, day: u16, handle: u32, set: impl FnOnce(&Lane, &AtomicU32)) {
+        if let Some(lane) = self.all[key].load().as_ref() {
+            let block = lane.blocks[lane.place(self::key(day, handle))].load();
+            if let Some(at) = block.find(day, handle) {
+                set(lane, block.word(at));
+            }
         }
     }
 
-    /// Takes a lane away. Only the one writer calls this.
-    pub fn remove(&self, key: usize) {
-        self.0[key].store(None);
+    /// A whole lane at once, in order.
+    pub fn fill(&self, key: usize, entries: &[Entry]) {
+        self.all[key].store(Some(Arc::new(Lane::of(entries, key >= self.reaching))));
     }
 
-    /// A whole lane at once, by day.
-    pub fn fill(&self, key: usize, entries: &[Entry]) {
-        self.0[key].store(Some(Arc::new(Lane::of(entries))));
+    /// Who is in a lane, in order.
+    pub fn entries(&self, key: usize) -> Vec<Entry> {
+        let lane = self.all[key].load();
+        lane.iter().flat_map(|lane| lane.blocks.iter()).flat_map(|block| block.load().entries()).collect()
     }
 }
 
@@ -187,28 +329,64 @@ impl Lanes {
 mod tests {
     use super::*;
     use crate::domain::ranking::mix;
+    use std::collections::BTreeMap;
+
+    /// Checks a lane against what it must hold.
+    fn check(lanes: &Lanes, key: usize, expected: &BTreeMap<u64, Entry>) {
+        assert_eq!(lanes.entries(key), expected.values().copied().collect::<Vec<_>>());
+        assert_eq!(lanes.len(key), expected.len());
+        let lane = lanes.get(key).unwrap();
+        for at in 0..lane.blocks() {
+            let block = lane.block(at).unwrap();
+            let (sorted, len) = block.lengths();
+            assert!((1..sorted).all(|at| block.key(at - 1) < block.key(at)) && len - sorted <= TAIL && len <= BLOCK + TAIL);
+            assert!((0..len).all(|i| block.day(i) >= lane.first_day(at)), "a block's days come before its first");
+        }
+    }
 
     #[test]
-    fn a_lane_holds_what_was_added_and_not_erased_with_its_sorted_part_in_order() {
-        let lanes = Lanes::new(2);
-        let mut expected = std::collections::BTreeSet::new();
+    fn a_lane_holds_who_was_added_and_not_taken_out_in_order() {
+        let (lanes, mut expected) = (Lanes::new(1, 1), BTreeMap::new());
         for n in 0..20_000u32 {
-            let day = (mix(u64::from(n)) % 100) as u16;
-            let entry = Entry { day, handle: n, sifted: n ^ 1 };
+            let of = |n: u32| (mix(u64::from(n)) % 100) as u16;
+            let entry = Entry { day: of(n), handle: n, sifted: n | 1, reach: n };
             lanes.add(1, entry);
-            expected.insert(entry);
-            if n % 3 == 0 {
-                let old = n / 2;
-                let day = (mix(u64::from(old)) % 100) as u16;
-                lanes.erase(1, day, old);
-                expected.retain(|e: &Entry| e.handle != old);
+            expected.insert(entry.key(), entry);
+            let old = n / 2;
+            match n % 6 {
+                0 => {
+                    lanes.erase(1, of(old), old);
+                    expected.remove(&key(of(old), old));
+                }
+                1 if !expected.contains_key(&key(of(old), old)) => {
+                    let back = Entry { day: of(old), handle: old, sifted: 9, reach: 5 };
+                    lanes.add(1, back);
+                    expected.insert(back.key(), back);
+                }
+                2 if let Some(entry) = expected.get_mut(&key(of(old), old)) => {
+                    lanes.mark(1, of(old), old, 1 << 31, true);
+                    entry.sifted |= 1 << 31;
+                }
+                _ => {}
             }
         }
-        let lane = lanes.get(1).unwrap();
-        let (sorted, len) = lane.lengths();
-        assert!((1..sorted).all(|at| lane.day(at - 1) <= lane.day(at)) && len - sorted <= TAIL);
-        let held: std::collections::BTreeSet<_> = lane.entries().into_iter().collect();
-        assert_eq!(held, expected);
+        check(&lanes, 1, &expected);
         assert_eq!(lanes.len(0), 0);
+    }
+
+    #[test]
+    fn a_lane_filled_at_once_grows_at_its_end_and_in_its_middle() {
+        let (lanes, mut expected) = (Lanes::new(1, 1), BTreeMap::new());
+        let entries: Vec<Entry> = (0..3000).map(|n| Entry { day: 7, handle: n * 3, sifted: 1, reach: 0 }).collect();
+        lanes.fill(0, &entries);
+        expected.extend(entries.iter().map(|e| (e.key(), *e)));
+        let after = (0..2000u32).map(|n| Entry { day: 9, handle: (mix(u64::from(n)) >> 40) as u32, sifted: 2, reach: 0 });
+        let between = (0..2000).map(|n| Entry { day: 7, handle: n * 3 + 1, sifted: 3, reach: 0 });
+        for entry in after.chain(between) {
+            if expected.insert(entry.key(), entry).is_none() {
+                lanes.add(0, entry);
+            }
+        }
+        check(&lanes, 0, &expected);
     }
 }

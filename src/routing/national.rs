@@ -7,8 +7,9 @@
 
 use super::chunk::{Chunk, LINES};
 use super::kernel::{self, Path};
+use super::plan::Plan;
 use super::record::{self, AVAILABLE, CATEGORY, PRESENT, Record, Standing};
-use super::search::{self, Outcome, Plan, Scratch};
+use super::search::{self, Outcome, Scratch};
 use super::upkeep::{Upkeep, focus_counties};
 use super::world::World;
 use super::{Asked, Found, Index, Of};
@@ -164,7 +165,7 @@ impl Index for National {
                     let steps: [&dyn Fn() -> bool; 4] = [
                         &|| place(chunk, at, row),
                         &|| q.pay.map_or(!row.stated_only(), |pay| row.least() <= pay),
-                        &|| born.contains(&row.birth()) && chunk.has_skills(at, q.skills),
+                        &|| born.contains(&row.birth()) && self.world.sets.mask(row.skill_set()) & q.skills == q.skills,
                         &|| chunk.bit(AVAILABLE, at),
                     ];
                     let upto = steps.iter().take_while(|step| step()).count();

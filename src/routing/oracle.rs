@@ -143,6 +143,10 @@ fn run(seed: u64, path: Path, people: u32, changes: usize) {
             }
             _ => terms.now += draw.below(3_000) as i64,
         }
+        // Changes fall between the steps of tidying up.
+        if n % 4 == 0 {
+            national.write(|upkeep| upkeep.tidy_somewhere(draw.below(1 << 20) as usize));
+        }
         if n % 16 == 0 {
             same(&national, &plain, &mut draw, terms, people);
         }

@@ -1,9 +1,10 @@
-//! A worker as the index keeps them: which columns hold their bits, and the row of
-//! 16 bytes that makes a column's answer exact.
+//! A worker as the index keeps them: which columns hold their bits, the row of 16
+//! bytes that makes a column's answer exact, and the words by which lanes sift.
 //!
 //! Row word a, from the low bit: handle 32 · home leaf 12 · least pay in yuan 20.
-//! Row word b: birth day 16 · seeking day 13 · categories 16 · in place only 1 ·
-//! stated pay only 1.
+//! Row word b: birth day 16 · seeking day 13 · in place only 1 · stated pay only 1 ·
+//! unused 1 · number of the skill set 32. Skills stand in no column: few hold any one
+//! of them, so each has lanes of its own, and the sets that occur are kept once.
 
 use super::kernel::Sieve;
 use crate::domain::category::Category;
@@ -31,10 +32,10 @@ pub const PROVINCE: usize = CATEGORY + Category::ALL.len();
 pub const PAY: usize = PROVINCE + PROVINCES;
 /// The first of the columns "born on or after".
 pub const BORN: usize = PAY + PAY_STEPS.len();
-/// The first of 64 skills.
-pub const SKILL: usize = BORN + BORN_YEARS.len();
 /// How many columns there are.
-pub const COLUMNS: usize = SKILL + 64;
+pub const COLUMNS: usize = BORN + BORN_YEARS.len();
+/// Skills that can be told apart.
+pub const SKILLS: usize = 64;
 
 /// Provinces and their like.
 const PROVINCES: usize = 34;
@@ -45,6 +46,8 @@ const PAY_STEPS: [u32; 10] = [2000, 2500, 2800, 3000, 3300, 3600, 4000, 4500, 52
 const BORN_YEARS: [i16; 10] = [1954, 1958, 1962, 1966, 1970, 1974, 1978, 1982, 1986, 1990];
 /// Day 0 of the 16 bits of a birth date; they reach to 2079.
 const BIRTH_EPOCH: Date = date(1900, 1, 1);
+/// All categories.
+const ANY_CATEGORY: u16 = (1 << Category::ALL.len()) - 1;
 /// The most that a row can say of a least pay; registries and preferences stay below.
 const PAY_MOST: u32 = (1 << 20) - 1;
 
@@ -91,6 +94,8 @@ pub struct Record {
     /// One bit for each province; all for a worker who goes anywhere.
     pub provinces: u64,
     pub skills: u64,
+    /// One bit for each category; all for a worker who takes any.
+    pub categories: u16,
 }
 
 /// The 16 bytes of a position.
@@ -127,66 +132,73 @@ impl Row {
     }
 
     #[inline]
-    pub fn categories(self) -> u16 {
-        (self.b >> 29) as u16
-    }
-
-    #[inline]
     pub fn in_place_only(self) -> bool {
-        self.b >> 45 & 1 == 1
+        self.b >> 29 & 1 == 1
     }
 
     #[inline]
     pub fn stated_only(self) -> bool {
-        self.b >> 46 & 1 == 1
+        self.b >> 30 & 1 == 1
+    }
+
+    /// The number of the skill set.
+    #[inline]
+    pub fn skill_set(self) -> u32 {
+        (self.b >> 32) as u32
+    }
+
+    pub fn with_skill_set(self, number: u32) -> Self {
+        Self { b: self.b & u64::from(u32::MAX) | u64::from(number) << 32, ..self }
     }
 }
 
 impl Record {
     pub fn of(w: &Seeker) -> Self {
         let home = w.home.leaf_index().unwrap_or_default();
-        let categories = if w.categories == 0 { u16::MAX } else { w.categories as u16 };
         let provinces = w.destinations.provinces.iter().filter_map(|p| province_number(*p)).fold(0, |mask, n| mask | 1 << n);
         Self {
             row: Row {
                 a: u64::from(w.handle) | u64::from(home) << 32 | u64::from(w.min_monthly_pay.min(PAY_MOST)) << 44,
                 b: u64::from(birth_day(w.birth))
                     | u64::from(ranking::seeking_day(w.seeking_since)) << 16
-                    | u64::from(categories) << 29
-                    | u64::from(w.in_place_only) << 45
-                    | u64::from(w.require_stated_pay) << 46,
+                    | u64::from(w.in_place_only) << 29
+                    | u64::from(w.require_stated_pay) << 30,
             },
             provinces: if w.destinations.any { u64::MAX >> (64 - PROVINCES) } else { provinces },
             skills: w.skills,
+            categories: if w.categories == 0 { ANY_CATEGORY } else { w.categories as u16 & ANY_CATEGORY },
         }
     }
 
-    /// The word by which lanes sift: categories 16 · pay step 4 · birth step 4 ·
-    /// in place only 1 · goes anywhere in the own province 1 · stated pay only 1; then
-    /// in a county's lane available 1 · skills folded to 4, in a skill's lane the
-    /// provinces of home and wishes folded to 5.
-    pub fn sifted(&self, kind: LaneKind, available: bool) -> u32 {
+    /// The word by which lanes sift: categories 15 · pay step 4 · birth step 4 · in
+    /// place only 1 · goes anywhere in the own province 1 · stated pay only 1 ·
+    /// available 1 · skills folded to 5.
+    pub fn sifted(&self, available: bool) -> u32 {
         let row = self.row;
         let home = 1u64 << province_of_leaf(row.home());
-        u32::from(row.categories())
-            | pay_step(row.least()) << 16
-            | birth_step(row.birth()) << 20
-            | u32::from(row.in_place_only()) << 24
-            | u32::from(self.provinces & home != 0) << 25
-            | u32::from(row.stated_only()) << 26
-            | match kind {
-                LaneKind::County => (if available { SHOWN } else { 0 }) | fold(self.skills, 4) << 28,
-                LaneKind::Skill => fold(self.provinces | home, 5) << 27,
-            }
+        u32::from(self.categories)
+            | pay_step(row.least()) << PAY_AT
+            | birth_step(row.birth()) << BIRTH_AT
+            | if row.in_place_only() { IN_PLACE_ONLY } else { 0 }
+            | if self.provinces & home != 0 { OWN_PROVINCE } else { 0 }
+            | if row.stated_only() { STATED_ONLY } else { 0 }
+            | if available { SHOWN } else { 0 }
+            | fold_skills(self.skills)
     }
 
-    /// Its bits in the columns from [`ON_SITE`] on, as three words.
+    /// The provinces of home and wishes, folded to 32: the second word of a skill's
+    /// lane.
+    pub fn reach(&self) -> u32 {
+        fold(self.provinces | 1 << province_of_leaf(self.row.home()), 32)
+    }
+
+    /// Its bits in the columns from [`ON_SITE`] on.
     pub fn bits(&self) -> Bits {
         let row = self.row;
         let mut bits = Bits::default();
         bits.set_if(ON_SITE, !row.in_place_only());
         bits.set_if(UNSTATED, !row.stated_only());
-        bits.put(CATEGORY, u64::from(row.categories()) & ((1 << Category::ALL.len()) - 1));
+        bits.put(CATEGORY, u64::from(self.categories));
         bits.put(PROVINCE, self.provinces);
         for (at, step) in PAY_STEPS.iter().enumerate() {
             bits.set_if(PAY + at, row.least() <= *step);
@@ -194,7 +206,6 @@ impl Record {
         for (at, day) in BORN_DAYS.iter().enumerate() {
             bits.set_if(BORN + at, row.birth() >= *day);
         }
-        bits.put(SKILL, self.skills);
         bits
     }
 }
@@ -206,6 +217,10 @@ pub struct Bits(pub [u64; COLUMNS.div_ceil(64)]);
 impl Bits {
     pub fn set_if(&mut self, column: usize, on: bool) {
         self.0[column / 64] |= u64::from(on) << (column % 64);
+    }
+
+    pub fn has(self, column: usize) -> bool {
+        self.0[column / 64] >> (column % 64) & 1 == 1
     }
 
     /// Ors `mask` in from a column on.
@@ -229,8 +244,8 @@ impl Bits {
         self.take(PROVINCE) & u64::MAX >> (64 - PROVINCES)
     }
 
-    pub fn skills(&self) -> u64 {
-        self.take(SKILL)
+    pub fn categories(&self) -> u16 {
+        self.take(CATEGORY) as u16 & ANY_CATEGORY
     }
 
     /// The columns in which two workers differ.
@@ -280,48 +295,45 @@ impl Standing {
     }
 }
 
-/// What a lane's word says in its last five bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LaneKind {
-    County,
-    Skill,
-}
-
-/// In a county's lane: may be offered something now.
-pub const SHOWN: u32 = 1 << 27;
+const PAY_AT: u32 = Category::ALL.len() as u32;
+const BIRTH_AT: u32 = PAY_AT + 4;
+/// Flags of [`Record::sifted`].
+pub const IN_PLACE_ONLY: u32 = 1 << (BIRTH_AT + 4);
+pub const OWN_PROVINCE: u32 = IN_PLACE_ONLY << 1;
+const STATED_ONLY: u32 = IN_PLACE_ONLY << 2;
+/// May be offered something now.
+pub const SHOWN: u32 = IN_PLACE_ONLY << 3;
+const FOLDED: usize = 5;
 
 /// Bit n of the mask stands for bit n modulo `bits` of what comes out.
 fn fold(mask: u64, bits: usize) -> u32 {
     ones(mask).fold(0, |out, bit| out | 1 << (bit % bits))
 }
 
-/// What a lane of this kind must hold for these skills and this province.
-pub fn held(kind: LaneKind, skills: u64, province: Option<usize>) -> u32 {
-    match kind {
-        LaneKind::County => SHOWN | fold(skills, 4) << 28,
-        LaneKind::Skill => fold(province.map_or(0, |p| 1 << (p - PROVINCE)), 5) << 27,
-    }
+fn fold_skills(skills: u64) -> u32 {
+    fold(skills, FOLDED) << (32 - FOLDED)
 }
 
 /// What a lane asks before it looks at somebody: who fails it does not suit, who
 /// passes may. `pay` and the earliest birth day are the posting's; `none` are the
-/// flags that nobody may have, `all` those that everybody must.
-pub fn sieve(categories: u16, pay: Option<u32>, earliest: u16, none: u32, all: u32) -> Sieve {
+/// flags that nobody may have.
+pub fn sieve(categories: u16, pay: Option<u32>, earliest: u16, skills: u64, none: u32) -> Sieve {
     Sieve {
         any: u32::from(categories),
-        upper: 15 << 16,
-        most: pay.map_or(15, pay_step) << 16,
-        lower: 15 << 20,
-        least: birth_step(earliest) << 20,
+        upper: 15 << PAY_AT,
+        most: pay.map_or(15, pay_step) << PAY_AT,
+        lower: 15 << BIRTH_AT,
+        least: birth_step(earliest) << BIRTH_AT,
         none: none | if pay.is_none() { STATED_ONLY } else { 0 },
-        all,
+        all: SHOWN | fold_skills(skills),
     }
 }
 
-/// Flags of [`Record::sifted`].
-pub const IN_PLACE_ONLY: u32 = 1 << 24;
-pub const OWN_PROVINCE: u32 = 1 << 25;
-const STATED_ONLY: u32 = 1 << 26;
+/// The same for the second words of a skill's lane: `province` is the column of the
+/// place of work.
+pub fn reach_sieve(province: usize) -> Sieve {
+    Sieve { any: fold(1 << (province - PROVINCE), 32), ..Sieve::default() }
+}
 
 fn pay_step(least: u32) -> u32 {
     PAY_STEPS.iter().filter(|step| **step < least).count() as u32
@@ -357,8 +369,12 @@ mod tests {
     #[test]
     fn a_row_gives_back_what_was_put_in() {
         let w = Seeker { handle: 4_000_000_000, categories: 0b101, min_monthly_pay: 1_000_000, in_place_only: true, ..seeker() };
-        let r = Record::of(&w).row;
-        assert_eq!((r.handle(), r.least(), r.categories(), r.in_place_only(), r.stated_only()), (4_000_000_000, 1_000_000, 5, true, false));
+        let r = Record::of(&w).row.with_skill_set(u32::MAX);
+        assert_eq!(
+            (r.handle(), r.least(), r.skill_set(), r.in_place_only(), r.stated_only()),
+            (4_000_000_000, 1_000_000, u32::MAX, true, false)
+        );
+        assert_eq!(r.with_skill_set(0), Record::of(&w).row);
         assert_eq!(Region::leaf_at(r.home()), Some(w.home));
         assert_eq!(birth_date(r.birth()), w.birth);
         assert_eq!(r.seeking_day(), ranking::seeking_day(w.seeking_since));
@@ -369,12 +385,14 @@ mod tests {
     fn bits_stand_in_their_columns() {
         let yunnan = Region::parse("530000").unwrap();
         let destinations = Destinations { any: false, provinces: vec![yunnan] };
-        let w = Seeker { categories: 0b10, skills: 1 << 63 | 1, destinations, min_monthly_pay: 3000, birth: date(1975, 6, 1), ..seeker() };
-        let on: Vec<usize> = Record::of(&w).bits().ones().collect();
+        let w = Seeker { categories: 0b10, destinations, min_monthly_pay: 3000, birth: date(1975, 6, 1), ..seeker() };
+        let bits = Record::of(&w).bits();
+        let on: Vec<usize> = bits.ones().collect();
         let province = PROVINCE + province_number(yunnan).unwrap();
         let pay: Vec<usize> = (PAY + 3..PAY + 10).collect();
         let born: Vec<usize> = (BORN..BORN + 6).collect();
-        assert_eq!(on, [vec![ON_SITE, UNSTATED, CATEGORY + 1, province], pay, born, vec![SKILL, SKILL + 63]].concat());
+        assert_eq!(on, [vec![ON_SITE, UNSTATED, CATEGORY + 1, province], pay, born].concat());
+        assert_eq!((bits.categories(), bits.provinces()), (0b10, 1 << (province - PROVINCE)));
     }
 
     #[test]

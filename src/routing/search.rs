@@ -2,143 +2,28 @@
 //!
 //! Segments come in the order of their rank, positions in the order of the seeking
 //! day; so once k are found and the next position's static key is above the k-th
-//! best's, nobody unseen can be among the best. Two ways lead through a segment:
-//! its bit columns, or the lanes of the counties that a posting names.
+//! best's, nobody unseen can be among the best. Three ways lead through a segment:
+//! its bit columns, the lanes of the counties that a posting names, or the lane of a
+//! skill that it asks for; `lead` chooses.
 
 use super::Of;
 use super::chunk::{Chunk, LINES};
 use super::kernel::{self, BLOCK, Path, Sieve};
-use super::lanes::{ERASED, Lane};
-use super::record::{self, AVAILABLE, CATEGORY, IN_PLACE_ONLY, LaneKind, ON_SITE, OWN_PROVINCE, Row, SKILL, UNSTATED, ones};
-use super::world::{Ages, NOWHERE, SEGMENTS, World, position};
-use crate::domain::eligibility::Question;
-use crate::domain::ranking::{self, Distance, POSTING_BITS};
-use crate::domain::region::{Counties, Region};
+use super::lanes::{Block, Lane};
+use super::plan::{Hit, Lead, Plan};
+use super::record::{self, AVAILABLE, IN_PLACE_ONLY, OWN_PROVINCE, ones};
+use super::world::{NOWHERE, SEGMENTS, World, position};
+use crate::domain::ranking::POSTING_BITS;
+use crate::domain::region::Counties;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-/// Lanes lead where they hold less than one in so many of all people: an entry
-/// costs a nanosecond or two and sometimes a jump in memory, a position in a column
-/// a bit of five or six cache lines.
-const LANES_LEAD: usize = 12;
 /// Entries of a lane that are sifted together.
 const TOGETHER: usize = 16;
 /// Entries that passed are looked at together, so that their jumps in memory overlap.
 const JUMPS: usize = 32;
-
-/// A worker found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hit {
-    pub key: u64,
-    pub handle: u32,
-    pub least: u32,
-    pub home: u16,
-}
-
-/// A question made ready for the columns.
-pub struct Plan<'a> {
-    columns: [u16; 80],
-    used: usize,
-    of: Of,
-    pay: Option<u32>,
-    born: std::ops::RangeInclusive<u16>,
-    homes: Option<&'a Counties>,
-    /// The leaf where the work is, for those who go no farther.
-    work: Option<u16>,
-    work_province: u8,
-    /// The column of the place of work, where it decides.
-    province: Option<usize>,
-    in_place: bool,
-    categories: u16,
-    skills: u64,
-    seed: u64,
-}
-
-impl<'a> Plan<'a> {
-    pub fn new(q: &'a Question, of: Of, world: &World, ages: &Ages) -> Self {
-        let province = record::work_column(q).filter(|_| !q.in_place);
-        let born = ages.born(q.age_min, q.age_max);
-        let mut plan = Self {
-            columns: [0; 80],
-            used: 0,
-            of,
-            pay: q.pay,
-            homes: q.homes.as_ref(),
-            work: q.work.filter(|_| !q.in_place).and_then(Region::leaf_index),
-            work_province: province.map_or(u8::MAX, |p| (p - record::PROVINCE) as u8),
-            province,
-            in_place: q.in_place,
-            categories: q.category as u16,
-            skills: q.skills,
-            seed: q.seed,
-            born,
-        };
-        plan.add(AVAILABLE);
-        plan.add(CATEGORY + q.category.trailing_zeros() as usize);
-        if !q.in_place {
-            plan.add(ON_SITE);
-        }
-        province.into_iter().for_each(|p| plan.add(p));
-        match q.pay {
-            Some(pay) => record::pay_column(pay).into_iter().for_each(|c| plan.add(c)),
-            None => plan.add(UNSTATED),
-        }
-        record::born_column(*plan.born.start()).into_iter().for_each(|c| plan.add(c));
-        ones(q.skills).for_each(|skill| plan.add(SKILL + skill));
-        // The rarest first, so that most lines end after one or two columns.
-        plan.columns[..plan.used].sort_unstable_by_key(|c| world.population(usize::from(*c)));
-        plan
-    }
-
-    fn add(&mut self, column: usize) {
-        self.columns[self.used] = column as u16;
-        self.used += 1;
-    }
-
-    fn columns(&self) -> &[u16] {
-        &self.columns[..self.used]
-    }
-
-    /// What the columns cannot say exactly.
-    #[inline]
-    fn row_suits(&self, row: Row) -> bool {
-        self.pay.is_none_or(|pay| row.least() <= pay)
-            && self.born.contains(&row.birth())
-            && self.homes.is_none_or(|homes| homes.has(row.home()))
-    }
-
-    /// Everything, for a worker met in a lane.
-    fn suits(&self, chunk: &Chunk, at: usize, row: Row) -> bool {
-        let goes = || {
-            if self.in_place {
-                return true;
-            }
-            !row.in_place_only() && (self.work == Some(row.home()) || self.province.is_some_and(|p| chunk.bit(p, at)))
-        };
-        chunk.bit(AVAILABLE, at)
-            && row.categories() & self.categories != 0
-            && (self.pay.is_some() || !row.stated_only())
-            && self.row_suits(row)
-            && goes()
-            && chunk.has_skills(at, self.skills)
-    }
-
-    #[inline]
-    fn hit(&self, segment: u8, row: Row) -> Hit {
-        let home = row.home();
-        let distance = if self.in_place || self.work == Some(home) {
-            Distance::SameCounty
-        } else if record::province_of_leaf(home) == self.work_province {
-            Distance::SameProvince
-        } else {
-            Distance::Elsewhere
-        };
-        let surplus = ranking::surplus(self.pay, row.least());
-        let fixed = u64::from(segment) << 61 | u64::from(row.seeking_day()) << POSTING_BITS;
-        let key = fixed | ranking::posting_key(distance, surplus, row.handle(), self.seed);
-        Hit { key, handle: row.handle(), least: row.least(), home }
-    }
-}
 
 /// What a query needs beside the index, kept from one to the next, so that none
 /// allocates once they have grown.
@@ -149,12 +34,28 @@ pub struct Scratch {
     line: Vec<Hit>,
     exclude: Vec<u32>,
     cursors: Vec<Cursor>,
+    order: BinaryHeap<Reverse<(u16, u16)>>,
 }
 
+/// How far a lane has been read: some of the sorted part of one of its blocks.
 struct Cursor {
     lane: Arc<Lane>,
+    number: usize,
+    block: Arc<Block>,
     at: usize,
     sorted: usize,
+}
+
+impl Cursor {
+    /// Nobody who follows began to seek before this day; none where nobody follows.
+    #[inline]
+    fn day(&self) -> Option<u16> {
+        if self.at < self.sorted {
+            Some(self.block.day(self.at))
+        } else {
+            (self.number + 1 < self.lane.blocks()).then(|| self.lane.first_day(self.number + 1))
+        }
+    }
 }
 
 /// How much a search looked at.
@@ -176,6 +77,8 @@ struct Search<'a> {
     plan: &'a Plan<'a>,
     path: Path,
     sieve: Sieve,
+    /// What the second words of a lane must say.
+    reach: Option<Sieve>,
     lead: Lead,
     /// Handles that passed a sieve and are still to be looked at.
     jumps: [u32; JUMPS],
@@ -185,6 +88,7 @@ struct Search<'a> {
     line: &'a mut Vec<Hit>,
     exclude: &'a [u32],
     cursors: &'a mut Vec<Cursor>,
+    order: &'a mut BinaryHeap<Reverse<(u16, u16)>>,
     /// Keys from here on are not among the best.
     bound: u64,
     /// Somebody suits who is not among the best.
@@ -223,45 +127,13 @@ pub fn about(world: &World, plan: &Plan<'_>, enough: usize, path: Path, scratch:
     if counted < enough as u64 { counted } else { counted * all.max(passed) / passed.max(1) }
 }
 
-/// What leads through the segments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lead {
-    Columns,
-    /// The lanes of the counties that the posting names.
-    Counties,
-    /// The lane of a rare skill.
-    Skill(usize),
-}
-
-/// The lead that reads least.
-fn lead(world: &World, plan: &Plan<'_>) -> Lead {
-    let mut least = (world.people() / LANES_LEAD + 1, Lead::Columns);
-    ones(plan.skills & world.rare_skills()).for_each(|skill| {
-        let held = world.population(SKILL + skill);
-        if held < least.0 {
-            least = (held, Lead::Skill(skill));
-        }
-    });
-    if let Some(homes) = plan.homes {
-        let mut entries = 0;
-        for county in homes.leaves() {
-            entries += world.segments.iter().map(|s| s.lanes.len(usize::from(county))).sum::<usize>();
-            if entries >= least.0 {
-                return least.1;
-            }
-        }
-        return Lead::Counties;
-    }
-    least.1
-}
-
 impl<'a> Search<'a> {
     fn new(world: &'a World, plan: &'a Plan<'a>, k: usize, exclude: &[u32], path: Path, scratch: &'a mut Scratch) -> Self {
-        let Scratch { hits, line, exclude: sorted, cursors } = scratch;
+        let Scratch { hits, line, exclude: sorted, cursors, order } = scratch;
         sorted.clear();
         sorted.extend_from_slice(exclude);
         sorted.sort_unstable();
-        let (lead, slots) = (lead(world, plan), world.slots.load());
+        let (lead, slots) = (Lead::of(world, plan), world.slots.load());
         let (bound, more, counting, outcome) = (u64::MAX, false, None, Outcome::default());
         // Beside the columns a lane adds only those who go nowhere else in the province.
         let none = match (plan.in_place, lead) {
@@ -269,15 +141,15 @@ impl<'a> Search<'a> {
             (false, Lead::Columns) => IN_PLACE_ONLY | OWN_PROVINCE,
             (false, _) => IN_PLACE_ONLY,
         };
-        let kind = if let Lead::Skill(_) = lead { LaneKind::Skill } else { LaneKind::County };
-        let all = record::held(kind, plan.skills, plan.province);
-        let sieve = record::sieve(plan.categories, plan.pay, *plan.born.start(), none, all);
+        let sieve = record::sieve(plan.categories, plan.pay, *plan.born.start(), plan.skills, none);
+        let reach = plan.province.map(record::reach_sieve);
         Self {
             world,
             slots,
             plan,
             path,
             sieve,
+            reach,
             lead,
             jumps: [0; JUMPS],
             waiting: 0,
@@ -286,6 +158,7 @@ impl<'a> Search<'a> {
             line,
             exclude: sorted,
             cursors,
+            order,
             bound,
             more,
             counting,
@@ -321,11 +194,11 @@ impl<'a> Search<'a> {
 
     /// What there is to pass.
     fn length(&self) -> usize {
-        let lanes = |key: usize| self.world.segments.iter().map(|s| s.lanes.len(key)).sum::<usize>();
+        let (world, homes) = (self.world, self.plan.homes.into_iter().flat_map(Counties::leaves));
         match self.lead {
-            Lead::Columns => self.world.people(),
-            Lead::Counties => self.plan.homes.into_iter().flat_map(Counties::leaves).map(|c| lanes(usize::from(c))).sum(),
-            Lead::Skill(skill) => lanes(self.world.skill_lane(skill)),
+            Lead::Columns => world.people(),
+            Lead::Counties => homes.map(|county| world.lane_people(usize::from(county))).sum(),
+            Lead::Skill(skill) => world.lane_people(world.skill_lane(skill)),
         }
     }
 
@@ -444,32 +317,48 @@ impl<'a> Search<'a> {
     }
 
     fn through_lanes(&mut self, segment: u8) {
-        // The lane whose next day is the earliest goes on, some entries at a time.
-        while let Some((day, next)) = self.cursors.iter().enumerate().map(|(n, c)| (c.lane.day(c.at), n)).min() {
-            if self.ends_before(segment, day) {
-                return;
-            }
-            self.go_on(segment, next, u16::MAX);
-            if self.cursors[next].at == self.cursors[next].sorted {
-                self.cursors.swap_remove(next);
+        self.order.clear();
+        for (at, cursor) in self.cursors.iter().enumerate() {
+            self.order.extend(cursor.day().map(|day| Reverse((day, at as u16))));
+        }
+        // The lane whose next day is the earliest goes on, up to where another's is.
+        while let Some(Reverse((mut day, at))) = self.order.pop() {
+            let other = self.order.peek().map_or(u16::MAX, |Reverse((day, _))| *day);
+            loop {
+                if self.ends_before(segment, day) {
+                    return;
+                }
+                self.go_on(segment, usize::from(at), u16::MAX);
+                match self.cursors[usize::from(at)].day() {
+                    Some(next) if next <= other => day = next,
+                    Some(next) => break self.order.push(Reverse((next, at))),
+                    None => break,
+                }
             }
         }
     }
 
-    /// Begins a lane: what stands behind its sorted part is looked at whole.
+    /// Begins a lane.
     fn open(&mut self, segment: u8, key: usize) {
         let Some(lane) = self.world.segments[usize::from(segment)].lanes.get(key) else { return };
-        let (sorted, len) = lane.lengths();
-        self.entries(segment, &lane, sorted..len);
-        if sorted > 0 {
-            self.cursors.push(Cursor { lane, at: 0, sorted });
-        }
+        let Some(block) = lane.block(0).map(|block| block.clone()) else { return };
+        self.cursors.push(Cursor { lane, number: 0, block, at: 0, sorted: 0 });
+        self.open_block(segment, self.cursors.len() - 1);
+    }
+
+    /// Begins a block: what stands behind its sorted part is looked at whole.
+    fn open_block(&mut self, segment: u8, cursor: usize) {
+        let Cursor { block, at, sorted, .. } = &mut self.cursors[cursor];
+        let (in_order, len) = block.lengths();
+        (*at, *sorted) = (0, in_order);
+        let block = block.clone();
+        self.entries(segment, &block, in_order..len);
     }
 
     /// Looks at the one lane's entries before a day, or up to where nobody can be
     /// among the best.
     fn lane_until(&mut self, segment: u8, day: u16) {
-        while let Some(next) = self.cursors.first().filter(|c| c.at < c.sorted).map(|c| c.lane.day(c.at)) {
+        while let Some(next) = self.cursors.first().and_then(Cursor::day) {
             if next >= day || self.ends_before(segment, next) {
                 return;
             }
@@ -477,32 +366,39 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Some entries of a lane, all before a day; the first is.
+    /// Some entries of a lane, all before a day, or its next block; somebody follows.
     fn go_on(&mut self, segment: u8, cursor: usize, day: u16) {
-        let Cursor { lane, at, sorted } = &mut self.cursors[cursor];
+        let Cursor { lane, number, block, at, sorted } = &mut self.cursors[cursor];
+        if at == sorted {
+            *number += 1;
+            if let Some(next) = lane.block(*number) {
+                *block = next.clone();
+            }
+            return self.open_block(segment, cursor);
+        }
         let most = (*sorted).min(*at + TOGETHER);
-        let upto = (*at..most).find(|at| lane.day(*at) >= day).unwrap_or(most);
-        let (lane, from) = (lane.clone(), std::mem::replace(at, upto));
-        self.entries(segment, &lane, from..upto);
+        let upto = if day == u16::MAX { most } else { (*at..most).find(|at| block.day(*at) >= day).unwrap_or(most) };
+        let (block, from) = (block.clone(), std::mem::replace(at, upto));
+        self.entries(segment, &block, from..upto);
     }
 
-    /// Notes those of a lane in a range who pass the sieve.
-    fn entries(&mut self, segment: u8, lane: &Lane, range: std::ops::Range<usize>) {
+    /// Notes those of a block in a range who pass the sieve.
+    fn entries(&mut self, segment: u8, block: &Block, range: std::ops::Range<usize>) {
         self.outcome.entries += range.len();
         self.outcome.passed += if self.lead == Lead::Columns { 0 } else { range.len() };
         for from in (range.start & !(TOGETHER - 1)..range.end).step_by(TOGETHER) {
-            let mut passing = kernel::sift(self.path, lane.sixteen(from), &self.sieve);
-            while passing != 0 {
-                let at = from + passing.trailing_zeros() as usize;
-                passing &= passing - 1;
-                let handle = lane.handle(at);
-                if range.contains(&at) && handle != ERASED {
-                    if self.waiting == JUMPS {
-                        self.jump(segment);
-                    }
-                    self.jumps[self.waiting] = handle;
-                    self.waiting += 1;
+            let mut passing = kernel::sift(self.path, block.sixteen(from), &self.sieve);
+            if passing != 0
+                && let (Some(sieve), Some(words)) = (&self.reach, block.reach(from))
+            {
+                passing &= kernel::sift(self.path, words, sieve);
+            }
+            for at in ones(u64::from(passing)).map(|bit| from + bit).filter(|at| range.contains(at)) {
+                if self.waiting == JUMPS {
+                    self.jump(segment);
                 }
+                self.jumps[self.waiting] = block.handle(at);
+                self.waiting += 1;
             }
         }
     }
@@ -515,8 +411,11 @@ impl<'a> Search<'a> {
         for (place, handle) in places.iter_mut().zip(&jumps[..n]) {
             *place = self.world.locator.get(*handle);
             if let Some(chunk) = self.chunk(*place) {
-                chunk.prefetch_row(position(*place));
-                kernel::prefetch(&chunk.lines()[AVAILABLE * LINES + position(*place) / 512]);
+                let at = position(*place);
+                chunk.prefetch_row(at);
+                for column in [AVAILABLE, self.plan.category].into_iter().chain(self.plan.province) {
+                    kernel::prefetch(&chunk.lines()[column * LINES + at / 512]);
+                }
             }
         }
         jumps[..n].iter().zip(places).for_each(|(handle, place)| self.entry(segment, *handle, place));

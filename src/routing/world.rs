@@ -3,11 +3,12 @@
 
 use super::chunk::Chunk;
 use super::lanes::Lanes;
-use super::record::{COLUMNS, birth_date};
+use super::record::{COLUMNS, SKILLS, birth_date};
 use crate::domain::region::Region;
 use crate::domain::time::age_on;
 use arc_swap::ArcSwap;
 use jiff::civil::Date;
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 pub const SEGMENTS: usize = 8;
 /// Where somebody stands who is in no chunk.
 pub const NOWHERE: u32 = u32::MAX;
-/// Handles of one page of the locator.
+/// Entries of one page.
 const PAGE: usize = 1 << 16;
 
 /// The workers of one rank tier and focus.
@@ -33,37 +34,33 @@ pub struct World {
     /// Chunks by number, the upper 17 bits of a place.
     pub slots: ArcSwap<Vec<Option<Arc<Chunk>>>>,
     pub locator: Locator,
+    pub sets: Arc<SkillSets>,
     ages: ArcSwap<Ages>,
-    rare: AtomicU64,
     population: [AtomicUsize; COLUMNS],
 }
 
 impl World {
     pub fn new() -> Self {
-        let segment = || Segment { chunks: ArcSwap::default(), overflow: ArcSwap::default(), lanes: Lanes::new(Region::leaf_count() + 64) };
+        let segment =
+            || Segment { chunks: ArcSwap::default(), overflow: ArcSwap::default(), lanes: Lanes::new(Region::leaf_count(), SKILLS) };
         Self {
             segments: std::array::from_fn(|_| segment()),
             slots: ArcSwap::default(),
             locator: Locator::new(),
+            sets: Arc::default(),
             ages: ArcSwap::from_pointee(Ages::on(Date::ZERO)),
-            rare: AtomicU64::new(u64::MAX),
             population: std::array::from_fn(|_| AtomicUsize::new(0)),
         }
-    }
-
-    /// The skills that have lanes of their own, one bit each: those that few hold.
-    pub fn rare_skills(&self) -> u64 {
-        self.rare.load(Ordering::Acquire)
-    }
-
-    /// Only the one writer calls this.
-    pub fn set_rare_skills(&self, mask: u64) {
-        self.rare.store(mask, Ordering::Release);
     }
 
     /// The lane of a skill; those before are the counties' by leaf index.
     pub fn skill_lane(&self, skill: usize) -> usize {
         Region::leaf_count() + skill
+    }
+
+    /// People of a lane, in all segments.
+    pub fn lane_people(&self, key: usize) -> usize {
+        self.segments.iter().map(|s| s.lanes.len(key)).sum()
     }
 
     /// Workers in it.
@@ -91,7 +88,7 @@ impl World {
     /// What chunks, lanes and locator take in memory.
     pub fn bytes(&self) -> usize {
         let chunks = self.slots.load().iter().flatten().count() * Chunk::bytes();
-        chunks + self.locator.bytes() + self.segments.iter().map(|s| s.lanes.bytes()).sum::<usize>()
+        chunks + self.locator.0.bytes() + self.sets.0.bytes() + self.segments.iter().map(|s| s.lanes.bytes()).sum::<usize>()
     }
 
     /// The ages on this day.
@@ -111,36 +108,101 @@ pub fn position(place: u32) -> usize {
     (place & 0x7fff) as usize
 }
 
-/// Handle → place: chunk number (17 bits) and position (15).
-pub struct Locator(Box<[OnceLock<Box<[AtomicU32]>>]>);
+/// A table that grows by pages and never moves.
+struct Pages<T> {
+    pages: Box<[OnceLock<Box<[T]>>]>,
+    empty: fn() -> T,
+}
 
-impl Locator {
-    fn new() -> Self {
-        Self((0..(1usize << 32) / PAGE).map(|_| OnceLock::new()).collect())
+impl<T> Pages<T> {
+    fn new(entries: usize, empty: fn() -> T) -> Self {
+        Self { pages: (0..entries.div_ceil(PAGE)).map(|_| OnceLock::new()).collect(), empty }
+    }
+
+    #[inline]
+    fn get(&self, at: usize) -> Option<&T> {
+        self.pages[at / PAGE].get().map(|page| &page[at % PAGE])
+    }
+
+    /// Makes the page where it is not there. Only the one writer calls this.
+    fn made(&self, at: usize) -> &T {
+        &self.pages[at / PAGE].get_or_init(|| (0..PAGE).map(|_| (self.empty)()).collect())[at % PAGE]
     }
 
     fn bytes(&self) -> usize {
-        size_of_val(&*self.0) + self.0.iter().filter(|page| page.get().is_some()).count() * PAGE * size_of::<AtomicU32>()
+        size_of_val(&*self.pages) + self.pages.iter().filter(|page| page.get().is_some()).count() * PAGE * size_of::<T>()
+    }
+}
+
+/// Handle → place: chunk number (17 bits) and position (15).
+pub struct Locator(Pages<AtomicU32>);
+
+impl Locator {
+    fn new() -> Self {
+        Self(Pages::new(1 << 32, || AtomicU32::new(NOWHERE)))
     }
 
     #[inline]
     pub fn get(&self, handle: u32) -> u32 {
-        let page = self.0[handle as usize / PAGE].get();
-        page.map_or(NOWHERE, |page| page[handle as usize % PAGE].load(Ordering::Relaxed))
+        self.0.get(handle as usize).map_or(NOWHERE, |place| place.load(Ordering::Relaxed))
     }
 
     /// Asks for a handle's place, which will be read soon.
     #[inline]
     pub fn prefetch(&self, handle: u32) {
-        if let Some(page) = self.0[handle as usize / PAGE].get() {
-            super::kernel::prefetch(&page[handle as usize % PAGE]);
+        if let Some(place) = self.0.get(handle as usize) {
+            super::kernel::prefetch(place);
         }
     }
 
     /// Only the one writer calls this.
     pub fn set(&self, handle: u32, place: u32) {
-        let page = self.0[handle as usize / PAGE].get_or_init(|| (0..PAGE).map(|_| AtomicU32::new(NOWHERE)).collect());
-        page[handle as usize % PAGE].store(place, Ordering::Release);
+        self.0.made(handle as usize).store(place, Ordering::Release);
+    }
+}
+
+/// The sets of skills that occur, by number; 0 is the empty one. A set is never
+/// changed nor taken away: as many can occur as people have had.
+pub struct SkillSets(Pages<AtomicU64>);
+
+impl Default for SkillSets {
+    fn default() -> Self {
+        Self(Pages::new(1 << 32, AtomicU64::default))
+    }
+}
+
+impl SkillSets {
+    #[inline]
+    pub fn mask(&self, number: u32) -> u64 {
+        if number == 0 { 0 } else { self.0.get(number as usize).map_or(0, |mask| mask.load(Ordering::Relaxed)) }
+    }
+}
+
+/// Gives sets of skills their numbers; the one writer's.
+#[derive(Default)]
+pub struct Numbers {
+    pub sets: Arc<SkillSets>,
+    numbers: HashMap<u64, u32>,
+}
+
+impl Numbers {
+    pub fn of(sets: Arc<SkillSets>) -> Self {
+        Self { sets, numbers: HashMap::new() }
+    }
+
+    pub fn number(&mut self, skills: u64) -> u32 {
+        if skills == 0 {
+            return 0;
+        }
+        let next = self.numbers.len() as u32 + 1;
+        *self.numbers.entry(skills).or_insert_with(|| {
+            self.sets.0.made(next as usize).store(skills, Ordering::Release);
+            next
+        })
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.numbers.capacity() * size_of::<(u64, u32)>()
     }
 }
 
@@ -206,5 +268,15 @@ mod tests {
         assert_eq!(locator.get(7), NOWHERE);
         locator.set(70_000, 42);
         assert_eq!((locator.get(70_000), locator.get(70_001), locator.get(u32::MAX)), (42, NOWHERE, NOWHERE));
+    }
+
+    #[test]
+    fn a_set_of_skills_has_one_number() {
+        let mut numbers = Numbers::default();
+        let given: Vec<u32> = (0..70_000u64).map(|mask| numbers.number(mask)).collect();
+        assert_eq!(given, (0..70_000).collect::<Vec<u32>>());
+        assert_eq!(numbers.number(69_999), 69_999);
+        assert!((0..70_000).all(|n| numbers.sets.mask(n) == u64::from(n)));
+        assert_eq!(numbers.sets.mask(u32::MAX), 0);
     }
 }
