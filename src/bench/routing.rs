@@ -128,6 +128,7 @@ struct Timed {
     wanted: usize,
     lines: usize,
     entries: usize,
+    jumps: usize,
 }
 
 impl Timed {
@@ -137,6 +138,7 @@ impl Timed {
         self.each.push(began.elapsed());
         self.lines += outcome.lines;
         self.entries += outcome.entries;
+        self.jumps += outcome.jumps;
         self.found += scratch.hits.len();
         self.wanted += k;
     }
@@ -146,7 +148,7 @@ impl Timed {
         let micros = |d: Duration| d.as_secs_f64() * 1e6;
         let sum: Duration = self.each.iter().sum();
         println!(
-            "  {name:<34} {:>8} postings  p50 {:>8.1}  p90 {:>8.1}  p99 {:>8.1}  mean {:>8.1} µs  {:>8.0}/s  found {:>5.1} %  {:>6.0} lines {:>6.0} entries  load {}",
+            "  {name:<34} {:>8} postings  p50 {:>8.1}  p90 {:>8.1}  p99 {:>8.1}  mean {:>8.1} µs  {:>8.0}/s  found {:>5.1} %  {:>6.0} lines {:>6.0} entries {:>5.0} jumps  load {}",
             self.each.len(),
             micros(percentile(&self.each, 0.5)),
             micros(percentile(&self.each, 0.9)),
@@ -156,6 +158,7 @@ impl Timed {
             100.0 * self.found as f64 / self.wanted.max(1) as f64,
             self.lines as f64 / self.each.len().max(1) as f64,
             self.entries as f64 / self.each.len().max(1) as f64,
+            self.jumps as f64 / self.each.len().max(1) as f64,
             load_average(),
         );
     }
@@ -205,14 +208,14 @@ fn closed_loop(bench: &mut Bench, plan: &Plan) -> Result<(), String> {
         n += 1;
         timed.ask(&bench.index, &q, k, &mut bench.scratch);
         let handles: Vec<u32> = bench.scratch.hits.iter().map(|h| h.handle).collect();
-        offers.time(handles.len(), || bench.index.write(|upkeep| handles.iter().for_each(|h| upkeep.count_offer(*h, true))));
+        offers.time(handles.len(), || bench.index.write(|upkeep| upkeep.count_offers(&handles, true)));
         if checked {
             handles.iter().for_each(|h| drop(bench.plain.change(*h, |w| w.open_offers += 1)));
         }
         waiting.extend(handles);
         while waiting.len() > bench.workers as usize / 50 {
             let some: Vec<u32> = waiting.drain(..k.min(waiting.len())).collect();
-            offers.time(some.len(), || bench.index.write(|upkeep| some.iter().for_each(|h| upkeep.count_offer(*h, false))));
+            offers.time(some.len(), || bench.index.write(|upkeep| upkeep.count_offers(&some, false)));
             if checked {
                 some.iter().for_each(|h| drop(bench.plain.change(*h, |w| w.open_offers = w.open_offers.saturating_sub(1))));
             }
@@ -303,7 +306,7 @@ fn together(bench: &Bench, plan: &Plan) {
             let (mut d, mut n, began) = (Draw::new(SEED, 99), 0u64, Instant::now());
             while !stop.load(Ordering::Relaxed) {
                 let handles: Vec<u32> = (0..100).map(|_| d.below(u64::from(bench.workers)) as u32).collect();
-                index.write(|upkeep| handles.iter().for_each(|h| upkeep.count_offer(*h, n.is_multiple_of(2))));
+                index.write(|upkeep| upkeep.count_offers(&handles, n.is_multiple_of(2)));
                 n += 1;
             }
             rate(n as usize * 100, began.elapsed())

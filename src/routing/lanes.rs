@@ -91,16 +91,16 @@ impl Block {
         self.handles[at].load(Ordering::Relaxed)
     }
 
-    /// The words of the sixteen entries from `at`, a multiple of it, on.
+    /// The words of its entries, sixteen and sixteen.
     #[inline]
-    pub fn sixteen(&self, at: usize) -> &Sixteen {
-        &self.sifted[at / 16]
+    pub fn sifted(&self) -> &[Sixteen] {
+        &self.sifted
     }
 
-    /// The same entries' second words, where the lane has them.
+    /// The same entries' second words; none in a county's lane.
     #[inline]
-    pub fn reach(&self, at: usize) -> Option<&Sixteen> {
-        self.reach.get(at / 16)
+    pub fn reach(&self) -> &[Sixteen] {
+        &self.reach
     }
 
     fn word(&self, at: usize) -> &AtomicU32 {
@@ -151,7 +151,7 @@ impl Block {
     /// Gives somebody who stands here, in or taken out, other words.
     fn rewrite(&self, entry: Entry) -> bool {
         let Some(at) = self.find(entry.day, entry.handle) else { return false };
-        if let Some(reach) = self.reach(at) {
+        if let Some(reach) = self.reach.get(at / 16) {
             reach.0[at % 16].store(entry.reach, Ordering::Relaxed);
         }
         self.word(at).store(entry.sifted, Ordering::Release);
@@ -164,8 +164,8 @@ impl Block {
         let entry = |at| Entry {
             day: self.day(at),
             handle: self.handle(at),
-            sifted: word(Some(self.sixteen(at)), at),
-            reach: word(self.reach(at), at),
+            sifted: word(self.sifted.get(at / 16), at),
+            reach: word(self.reach.get(at / 16), at),
         };
         let mut all: Vec<Entry> = (0..self.lengths().1).map(entry).filter(|e| e.sifted != 0).collect();
         all.sort_unstable_by_key(Entry::key);

@@ -177,7 +177,7 @@ impl Index for National {
     }
 
     fn reserve(&self, handles: &[u32]) {
-        self.write(|upkeep| handles.iter().for_each(|h| upkeep.count_offer(*h, true)));
+        self.write(|upkeep| upkeep.count_offers(handles, true));
     }
 
     fn len(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use super::Of;
 use super::chunk::Chunk;
+use super::kernel::GROUPS;
 use super::record::{self, AVAILABLE, CATEGORY, ON_SITE, Row, UNSTATED, ones};
 use super::world::{Ages, SkillSets, World};
 use crate::domain::eligibility::Question;
@@ -149,30 +150,36 @@ const COLUMNS_READ: f64 = 3.5;
 /// Of those who lack a skill so many stand in a lane as if they had it.
 const FOLDED: f64 = 0.2;
 
+/// A run of groups is read from a lane before others are asked who comes first;
+/// about so many of it should pass.
+const PASSING_OF_RUN: f64 = 2.0;
+
 impl Lead {
-    /// The lead that reads least, if everybody had to be looked at: who suits is as
-    /// many on each way, so an early stop leaves the ratio as it is.
-    pub fn of(world: &World, plan: &Plan<'_>) -> Self {
+    /// The lead that reads least if everybody had to be looked at (who suits is as
+    /// many on each way, so an early stop leaves the ratio as it is), and how many
+    /// groups of a lane to read at once.
+    pub fn of(world: &World, plan: &Plan<'_>) -> (Self, usize) {
         let people = world.people().max(1) as f64;
         let share = |column: usize| world.population(column) as f64 / people;
-        let asked = share(AVAILABLE) * share(plan.category);
-        let lane = |entries: f64, passing: f64| entries / 16.0 * SIXTEEN + entries * passing * JUMP;
+        let (asked, skills) = (share(AVAILABLE) * share(plan.category), plan.skills.count_ones() as i32);
         let bits: f64 = plan.columns().iter().map(|column| share(usize::from(*column))).product();
-        let mut least = (people / 512.0 * LINE * COLUMNS_READ + people * bits * ROW, Lead::Columns);
-        let mut consider = |cost: f64, lead: Lead| {
+        let by_columns = people / 512.0 * LINE * COLUMNS_READ + people * bits * ROW;
+        let mut least = (by_columns, Lead::Columns, asked);
+        let mut consider = |entries: usize, passing: f64, lead: Lead| {
+            let cost = entries as f64 * (SIXTEEN / 16.0 + passing * JUMP);
             if cost < least.0 {
-                least = (cost, lead);
+                least = (cost, lead, passing);
             }
         };
         for skill in ones(plan.skills) {
             let reached = plan.province.map_or(1.0, share);
-            let others = FOLDED.powi(plan.skills.count_ones() as i32 - 1);
-            consider(lane(world.lane_people(world.skill_lane(skill)) as f64, asked * reached * others), Lead::Skill(skill));
+            consider(world.lane_people(world.skill_lane(skill)), asked * reached * FOLDED.powi(skills - 1), Lead::Skill(skill));
         }
         if let Some(homes) = plan.homes {
-            let entries: usize = homes.leaves().map(|county| world.lane_people(usize::from(county))).sum();
-            consider(lane(entries as f64, asked * FOLDED.powi(plan.skills.count_ones() as i32)), Lead::Counties);
+            let entries = homes.leaves().map(|county| world.lane_people(usize::from(county))).sum();
+            consider(entries, asked * FOLDED.powi(skills), Lead::Counties);
         }
-        least.1
+        let (_, lead, passing) = least;
+        (lead, (PASSING_OF_RUN / (16.0 * passing)).clamp(1.0, GROUPS as f64) as usize)
     }
 }

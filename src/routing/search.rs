@@ -8,7 +8,7 @@
 
 use super::Of;
 use super::chunk::{Chunk, LINES};
-use super::kernel::{self, BLOCK, Path, Sieve};
+use super::kernel::{self, BLOCK, GROUPS, Path, Sieve};
 use super::lanes::{Block, Lane};
 use super::plan::{Hit, Lead, Plan};
 use super::record::{self, AVAILABLE, IN_PLACE_ONLY, OWN_PROVINCE, ones};
@@ -20,8 +20,6 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-/// Entries of a lane that are sifted together.
-const TOGETHER: usize = 16;
 /// Entries that passed are looked at together, so that their jumps in memory overlap.
 const JUMPS: usize = 32;
 
@@ -68,6 +66,8 @@ pub struct Outcome {
     /// Lines of columns and entries of lanes that were read.
     pub lines: usize,
     pub entries: usize,
+    /// Entries that passed the sieve and were looked at.
+    pub jumps: usize,
 }
 
 /// One search under way.
@@ -80,6 +80,8 @@ struct Search<'a> {
     /// What the second words of a lane must say.
     reach: Option<Sieve>,
     lead: Lead,
+    /// Groups of sixteen that are read of a lane at once.
+    run: usize,
     /// Handles that passed a sieve and are still to be looked at.
     jumps: [u32; JUMPS],
     waiting: usize,
@@ -133,7 +135,7 @@ impl<'a> Search<'a> {
         sorted.clear();
         sorted.extend_from_slice(exclude);
         sorted.sort_unstable();
-        let (lead, slots) = (Lead::of(world, plan), world.slots.load());
+        let ((lead, run), slots) = (Lead::of(world, plan), world.slots.load());
         let (bound, more, counting, outcome) = (u64::MAX, false, None, Outcome::default());
         // Beside the columns a lane adds only those who go nowhere else in the province.
         let none = match (plan.in_place, lead) {
@@ -151,6 +153,7 @@ impl<'a> Search<'a> {
             sieve,
             reach,
             lead,
+            run,
             jumps: [0; JUMPS],
             waiting: 0,
             k,
@@ -321,7 +324,7 @@ impl<'a> Search<'a> {
         for (at, cursor) in self.cursors.iter().enumerate() {
             self.order.extend(cursor.day().map(|day| Reverse((day, at as u16))));
         }
-        // The lane whose next day is the earliest goes on, up to where another's is.
+        // The lane whose next day is the earliest goes on.
         while let Some(Reverse((mut day, at))) = self.order.pop() {
             let other = self.order.peek().map_or(u16::MAX, |Reverse((day, _))| *day);
             loop {
@@ -376,7 +379,7 @@ impl<'a> Search<'a> {
             }
             return self.open_block(segment, cursor);
         }
-        let most = (*sorted).min(*at + TOGETHER);
+        let most = (*sorted).min(*at + 16 * self.run);
         let upto = if day == u16::MAX { most } else { (*at..most).find(|at| block.day(*at) >= day).unwrap_or(most) };
         let (block, from) = (block.clone(), std::mem::replace(at, upto));
         self.entries(segment, &block, from..upto);
@@ -386,19 +389,24 @@ impl<'a> Search<'a> {
     fn entries(&mut self, segment: u8, block: &Block, range: std::ops::Range<usize>) {
         self.outcome.entries += range.len();
         self.outcome.passed += if self.lead == Lead::Columns { 0 } else { range.len() };
-        for from in (range.start & !(TOGETHER - 1)..range.end).step_by(TOGETHER) {
-            let mut passing = kernel::sift(self.path, block.sixteen(from), &self.sieve);
-            if passing != 0
-                && let (Some(sieve), Some(words)) = (&self.reach, block.reach(from))
-            {
-                passing &= kernel::sift(self.path, words, sieve);
+        let (first, last) = (range.start / 16, range.end.div_ceil(16));
+        for from in (first..last).step_by(GROUPS) {
+            let (groups, mut passing) = (from..last.min(from + GROUPS), [0; GROUPS]);
+            kernel::sift(self.path, &block.sifted()[groups.clone()], &self.sieve, &mut passing);
+            if let Some(sieve) = self.reach.filter(|_| !block.reach().is_empty() && passing != [0; GROUPS]) {
+                let mut reaching = [0; GROUPS];
+                kernel::sift(self.path, &block.reach()[groups], &sieve, &mut reaching);
+                passing.iter_mut().zip(reaching).for_each(|(passing, reaching)| *passing &= reaching);
             }
-            for at in ones(u64::from(passing)).map(|bit| from + bit).filter(|at| range.contains(at)) {
-                if self.waiting == JUMPS {
-                    self.jump(segment);
+            for (group, passing) in passing.into_iter().enumerate() {
+                for at in ones(u64::from(passing)).map(|bit| (from + group) * 16 + bit).filter(|at| range.contains(at)) {
+                    if self.waiting == JUMPS {
+                        self.jump(segment);
+                    }
+                    self.jumps[self.waiting] = block.handle(at);
+                    self.waiting += 1;
+                    self.outcome.jumps += 1;
                 }
-                self.jumps[self.waiting] = block.handle(at);
-                self.waiting += 1;
             }
         }
     }

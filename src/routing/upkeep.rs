@@ -6,6 +6,7 @@
 //! in a small overflow.
 
 use super::chunk::Chunk;
+use super::kernel;
 use super::lanes::Entry;
 use super::record::{AVAILABLE, COLUMNS, PRESENT, Record, Row, SHOWN, SKILLS, Standing, ones};
 use super::tidy::Making;
@@ -16,6 +17,9 @@ use crate::domain::worker::{Seeker, Tier};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
+
+/// So many offers ahead a state is asked for.
+const AHEAD: usize = 12;
 
 /// What the writer alone knows of a worker: two bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -161,16 +165,22 @@ impl Upkeep {
         }
     }
 
-    /// An offer more, or one less.
-    pub fn count_offer(&mut self, handle: u32, more: bool) {
-        let Some(state) = self.states.get_mut(handle as usize) else { return };
-        let before = state.is_available(self.cap);
-        state.open = if more { state.open.saturating_add(1) } else { state.open.saturating_sub(1) };
-        let state = *state;
-        if before != state.is_available(self.cap)
-            && let Some((chunk, at)) = self.find(handle)
-        {
-            self.show(&chunk, at, state);
+    /// An offer more for each, or one less.
+    pub fn count_offers(&mut self, handles: &[u32], more: bool) {
+        for (at, handle) in handles.iter().enumerate() {
+            // Each state lies anywhere in memory.
+            if let Some(later) = handles.get(at + AHEAD).and_then(|h| self.states.get(*h as usize)) {
+                kernel::prefetch(later);
+            }
+            let Some(state) = self.states.get_mut(*handle as usize) else { continue };
+            let before = state.is_available(self.cap);
+            state.open = if more { state.open.saturating_add(1) } else { state.open.saturating_sub(1) };
+            let state = *state;
+            if before != state.is_available(self.cap)
+                && let Some((chunk, at)) = self.find(*handle)
+            {
+                self.show(&chunk, at, state);
+            }
         }
     }
 
