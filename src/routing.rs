@@ -19,6 +19,7 @@ mod plan;
 mod record;
 mod search;
 mod sequence;
+mod snapshot;
 mod tidy;
 mod upkeep;
 mod world;
@@ -26,6 +27,7 @@ mod world;
 pub use kernel::Path;
 pub use national::{National, Packed, packed};
 pub use search::Scratch;
+pub use snapshot::{Mark, SnapshotFault};
 
 use crate::config::Config;
 use crate::domain::eligibility::{Question, Step, Terms, first_failed};

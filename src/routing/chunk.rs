@@ -9,6 +9,7 @@
 use super::kernel::Line;
 use super::record::{AVAILABLE, Bits, COLUMNS, ON_SITE, PRESENT, Record, Row, ones};
 use super::sequence::Sequence;
+use super::snapshot::{Content, Reading, SnapshotFault};
 use super::world::SkillSets;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
@@ -199,11 +200,53 @@ impl Chunk {
         self.store_row(at, record.row);
     }
 
+    /// Positions with a column's bit.
+    pub fn held(&self, column: usize) -> usize {
+        let words = self.lines[column * LINES..][..LINES].iter().flat_map(|line| &line.0);
+        words.map(|word| word.load(Ordering::Relaxed).count_ones() as usize).sum()
+    }
+
     /// Counts anew whose worker went elsewhere.
     pub fn count_gone(&self) {
-        let present = &self.lines[PRESENT * LINES..][..LINES];
-        let kept: u32 = present.iter().flat_map(|line| &line.0).map(|word| word.load(Ordering::Relaxed).count_ones()).sum();
-        self.gone.store(self.used.load(Ordering::Relaxed) - kept, Ordering::Relaxed);
+        self.gone.store((self.used() - self.held(PRESENT)) as u32, Ordering::Relaxed);
+    }
+
+    /// Its positions in use, without the rows of those who went elsewhere.
+    pub fn write(&self, to: &mut Content) {
+        let used = self.used();
+        to.u32s([used as u32].into_iter());
+        to.u16s(self.line_day.iter().chain([&self.last_day]).map(|day| day.load(Ordering::Relaxed)));
+        for column in self.lines.chunks(LINES) {
+            to.u64s(column[..used.div_ceil(512)].iter().flat_map(|line| &line.0).map(|word| word.load(Ordering::Relaxed)));
+        }
+        let row = |at| if self.bit(PRESENT, at) { self.row(at) } else { Row::default() };
+        to.u64s((0..used).map(row).flat_map(|row| [row.a, row.b]));
+    }
+
+    /// What [`Chunk::write`] wrote.
+    pub fn read(segment: u8, number: u32, from: &mut Reading<'_>) -> Result<Self, SnapshotFault> {
+        let (out, used) = (Self::new(segment, number), from.u32()? as usize);
+        if used > POSITIONS {
+            return Err(SnapshotFault::Damaged("a chunk's length"));
+        }
+        out.used.store(used as u32, Ordering::Relaxed);
+        let days = out.line_day.iter().chain([&out.last_day]);
+        days.zip(from.u16s(LINES + 1)?).for_each(|(day, word)| day.store(word, Ordering::Relaxed));
+        let lines = used.div_ceil(512);
+        for (column, all) in out.lines.chunks(LINES).enumerate() {
+            let words = all[..lines].iter().flat_map(|line| &line.0);
+            words.zip(from.u64s(lines * 8)?).for_each(|(word, value)| word.store(value, Ordering::Relaxed));
+            let any = |line: &Line| line.0.iter().any(|word| word.load(Ordering::Relaxed) != 0);
+            let summary = all[..lines].iter().enumerate().filter(|(_, line)| any(line)).fold(0, |summary, (at, _)| summary | 1 << at);
+            out.summary[column].store(summary, Ordering::Relaxed);
+        }
+        let mut rows = from.u64s(used * 2)?;
+        for at in 0..used {
+            let (a, b) = (rows.next().unwrap_or_default(), rows.next().unwrap_or_default());
+            out.store_row(at, Row { a, b });
+        }
+        out.count_gone();
+        Ok(out)
     }
 
     /// Its worker went elsewhere.

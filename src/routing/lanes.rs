@@ -19,7 +19,7 @@ const TAIL: usize = 16;
 const BLOCK: usize = 512;
 
 /// Somebody in a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     pub day: u16,
     pub handle: u32,
@@ -58,8 +58,7 @@ impl Block {
     /// `entries` in order; room for some more.
     fn of(entries: &[Entry], reaches: bool) -> Self {
         let room = (entries.len() + (entries.len() / 16).clamp(1, TAIL)).next_multiple_of(16);
-        let nobody = Entry { day: 0, handle: 0, sifted: 0, reach: 0 };
-        let at = |i: usize| entries.get(i).copied().unwrap_or(nobody);
+        let at = |i: usize| entries.get(i).copied().unwrap_or_default();
         Self {
             days: (0..room).map(|i| AtomicU16::new(at(i).day)).collect(),
             handles: (0..room).map(|i| AtomicU32::new(at(i).handle)).collect(),

@@ -66,6 +66,12 @@ static PLACES: LazyLock<Places> = LazyLock::new(|| {
 
 static BORN_DAYS: LazyLock<[u16; BORN_YEARS.len()]> = LazyLock::new(|| BORN_YEARS.map(|year| birth_day(date(year, 1, 1))));
 
+/// What the columns and words mean, beyond their numbers.
+pub fn meaning() -> String {
+    let categories: Vec<&str> = Category::ALL.iter().map(|c| c.code()).collect();
+    format!("{PAY_STEPS:?} {BORN_YEARS:?} {BIRTH_EPOCH} {FOLDED} {:?} {categories:?}", PLACES.provinces)
+}
+
 /// The column number of a province above [`PROVINCE`].
 pub fn province_number(province: Region) -> Option<usize> {
     PLACES.provinces.binary_search(&province).ok()

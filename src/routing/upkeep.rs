@@ -45,6 +45,14 @@ impl State {
         Self { open: s.open_offers.min(u32::from(u8::MAX)) as u8, flags }
     }
 
+    pub fn bytes(self) -> [u8; 2] {
+        [self.open, self.flags]
+    }
+
+    pub fn of([open, flags]: [u8; 2]) -> Self {
+        Self { open, flags }
+    }
+
     fn is_available(self, cap: u32) -> bool {
         self.flags & (PAUSED | LOOKING | COOLING) == LOOKING && u32::from(self.open) < cap
     }
@@ -60,7 +68,7 @@ impl State {
 
 /// Milliseconds since 1970, in as little room as they need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Ms([u32; 2]);
+pub(super) struct Ms(pub [u32; 2]);
 
 impl Ms {
     fn of(ms: i64) -> Self {
@@ -74,19 +82,19 @@ impl Ms {
 }
 
 /// Whose cooldown, or first rank, ends when.
-type Ends = HashMap<u32, Ms>;
+pub(super) type Ends = HashMap<u32, Ms>;
 
 /// The writer's own books. Whoever holds it is the one writer of the world.
 pub struct Upkeep {
     pub(super) world: Arc<World>,
     cap: u32,
     focus: Counties,
-    now: i64,
-    states: Vec<State>,
-    numbers: Numbers,
-    cooling: Ends,
-    displaced: Ends,
-    due: BinaryHeap<Reverse<(Ms, u32)>>,
+    pub(super) now: i64,
+    pub(super) states: Vec<State>,
+    pub(super) numbers: Numbers,
+    pub(super) cooling: Ends,
+    pub(super) displaced: Ends,
+    pub(super) due: BinaryHeap<Reverse<(Ms, u32)>>,
     pub(super) slots: Vec<Option<Arc<Chunk>>>,
     pub(super) free: Vec<u32>,
     pub(super) making: Option<Making>,

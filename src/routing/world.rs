@@ -201,6 +201,11 @@ impl Numbers {
         })
     }
 
+    /// How many there are; the numbers go from 1 up to it.
+    pub fn len(&self) -> u32 {
+        self.numbers.len() as u32
+    }
+
     pub fn bytes(&self) -> usize {
         self.numbers.capacity() * size_of::<(u64, u32)>()
     }
