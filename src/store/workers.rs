@@ -335,7 +335,7 @@ impl Store {
             let Some(row) = tx.one(columns!("WHERE w.id = $1 AND w.erased_at IS NULL"), params![id.uuid()])? else { return Ok(false) };
             if set_wishes(tx, id.uuid(), &row, &wishes)? {
                 bump(tx, id.uuid(), now)?;
-                work::enqueue_short(tx, now)?;
+                work::enqueue_short(tx, false, now)?;
             }
             Ok(true)
         })

@@ -78,10 +78,13 @@ fn status(status: HireStatus, at: &str) -> StatusReport {
 }
 
 impl Bench {
+    fn slice(&self, drafts: &[PostingDraft]) -> Slice {
+        let postings = Arc::new(drafts.iter().map(prepared).collect());
+        Slice { platform: PLATFORM.to_owned(), postings, run: None, pull: None, promoted_within: PROMOTED, due: noon(), held: None }
+    }
+
     async fn upsert(&self, drafts: &[PostingDraft], now: Moment) -> Tally {
-        let slice = Arc::new(drafts.iter().map(prepared).collect());
-        let slice = Slice { platform: PLATFORM.to_owned(), postings: slice, run: None, pull: None, promoted_within: PROMOTED };
-        self.store.upsert_postings(slice, None, now).await.unwrap().unwrap()
+        self.store.upsert_postings(self.slice(drafts), None, now).await.unwrap().unwrap()
     }
 
     /// Stores one posting and answers its id.
