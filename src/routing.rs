@@ -14,6 +14,7 @@ mod lanes;
 mod national;
 #[cfg(test)]
 mod oracle;
+mod own;
 pub mod plain;
 mod record;
 mod search;
@@ -30,18 +31,21 @@ use crate::domain::eligibility::{Question, Step, Terms, first_failed};
 use crate::domain::id::{PostingId, WorkerId};
 use crate::domain::posting::Status;
 use crate::domain::ranking::{self, Match};
-use crate::domain::region::{Region, focus_set};
+use crate::domain::region::{FocusSet, Region, focus_set};
 use crate::domain::time::Moment;
 use crate::domain::worker::Seeker;
 use crate::store::postings::Posting;
-use crate::store::waves::{RoutingState, Wave, WaveTerms};
+use crate::store::waves::{RoutingState, Wanted, Wave, WaveTerms};
 use crate::store::work::{Kind, Lease};
+use crate::store::workers::Stale;
 use crate::store::{Store, StoreError};
 use futures_util::StreamExt;
-use std::collections::{HashSet, VecDeque};
+use own::Own;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+use uuid::Uuid;
 #[cfg(test)]
 use window::best_with_floor;
 use window::{Choosing, Slices, Wanting};
@@ -130,7 +134,9 @@ pub struct Router {
     catching_up: tokio::sync::Mutex<()>,
     /// What is left of a large window, scarcest first.
     waiting: tokio::sync::Mutex<VecDeque<Wanting>>,
-    focus: Vec<String>,
+    /// The waves that this node made.
+    own: Own,
+    focus: Vec<&'static FocusSet>,
     /// The share of a wave that goes first to people in focus.
     floor_share: f64,
     terms: WaveTerms,
@@ -145,7 +151,8 @@ impl Router {
             position: AtomicI64::new(-1),
             catching_up: tokio::sync::Mutex::default(),
             waiting: tokio::sync::Mutex::default(),
-            focus: r.focus_sets.clone(),
+            own: Own::default(),
+            focus: r.focus_sets.iter().filter_map(|name| focus_set(name)).collect(),
             floor_share: r.floor_share,
             terms: WaveTerms {
                 overbook: r.overbook,
@@ -172,13 +179,27 @@ impl Router {
         loop {
             let from = self.position.load(Ordering::Acquire);
             let changes = self.store.changes_after(from, 5000).await?;
-            let Some(last) = changes.last().map(|c| c.seq) else { return Ok(()) };
-            let ids: HashSet<_> = changes.iter().filter(|c| c.kind == "worker").map(|c| c.id).collect();
-            if !ids.is_empty() {
-                self.index.apply(self.store.seekers(ids.into_iter().collect()).await?);
-            }
+            let Some(last) = changes.last().map(|c| c.seq) else { break };
+            let ids: HashSet<Uuid> = changes.iter().filter(|c| c.kind == "worker").map(|c| c.id).collect();
+            let waves = changes.iter().filter(|c| c.kind == "wave" && !self.own.is_one(c.id)).map(|c| (c.id, c.version)).collect();
+            self.read_again(Stale { ids: ids.into_iter().collect(), waves, handles: Vec::new() }).await?;
             self.position.store(last, Ordering::Release);
         }
+        let handles = self.own.miscounted();
+        let read = self.read_again(Stale { handles: handles.clone(), ..Stale::default() }).await;
+        if read.is_err() {
+            self.own.miscount(handles);
+        }
+        read
+    }
+
+    /// Brings the index up to the store where it may be wrong.
+    async fn read_again(&self, stale: Stale) -> Result<(), StoreError> {
+        if stale.ids.is_empty() && stale.handles.is_empty() && stale.waves.is_empty() {
+            return Ok(());
+        }
+        self.index.apply(self.store.seekers(stale).await?);
+        Ok(())
     }
 
     /// How many changes the index has not seen; none before the first load.
@@ -221,9 +242,9 @@ impl Router {
         let mut asked = Vec::with_capacity(leases.len());
         for some in leases.chunks(READ) {
             let ids: Vec<PostingId> = some.iter().map(|lease| PostingId::new(lease.key)).collect();
-            let states = self.store.routing_states(ids, self.terms).await?;
-            asked.extend(some.iter().zip(states).map(|(lease, known)| match known {
-                Some((posting, state)) => Wanting::new(*lease, routable(&posting, &state), state.wanted, state.excluded),
+            let wanted = self.store.wanted_offers(ids, self.terms).await?;
+            asked.extend(some.iter().zip(wanted).map(|(lease, known)| match known {
+                Some(wanted) => Wanting::new(*lease, routable(&wanted), wanted.offers, wanted.excluded),
                 None => Wanting::new(*lease, None, 0, Vec::new()),
             }));
         }
@@ -250,17 +271,38 @@ impl Router {
             hand_out(cut.rest());
         });
         let slices = futures_util::stream::unfold(slices, async |mut slices| slices.recv().await.map(|slice: Vec<Wave>| (slice, slices)));
-        let issuing = slices.map(|slice| self.store.issue_offers(slice, self.terms, now));
-        let mut issuing = std::pin::pin!(issuing.buffered(AHEAD));
+        let mut issuing = std::pin::pin!(slices.map(|slice| self.issue(slice, now)).buffered(AHEAD));
         let issue = async {
             while let Some(issued) = issuing.next().await {
-                let issued = issued?;
-                metrics::counter!("doorstep_offers_total").increment(issued.iter().map(|i| i.offered.len() as u64).sum());
-                metrics::counter!("doorstep_offers_refused_total").increment(issued.iter().map(|i| u64::from(i.refused)).sum());
+                issued?;
             }
             Ok(())
         };
         tokio::try_join!(choosing, issue).map(drop)
+    }
+
+    /// Makes the offers of one transaction, and notes whom the index counts wrongly
+    /// after it.
+    async fn issue(&self, slice: Vec<Wave>, now: Moment) -> Result<(), StoreError> {
+        let reserved: Vec<u32> = slice.iter().flat_map(|w| &w.candidates).filter(|c| c.reserved).map(|c| c.handle).collect();
+        let postings: Vec<Uuid> = slice.iter().map(|wave| wave.posting.uuid()).collect();
+        self.own.expect(&postings);
+        let issued = self.store.issue_offers(slice, self.terms, now).await;
+        let Ok(issued) = issued else {
+            self.own.forget(postings.into_iter());
+            self.own.miscount(reserved);
+            return issued.map(drop);
+        };
+        self.own.forget(postings.into_iter().zip(&issued).filter(|(_, i)| i.offered.is_empty()).map(|(posting, _)| posting));
+        let offered = issued.iter().flat_map(|i| &i.offered).map(|(_, handle)| *handle);
+        let refused: Vec<u32> = issued.iter().flat_map(|i| &i.refused).copied().collect();
+        metrics::counter!("doorstep_offers_total").increment(offered.clone().count() as u64);
+        metrics::counter!("doorstep_offers_refused_total").increment(refused.len() as u64);
+        let mut balance: HashMap<u32, i64> = HashMap::with_capacity(reserved.len());
+        reserved.into_iter().for_each(|handle| *balance.entry(handle).or_default() += 1);
+        offered.for_each(|handle| *balance.entry(handle).or_default() -= 1);
+        self.own.miscount(balance.into_iter().filter(|(_, n)| *n != 0).map(|(handle, _)| handle).chain(refused).collect());
+        Ok(())
     }
 
     /// The funnel of a posting, and what has become of its offers.
@@ -311,6 +353,7 @@ fn question(posting: &Posting) -> Option<Question> {
 }
 
 /// The question of a posting that is open, wants offers and may be routed.
-fn routable(posting: &Posting, state: &RoutingState) -> Option<Question> {
-    (posting.status == Status::Open && state.wanted > 0 && !posting.held).then(|| question(posting)).flatten()
+fn routable(wanted: &Wanted) -> Option<Question> {
+    let posting = &wanted.posting;
+    (posting.status == Status::Open && wanted.offers > 0 && !posting.held).then(|| question(posting)).flatten()
 }

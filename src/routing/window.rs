@@ -4,10 +4,12 @@
 //! Promises: the posting with the fewest eligible people for each offer it wants
 //! chooses first; each choice is counted in the index before the next is made.
 
-use super::{Found, Index, Of, focus_title};
+use super::{Found, Index, Of};
 use crate::domain::eligibility::{Question, Terms};
+use crate::domain::grounds::Grounds;
 use crate::domain::id::PostingId;
-use crate::domain::ranking::{self, Match};
+use crate::domain::ranking::Match;
+use crate::domain::region::FocusSet;
 use crate::store::waves::{Candidate, Wave};
 use crate::store::work::Lease;
 use std::collections::VecDeque;
@@ -69,7 +71,7 @@ pub(super) fn part(window: &mut VecDeque<Wanting>, offers: usize) -> Vec<Wanting
 pub(super) struct Choosing<'a> {
     pub index: &'a dyn Index,
     /// The sets that are named as a reason.
-    pub focus: &'a [String],
+    pub focus: &'a [&'static FocusSet],
     /// The share of a wave that goes first to people in focus.
     pub floor_share: f64,
     pub terms: Terms,
@@ -86,8 +88,9 @@ impl Choosing<'_> {
         let found = best_with_floor(self.index, &q, wanted + wanted.div_ceil(10), self.floor_share, excluded, self.terms);
         let handles: Vec<u32> = found.matches.iter().take(wanted).map(|m| m.handle).collect();
         self.index.reserve(&handles);
-        let reasons = |m: &Match| ranking::reasons(&q, m, focus_title(self.focus, m.home), self.terms.today);
-        let candidates = found.matches.iter().map(|m| Candidate { handle: m.handle, reasons: reasons(m) }).collect();
+        let grounds = |m: &Match| Grounds::of(&q, m, self.focus, self.terms.today);
+        let candidate = |(at, m): (usize, &Match)| Candidate { handle: m.handle, grounds: grounds(m), reserved: at < wanted };
+        let candidates = found.matches.iter().enumerate().map(candidate).collect();
         Wave { candidates, exhausted: found.exhausted, ..nobody }
     }
 }

@@ -2,9 +2,11 @@
 //! leaves its lease to expire; one that comes back late finds its token old.
 
 use super::Store;
-use super::engine::{Sql, StoreError, params};
+use super::engine::bulk::Bulk;
+use super::engine::{Sql, StoreError, Val, params};
 use super::writer::Tx;
 use crate::domain::time::Moment;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -75,22 +77,27 @@ pub(super) fn enqueue_short(s: &mut dyn Sql, hasten: bool, due: Moment) -> Resul
     .map(|_| ())
 }
 
-/// Ends a lease if it is still ours.
-pub(super) fn done(tx: &mut Tx<'_>, lease: Lease) -> Result<bool, StoreError> {
-    let sql = "DELETE FROM work WHERE kind = $1 AND key = $2 AND fence = $3";
-    tx.exec(sql, params![lease.kind.code(), lease.key, lease.fence]).map(|n| n == 1)
+/// Locks the rows of these leases; the keys of those that are still ours.
+pub(super) fn held(tx: &mut Tx<'_>, leases: &[Lease]) -> Result<HashSet<Uuid>, StoreError> {
+    static HELD: Bulk = Bulk::keys("SELECT key, fence FROM work WHERE kind = $1 AND key IN {list} ORDER BY key {for_update}", 1);
+    let mut leases: Vec<&Lease> = leases.iter().collect();
+    leases.sort_unstable_by_key(|lease| lease.key);
+    let keys: Vec<Val> = leases.iter().map(|lease| lease.key.into()).collect();
+    let rows = HELD.query(tx, params![Kind::Route.code()], &keys)?;
+    let fences: HashMap<Uuid, i64> = rows.iter().map(|row| Ok((row.uuid(0)?, row.int(1)?))).collect::<Result<_, StoreError>>()?;
+    Ok(leases.iter().filter(|lease| fences.get(&lease.key) == Some(&lease.fence)).map(|lease| lease.key).collect())
 }
 
-/// Ends a lease and makes the work due again later, unless it was made due meanwhile.
-pub(super) fn later(tx: &mut Tx<'_>, lease: Lease, due: Moment) -> Result<(), StoreError> {
-    let sql = "UPDATE work SET due_at = $4 WHERE kind = $1 AND key = $2 AND fence = $3";
-    tx.exec(sql, params![lease.kind.code(), lease.key, lease.fence, due.ms()]).map(|_| ())
+/// Ends leases that are held.
+pub(super) fn all_done(tx: &mut Tx<'_>, keys: &[Val]) -> Result<(), StoreError> {
+    static DONE: Bulk = Bulk::keys("DELETE FROM work WHERE kind = $1 AND key IN {list}", 1);
+    DONE.exec(tx, params![Kind::Route.code()], keys).map(drop)
 }
 
-/// Still ours.
-pub(super) fn holds(s: &mut dyn Sql, lease: Lease) -> Result<bool, StoreError> {
-    let sql = "SELECT fence FROM work WHERE kind = $1 AND key = $2 {for_update}";
-    Ok(s.one(sql, params![lease.kind.code(), lease.key])?.is_some_and(|r| r.int(0) == Ok(lease.fence)))
+/// Ends leases that are held, and makes the work due again later.
+pub(super) fn all_later(tx: &mut Tx<'_>, keys: &[Val], due: Moment) -> Result<(), StoreError> {
+    static LATER: Bulk = Bulk::keys("UPDATE work SET due_at = $2 WHERE kind = $1 AND key IN {list}", 2);
+    LATER.exec(tx, params![Kind::Route.code(), due.ms()], keys).map(drop)
 }
 
 fn take(tx: &mut Tx<'_>, kind: Kind, limit: i64, lease: Duration, now: Moment) -> Result<Vec<Lease>, StoreError> {
@@ -120,7 +127,11 @@ impl Store {
     pub async fn keep_work(&self, leases: Vec<Lease>, until: Moment) -> Result<(), StoreError> {
         for some in leases.chunks(TAKEN as usize) {
             let some = some.to_vec();
-            self.write(move |tx| some.iter().try_for_each(|lease| later(tx, *lease, until))).await?;
+            let keep = move |tx: &mut Tx<'_>| {
+                let ours: Vec<Val> = held(tx, &some)?.into_iter().map(Val::from).collect();
+                all_later(tx, &ours, until)
+            };
+            self.write(keep).await?;
         }
         Ok(())
     }

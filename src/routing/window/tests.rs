@@ -57,7 +57,9 @@ fn a_part_holds_so_many_offers_and_at_least_one_posting() {
 fn waves_are_cut_into_slices_in_their_order() {
     let wave = |n: u128, candidates: usize| {
         let lease = wanting(n, 0, 0).lease;
-        let candidates = (0..candidates as u32).map(|handle| Candidate { handle, reasons: Vec::new() }).collect();
+        let candidates = (0..candidates as u32)
+            .map(|handle| Candidate { handle, grounds: Grounds::parse("1;;0;0;;;").unwrap(), reserved: true })
+            .collect();
         Wave { posting: PostingId::new(lease.key), lease: Some(lease), candidates, exhausted: false, more: false }
     };
     let (mut cut, mut slices) = (Slices::default(), Vec::new());

@@ -13,6 +13,7 @@ mod workers;
 use crate::harness::{Engine, Person, Place, PostingDraft, keys, noon};
 use doorstep::config::PlatformConfig;
 use doorstep::config::keys::Keys;
+use doorstep::domain::grounds::Grounds;
 use doorstep::domain::hire::{HireStatus, StatusReport};
 use doorstep::domain::id::{OfferId, PostingId, WorkerId};
 use doorstep::domain::normalize;
@@ -130,7 +131,8 @@ impl Bench {
     async fn wave(&self, posting: PostingId, workers: &[WorkerId]) -> Wave {
         let mut candidates = Vec::new();
         for worker in workers {
-            candidates.push(Candidate { handle: self.handle(*worker).await, reasons: Vec::new() });
+            let grounds = Grounds::parse("1;;0;0;;;").expect("grounds");
+            candidates.push(Candidate { handle: self.handle(*worker).await, grounds, reserved: false });
         }
         Wave { posting, lease: None, candidates, exhausted: true, more: false }
     }
