@@ -85,6 +85,9 @@ impl From<BodyError> for BatchError {
     }
 }
 
+/// Slices of a batch wait this long for the last one, should that never come.
+const TOGETHER: Duration = Duration::from_secs(30);
+
 /// A pushed batch of postings.
 pub struct Batch {
     pub platform: String,
@@ -121,6 +124,8 @@ pub struct Ingest {
     pub promoted_within: Duration,
     /// A full feed that would close more than this share is held.
     pub hold_share: f64,
+    /// New postings are collected for this long and routed together.
+    pub window: Duration,
     /// Records that a pushed batch may have; counted while it is read, since
     /// reading costs more than sending.
     pub most_records: usize,
@@ -177,7 +182,8 @@ impl Ingest {
     pub fn new(store: Store, limits: Arc<Limits>, config: &Config) -> Self {
         let (slice, promoted_within) = (config.ingest.slice, config.offer.promoted_within);
         let most_records = usize::try_from(config.limits.records_burst).unwrap_or(usize::MAX);
-        Self { store, limits, slice, promoted_within, hold_share: config.feed.hold_share, most_records }
+        let (hold_share, window) = (config.feed.hold_share, config.routing.window);
+        Self { store, limits, slice, promoted_within, hold_share, window, most_records }
     }
 
     /// Reads, normalizes and stores a batch. Answers as `POST /v1/postings` does,
@@ -219,6 +225,9 @@ impl Ingest {
         }
         let mut rest = read.prepared;
         rest.drain(..progress.done.min(rest.len()));
+        // A batch is routed as one, scarcest first: its slices wait for the last.
+        let due = window_end(now, self.window);
+        let held = (rest.len() > self.slice).then(|| now.plus(self.window + TOGETHER));
         while !rest.is_empty() {
             let tail = rest.split_off(rest.len().min(self.slice));
             let slice = Arc::new(std::mem::replace(&mut rest, tail));
@@ -227,7 +236,8 @@ impl Ingest {
                 self.store.classify_postings(platform.clone(), slice, now).await?
             } else {
                 let (platform, pull) = (platform.clone(), pull.clone());
-                let postings = Slice { platform, postings: slice, run: run_key, pull, promoted_within: self.promoted_within };
+                let (due, held) = if rest.is_empty() { (due, held) } else { (held.unwrap_or(due), None) };
+                let postings = Slice { platform, postings: slice, run: run_key, pull, promoted_within: self.promoted_within, due, held };
                 match self.store_slice(postings, once.as_ref(), &progress, now).await? {
                     Some(tally) => tally,
                     None => return self.run_ended(once).await,
@@ -331,6 +341,13 @@ impl Ingest {
     }
 }
 
+/// When what arrives now is routed: windows lie side by side, the same on every node,
+/// so that neither a restart nor another arrival moves the end of one.
+fn window_end(now: Moment, window: Duration) -> Moment {
+    let span = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+    if span == 0 { now } else { Moment::from_ms((now.ms().div_euclid(span) + 1).saturating_mul(span)) }
+}
+
 /// Where a batch begins.
 pub(crate) enum Begun<P> {
     /// Its key was answered before.
@@ -431,4 +448,17 @@ fn review_key(c: &Content) -> Option<Vec<u8>> {
         let texts = json!([c.title, c.description, c.base_salary.text]);
         Sha256::digest(texts.to_string())[..16].to_vec()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_lie_side_by_side() {
+        let end = |now: i64, window: u64| window_end(Moment::from_ms(now), Duration::from_millis(window)).ms();
+        assert_eq!([end(0, 1000), end(1, 1000), end(999, 1000), end(1000, 1000)], [1000, 1000, 1000, 2000]);
+        assert_eq!(end(-1, 1000), 0);
+        assert_eq!(end(1234, 0), 1234, "without a window at once");
+    }
 }

@@ -14,6 +14,7 @@ mod lanes;
 mod national;
 #[cfg(test)]
 mod oracle;
+mod own;
 pub mod plain;
 mod plan;
 mod record;
@@ -22,6 +23,7 @@ mod sequence;
 mod snapshot;
 mod tidy;
 mod upkeep;
+mod window;
 mod world;
 
 pub use kernel::Path;
@@ -34,18 +36,24 @@ use crate::domain::eligibility::{Question, Step, Terms, first_failed};
 use crate::domain::id::{PostingId, WorkerId};
 use crate::domain::posting::Status;
 use crate::domain::ranking::{self, Match};
-use crate::domain::region::{Region, focus_set};
+use crate::domain::region::{FocusSet, Region, focus_set};
 use crate::domain::time::Moment;
 use crate::domain::worker::Seeker;
 use crate::store::postings::Posting;
-use crate::store::waves::{Candidate, RoutingState, Wave, WaveTerms};
+use crate::store::waves::{RoutingState, Wanted, Wave, WaveTerms};
 use crate::store::work::{Kind, Lease};
+use crate::store::workers::Stale;
 use crate::store::{Store, StoreError};
 use futures_util::StreamExt;
-use std::collections::HashSet;
+use own::Own;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+use uuid::Uuid;
+#[cfg(test)]
+use window::best_with_floor;
+use window::{Choosing, Slices, Wanting};
 
 /// Finds workers for a posting. Readers may ask while the one writer applies.
 pub trait Index: Send + Sync {
@@ -111,13 +119,14 @@ pub fn focus_title(sets: &[String], home: Region) -> Option<&'static str> {
 
 /// How long a taken posting stays with the node that took it.
 pub const LEASE: Duration = Duration::from_secs(30);
-/// Who suits a posting is counted up to so many for each offer wanted; above that
-/// it is not scarce.
-const SCARCE: usize = 8;
-/// Postings routed together, scarcest first.
-const WINDOW: i64 = 256;
-/// Candidates of one transaction: answers wait behind it.
-const SLICE: usize = 200;
+/// Postings routed together, scarcest first: a nation's batch is one window.
+const WINDOW: i64 = 10_000;
+/// While such a window is being routed, so many others come before its next part.
+const BETWEEN: i64 = 64;
+/// Offers of one part.
+const PART: usize = 5_000;
+/// Postings read at once.
+const READ: usize = 500;
 /// Transactions that wait for the writer at once.
 const AHEAD: usize = 2;
 
@@ -128,7 +137,11 @@ pub struct Router {
     /// The change up to which the index stands; below 0 before the first load.
     position: AtomicI64,
     catching_up: tokio::sync::Mutex<()>,
-    focus: Vec<String>,
+    /// What is left of a large window, scarcest first.
+    waiting: tokio::sync::Mutex<VecDeque<Wanting>>,
+    /// The waves that this node made.
+    own: Own,
+    focus: Vec<&'static FocusSet>,
     /// The share of a wave that goes first to people in focus.
     floor_share: f64,
     terms: WaveTerms,
@@ -142,7 +155,9 @@ impl Router {
             index: Arc::new(National::new(&r.focus_sets, r.cap)),
             position: AtomicI64::new(-1),
             catching_up: tokio::sync::Mutex::default(),
-            focus: r.focus_sets.clone(),
+            waiting: tokio::sync::Mutex::default(),
+            own: Own::default(),
+            focus: r.focus_sets.iter().filter_map(|name| focus_set(name)).collect(),
             floor_share: r.floor_share,
             terms: WaveTerms {
                 overbook: r.overbook,
@@ -169,13 +184,27 @@ impl Router {
         loop {
             let from = self.position.load(Ordering::Acquire);
             let changes = self.store.changes_after(from, 5000).await?;
-            let Some(last) = changes.last().map(|c| c.seq) else { return Ok(()) };
-            let ids: HashSet<_> = changes.iter().filter(|c| c.kind == "worker").map(|c| c.id).collect();
-            if !ids.is_empty() {
-                self.index.apply(self.store.seekers(ids.into_iter().collect()).await?);
-            }
+            let Some(last) = changes.last().map(|c| c.seq) else { break };
+            let ids: HashSet<Uuid> = changes.iter().filter(|c| c.kind == "worker").map(|c| c.id).collect();
+            let waves = changes.iter().filter(|c| c.kind == "wave" && !self.own.is_one(c.id)).map(|c| (c.id, c.version)).collect();
+            self.read_again(Stale { ids: ids.into_iter().collect(), waves, handles: Vec::new() }).await?;
             self.position.store(last, Ordering::Release);
         }
+        let handles = self.own.miscounted();
+        let read = self.read_again(Stale { handles: handles.clone(), ..Stale::default() }).await;
+        if read.is_err() {
+            self.own.miscount(handles);
+        }
+        read
+    }
+
+    /// Brings the index up to the store where it may be wrong.
+    async fn read_again(&self, stale: Stale) -> Result<(), StoreError> {
+        if stale.ids.is_empty() && stale.handles.is_empty() && stale.waves.is_empty() {
+            return Ok(());
+        }
+        self.index.apply(self.store.seekers(stale).await?);
+        Ok(())
     }
 
     /// How many changes the index has not seen; none before the first load.
@@ -189,62 +218,96 @@ impl Router {
         self.index.len()
     }
 
-    /// Routes one window of due postings, scarcest first; says how many.
+    /// Routes due postings, scarcest first; says how many. Of a large window one part
+    /// is routed, and what has become due meanwhile comes between: call it again until
+    /// it says none.
     pub async fn route_due(&self, now: Moment) -> Result<usize, StoreError> {
-        let leases = self.store.take_work(Kind::Route, WINDOW, LEASE, now).await?;
-        if leases.is_empty() {
+        let mut waiting = self.waiting.lock().await;
+        let between = !waiting.is_empty();
+        let leases = self.store.take_work(Kind::Route, if between { BETWEEN } else { WINDOW }, LEASE, now).await?;
+        if leases.is_empty() && !between {
             return Ok(0);
         }
         self.catch_up().await?;
-        let ids: Vec<PostingId> = leases.iter().map(|lease| PostingId::new(lease.key)).collect();
-        let states = self.store.routing_states(ids, self.terms).await?;
-        let waves = self.choose(leases.iter().copied().zip(states).collect(), now).await?;
-        let issuing = slices(waves).into_iter().map(|slice| self.store.issue_offers(slice, self.terms, now));
-        let mut issuing = futures_util::stream::iter(issuing).buffered(AHEAD);
-        while let Some(issued) = issuing.next().await {
-            let issued = issued?;
-            metrics::counter!("doorstep_offers_total").increment(issued.iter().map(|i| i.offered.len() as u64).sum());
-            metrics::counter!("doorstep_offers_refused_total").increment(issued.iter().map(|i| u64::from(i.refused)).sum());
+        let fresh = self.ask(leases, now).await?;
+        let mut chosen = Vec::new();
+        if between {
+            chosen = fresh;
+        } else {
+            *waiting = fresh.into();
         }
-        Ok(leases.len())
+        chosen.extend(window::part(&mut waiting, PART));
+        let routed = chosen.len();
+        self.offer(chosen, now).await?;
+        Ok(routed)
     }
 
-    /// Chooses the candidates of a window: scarcest posting first, each choice
-    /// counted in the index before the next is made.
-    async fn choose(&self, leased: Vec<(Lease, Option<(Posting, RoutingState)>)>, now: Moment) -> Result<Vec<Wave>, StoreError> {
-        let (index, focus, terms, floor_share) = (self.index.clone(), self.focus.clone(), self.terms(now), self.floor_share);
-        let choose = move || {
-            let mut waves = Vec::with_capacity(leased.len());
-            let mut asked = Vec::with_capacity(leased.len());
-            for (lease, known) in leased {
-                let nobody =
-                    Wave { posting: PostingId::new(lease.key), lease: Some(lease), candidates: Vec::new(), exhausted: true, more: false };
-                match known.and_then(|(posting, state)| Some((routable(&posting, &state)?, state))) {
-                    Some((question, state)) => {
-                        let eligible = index.about(&question, state.wanted as usize * SCARCE, terms);
-                        asked.push((nobody, question, state, eligible));
-                    }
-                    None => waves.push(nobody),
-                }
-            }
-            // Eligible ÷ wanted, ascending, without dividing.
-            asked.sort_by(|a, b| {
-                let (left, right) = (a.3 * u64::from(b.2.wanted), b.3 * u64::from(a.2.wanted));
-                left.cmp(&right).then(a.0.posting.cmp(&b.0.posting))
-            });
-            waves.extend(asked.into_iter().map(|(nobody, q, state, _)| {
-                let wanted = state.wanted as usize;
-                // A tenth more than wanted, so that a lost race needs no second question.
-                let found = best_with_floor(&*index, &q, wanted + wanted.div_ceil(10), floor_share, state.excluded, terms);
-                let handles: Vec<u32> = found.matches.iter().take(wanted).map(|m| m.handle).collect();
-                index.reserve(&handles);
-                let reasons = |m: &Match| ranking::reasons(&q, m, focus_title(&focus, m.home), terms.today);
-                let candidates = found.matches.iter().map(|m| Candidate { handle: m.handle, reasons: reasons(m) }).collect();
-                Wave { candidates, exhausted: found.exhausted, ..nobody }
+    /// Reads what postings ask for, and puts them into the order in which they choose.
+    async fn ask(&self, leases: Vec<Lease>, now: Moment) -> Result<Vec<Wanting>, StoreError> {
+        let mut asked = Vec::with_capacity(leases.len());
+        for some in leases.chunks(READ) {
+            let ids: Vec<PostingId> = some.iter().map(|lease| PostingId::new(lease.key)).collect();
+            let wanted = self.store.wanted_offers(ids, self.terms).await?;
+            asked.extend(some.iter().zip(wanted).map(|(lease, known)| match known {
+                Some(wanted) => Wanting::new(*lease, routable(&wanted), wanted.offers, wanted.excluded),
+                None => Wanting::new(*lease, None, 0, Vec::new()),
             }));
-            waves
+        }
+        let wanted: u64 = asked.iter().map(|a| u64::from(a.wanted)).sum();
+        if wanted > PART as u64 {
+            // A thousand offers a second, should the store be slow.
+            let long = LEASE + Duration::from_millis(wanted);
+            self.store.keep_work(leases, now.plus(long)).await?;
+        }
+        let (index, terms) = (self.index.clone(), self.terms(now));
+        off(move || window::scarcest_first(asked, &*index, terms)).await
+    }
+
+    /// Chooses candidates and makes their offers, the one beside the other.
+    async fn offer(&self, chosen: Vec<Wanting>, now: Moment) -> Result<(), StoreError> {
+        let (index, focus, terms, floor_share) = (self.index.clone(), self.focus.clone(), self.terms(now), self.floor_share);
+        let (made, slices) = tokio::sync::mpsc::channel(AHEAD);
+        let choosing = off(move || {
+            let choosing = Choosing { index: &*index, focus: &focus, floor_share, terms };
+            let mut cut = Slices::default();
+            // Nobody takes them only where an offer before them failed.
+            let mut hand_out = |slice| drop(made.blocking_send(slice));
+            chosen.into_iter().for_each(|asked| cut.add(choosing.wave(asked), &mut hand_out));
+            hand_out(cut.rest());
+        });
+        let slices = futures_util::stream::unfold(slices, async |mut slices| slices.recv().await.map(|slice: Vec<Wave>| (slice, slices)));
+        let mut issuing = std::pin::pin!(slices.map(|slice| self.issue(slice, now)).buffered(AHEAD));
+        let issue = async {
+            while let Some(issued) = issuing.next().await {
+                issued?;
+            }
+            Ok(())
         };
-        tokio::task::spawn_blocking(choose).await.map_err(|e| StoreError::Statement(e.to_string()))
+        tokio::try_join!(choosing, issue).map(drop)
+    }
+
+    /// Makes the offers of one transaction, and notes whom the index counts wrongly
+    /// after it.
+    async fn issue(&self, slice: Vec<Wave>, now: Moment) -> Result<(), StoreError> {
+        let reserved: Vec<u32> = slice.iter().flat_map(|w| &w.candidates).filter(|c| c.reserved).map(|c| c.handle).collect();
+        let postings: Vec<Uuid> = slice.iter().map(|wave| wave.posting.uuid()).collect();
+        self.own.expect(&postings);
+        let issued = self.store.issue_offers(slice, self.terms, now).await;
+        let Ok(issued) = issued else {
+            self.own.forget(postings.into_iter());
+            self.own.miscount(reserved);
+            return issued.map(drop);
+        };
+        self.own.forget(postings.into_iter().zip(&issued).filter(|(_, i)| i.offered.is_empty()).map(|(posting, _)| posting));
+        let offered = issued.iter().flat_map(|i| &i.offered).map(|(_, handle)| *handle);
+        let refused: Vec<u32> = issued.iter().flat_map(|i| &i.refused).copied().collect();
+        metrics::counter!("doorstep_offers_total").increment(offered.clone().count() as u64);
+        metrics::counter!("doorstep_offers_refused_total").increment(refused.len() as u64);
+        let mut balance: HashMap<u32, i64> = HashMap::with_capacity(reserved.len());
+        reserved.into_iter().for_each(|handle| *balance.entry(handle).or_default() += 1);
+        offered.for_each(|handle| *balance.entry(handle).or_default() -= 1);
+        self.own.miscount(balance.into_iter().filter(|(_, n)| *n != 0).map(|(handle, _)| handle).chain(refused).collect());
+        Ok(())
     }
 
     /// The funnel of a posting, and what has become of its offers.
@@ -282,46 +345,9 @@ impl Router {
     }
 }
 
-/// Cuts waves into transactions of at most [`SLICE`] candidates, in their order; a
-/// large wave into parts.
-fn slices(waves: Vec<Wave>) -> Vec<Vec<Wave>> {
-    let mut slices = vec![Vec::new()];
-    let mut room = SLICE;
-    for wave in waves {
-        let Wave { posting, lease, mut candidates, exhausted, .. } = wave;
-        loop {
-            let rest = candidates.split_off(candidates.len().min(room));
-            // A wave without candidates is work for the store as well.
-            room -= candidates.len().max(1);
-            let more = !rest.is_empty();
-            slices
-                .last_mut()
-                .into_iter()
-                .for_each(|slice| slice.push(Wave { posting, lease, candidates: std::mem::take(&mut candidates), exhausted, more }));
-            if room == 0 {
-                slices.push(Vec::new());
-                room = SLICE;
-            }
-            if !more {
-                break;
-            }
-            candidates = rest;
-        }
-    }
-    slices.retain(|slice| !slice.is_empty());
-    slices
-}
-
-/// The best of those in focus for a share of the wave, then the best of the rest;
-/// all in their order.
-fn best_with_floor(index: &dyn Index, q: &Question, k: usize, share: f64, mut excluded: Vec<u32>, terms: Terms) -> Found {
-    let floor = ((k as f64 * share).ceil() as usize).min(k);
-    let first = if floor > 0 { index.best(Of::Focus, q, floor, &excluded, terms).matches } else { Vec::new() };
-    excluded.extend(first.iter().map(|m| m.handle));
-    let mut found = index.best(Of::Everybody, q, k - first.len(), &excluded, terms);
-    found.matches.extend(first);
-    found.matches.sort_unstable_by_key(|m| (m.key, m.handle));
-    found
+/// Runs what takes a while on a thread that may be busy.
+async fn off<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Statement(e.to_string()))
 }
 
 fn question(posting: &Posting) -> Option<Question> {
@@ -332,6 +358,7 @@ fn question(posting: &Posting) -> Option<Question> {
 }
 
 /// The question of a posting that is open, wants offers and may be routed.
-fn routable(posting: &Posting, state: &RoutingState) -> Option<Question> {
-    (posting.status == Status::Open && state.wanted > 0 && !posting.held).then(|| question(posting)).flatten()
+fn routable(wanted: &Wanted) -> Option<Question> {
+    let posting = &wanted.posting;
+    (posting.status == Status::Open && wanted.offers > 0 && !posting.held).then(|| question(posting)).flatten()
 }

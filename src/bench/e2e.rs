@@ -2,8 +2,11 @@
 //! its offers committed, and offers beside answers; over real sockets, on a real
 //! store.
 
+mod look;
+
 use super::people::{Nation, TODAY};
 use super::place::Place;
+use super::threads::Threads;
 use super::{anonymous_memory, load_average, percentile, rate};
 use crate::domain::client::Role;
 use crate::domain::eligibility::Question;
@@ -12,16 +15,15 @@ use crate::domain::person::{IdNumber, PersonName, Phone, check_character};
 use crate::domain::region::{Counties, Region};
 use crate::domain::time::Moment;
 use crate::domain::worker::{Registration, Seeker, Wishes, category_codes, skill_codes};
+use crate::http::State;
 use crate::outbound::ApiClient;
 use crate::progress::Progress;
 use crate::routing::LEASE;
 use crate::store::Store;
-use crate::store::engine::{Sql, Val, params};
-use crate::store::writer::Readers;
 use jiff::ToSpan;
+use look::Look;
 use serde_json::{Value, json};
 use std::cell::Cell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,13 +64,21 @@ pub async fn run(plan: Plan) -> Result<(), String> {
         began.elapsed().as_secs_f64(),
         anonymous_memory().unwrap_or_default()
     );
-    let (api, token) = place.client(Role::Platform, "bench", "canonical").await?;
-    let bench = Bench { look: Look::open(&place.url).await?, place, api, token, nation };
-    bench.batches(plan.rounds).await?;
-    bench.flow(&plan).await?;
+    let (_, token) = place.client(Role::Platform, "bench", "canonical").await?;
+    let (state, address, url) = (place.gateway.state.clone().into_inner(), place.gateway.address, place.url.clone());
+    let outside = move || {
+        let api = ApiClient::new(address).map_err(text)?;
+        let bench = Bench { look: Look::open(&url)?, state, api, token, nation };
+        crate::app::block_on(bench.measure(plan))
+    };
+    // The gateway's own loops have this thread.
+    let (measured, told) = tokio::sync::oneshot::channel();
+    let named = std::thread::Builder::new().name("platform-worker".to_owned());
+    named.spawn(move || measured.send(outside())).map_err(text)?;
+    let outcome = told.await.map_err(text)?;
     println!("load average {}", load_average());
-    drop(bench.place.stop().await);
-    Ok(())
+    drop(place.stop().await);
+    outcome
 }
 
 fn text(e: impl std::fmt::Display) -> String {
@@ -155,42 +165,10 @@ fn posting(n: u64, q: &Question, openings: u64) -> Value {
     body
 }
 
-/// Counts in the store, on a connection of its own.
-struct Look(Readers);
-
-impl Look {
-    async fn open(url: &str) -> Result<Self, String> {
-        let url = url.to_owned();
-        let open = move || Readers::start(crate::store::engine_of(&url)?, 1);
-        tokio::task::spawn_blocking(open).await.map_err(text)?.map_err(text).map(Self)
-    }
-
-    async fn count(&self, sql: &'static str, parameters: Vec<Val>) -> Result<i64, String> {
-        self.0.read(move |s| s.one(sql, &parameters)?.map_or(Ok(0), |r| r.int(0))).await.map_err(text)
-    }
-
-    /// Postings that are due to be routed before this moment, taken or not.
-    async fn due(&self, before: Moment) -> Result<i64, String> {
-        self.count("SELECT COUNT(*) FROM work WHERE kind = 'route' AND due_at <= $1", params![before.ms()].to_vec()).await
-    }
-
-    async fn offers_since(&self, id: OfferId) -> Result<i64, String> {
-        self.count("SELECT COUNT(*) FROM offers WHERE id > $1", params![id.uuid()].to_vec()).await
-    }
-
-    /// Offers after this one, oldest first.
-    async fn offers_after(&self, after: OfferId) -> Result<Vec<(OfferId, WorkerId)>, String> {
-        let offers = move |s: &mut dyn Sql| {
-            let rows = s.query("SELECT id, worker FROM offers WHERE id > $1 ORDER BY id LIMIT 2000", params![after.uuid()])?;
-            rows.iter().map(|r| Ok((OfferId::new(r.uuid(0)?), WorkerId::new(r.uuid(1)?)))).collect()
-        };
-        self.0.read(offers).await.map_err(text)
-    }
-}
-
+/// The side of the platforms and workers, on a thread of its own.
 struct Bench {
     look: Look,
-    place: Place,
+    state: Arc<State>,
     api: ApiClient,
     token: String,
     nation: Arc<Nation>,
@@ -198,21 +176,32 @@ struct Bench {
 
 impl Bench {
     fn now(&self) -> Moment {
-        self.place.gateway.state.clock.now()
+        self.state.clock.now()
     }
 
     /// An id that comes before those of offers made from now on.
     fn mark(&self) -> OfferId {
-        OfferId::new(self.place.gateway.state.store.fresh_id(self.now()))
+        OfferId::new(self.state.store.fresh_id(self.now()))
     }
 
-    /// Pushes one batch; `one` opening each, or the usual mix.
-    async fn push(&self, batch: u64, one: bool) -> Result<(), String> {
+    async fn measure(self, plan: Plan) -> Result<(), String> {
+        self.batches(plan.rounds).await?;
+        self.flow(&plan).await?;
+        self.look.check(self.state.config.routing.cap).await?;
+        println!("checked: cap, seats, waves, and that nobody was offered a posting or its group twice");
+        Ok(())
+    }
+
+    /// What is pushed as one batch; `one` opening each, or the usual mix.
+    fn batch(&self, batch: u64, one: bool) -> Result<Vec<u8>, String> {
         let postings = (batch * BATCH..(batch + 1) * BATCH).map(|n| {
             let (q, k) = self.nation.question(n);
             posting(n, &q, if one { 1 } else { (k as u64 / 3).max(1) })
         });
-        let body = serde_json::to_vec(&postings.collect::<Vec<_>>()).map_err(text)?;
+        serde_json::to_vec(&postings.collect::<Vec<_>>()).map_err(text)
+    }
+
+    async fn push(&self, body: Vec<u8>) -> Result<(), String> {
         let sent = self.api.call("POST", "/v1/postings", Some(&self.token), Some(("application/json", body))).await;
         let answer = sent.map_err(text)?;
         if answer.status != 200 || answer.json()["created"] != BATCH {
@@ -225,10 +214,12 @@ impl Bench {
     /// commit of the last offer.
     async fn batches(&self, rounds: u64) -> Result<(), String> {
         let (mut answered, mut offered, mut made) = (Vec::new(), Vec::new(), 0);
+        let threads = Threads::look();
         for round in 0..rounds {
-            let mut commits = self.place.gateway.state.store.commits();
+            let body = self.batch(round, true)?;
+            let mut commits = self.state.store.commits();
             let (mark, began) = (self.mark(), Instant::now());
-            self.push(round, true).await?;
+            self.push(body).await?;
             answered.push(began.elapsed());
             // Whoever is short of people is due again far behind the lease.
             while self.look.due(self.now().plus(2 * LEASE)).await? > 0 {
@@ -242,29 +233,31 @@ impl Bench {
             let (p50, p99) = (millis(percentile(times, 0.5)), millis(percentile(times, 0.99)));
             println!("{BATCH} postings, one opening each, {what:<20} p50 {p50:>6.1} ms  p99 {p99:>6.1} ms");
         }
-        println!("{made} offers in {rounds} rounds\n");
+        println!("{made} offers in {rounds} rounds; of a core's time: {}\n", threads.shares());
         Ok(())
     }
 
     /// Postings with the usual mix of openings, pushed so that some always wait, and
     /// answers beside them.
     async fn flow(&self, plan: &Plan) -> Result<(), String> {
-        let (mark, began, over) = (self.mark(), Instant::now(), Rc::new(Cell::new(false)));
+        let (mark, began, over) = (self.mark(), Instant::now(), Cell::new(false));
+        let threads = Threads::look();
         let pushing = async {
             let mut pushed = 0;
             while began.elapsed() < plan.flow {
-                if self.look.due(self.now()).await? < BACKLOG {
-                    self.push(plan.rounds + pushed, false).await?;
-                    pushed += 1;
-                } else {
+                let body = self.batch(plan.rounds + pushed, false)?;
+                while self.look.due(self.now()).await? >= BACKLOG && began.elapsed() < plan.flow {
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
+                self.push(body).await?;
+                pushed += 1;
             }
             over.set(true);
-            Ok::<_, String>((pushed * BATCH, self.look.offers_since(mark).await?, began.elapsed()))
+            let (offers, took) = (self.look.offers_since(mark).await?, began.elapsed());
+            Ok::<_, String>((pushed * BATCH, offers, took, threads.shares()))
         };
-        let (pushed, answers) = tokio::try_join!(pushing, self.answers(plan, mark, over.clone()))?;
-        let (postings, offers, took) = pushed;
+        let (pushed, answers) = tokio::try_join!(pushing, self.answers(plan, mark, &over))?;
+        let (postings, offers, took, shares) = pushed;
         println!("{postings} postings pushed, {offers} offers committed: {:.0} offers/s", rate(offers as usize, took));
         let Answers { mut each, late, refused } = answers;
         each.sort_unstable();
@@ -274,11 +267,12 @@ impl Bench {
             millis(percentile(&each, 0.5)),
             millis(percentile(&each, 0.99))
         );
+        println!("of a core's time: {shares}");
         Ok(())
     }
 
     /// Answers at a steady rate, whether the ones before have come back or not.
-    async fn answers(&self, plan: &Plan, mark: OfferId, over: Rc<Cell<bool>>) -> Result<Answers, String> {
+    async fn answers(&self, plan: &Plan, mark: OfferId, over: &Cell<bool>) -> Result<Answers, String> {
         let (mut after, mut ready, mut sent) = (mark, Vec::new().into_iter(), 0u32);
         let (mut answers, mut flying) = (Answers::default(), Vec::new());
         let mut began = None;
@@ -313,7 +307,7 @@ impl Bench {
         worker: WorkerId,
         yes: bool,
     ) -> Result<impl Future<Output = Result<(Duration, u16), String>> + 'static, String> {
-        let token = self.place.gateway.state.tokens.issue(&worker.to_string(), "worker", None, self.now());
+        let token = self.state.tokens.issue(&worker.to_string(), "worker", None, self.now());
         let token = token.map_err(|_| "no token")?["access_token"].as_str().unwrap_or_default().to_owned();
         let path = format!("/v1/me/offers/{offer}/{}", if yes { "accept" } else { "decline" });
         let api = self.api.clone();

@@ -9,7 +9,9 @@ pub mod e2e;
 pub mod ingest;
 mod people;
 mod place;
+mod threads;
 pub mod routing;
+mod threads;
 
 use std::time::Duration;
 

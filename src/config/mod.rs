@@ -144,6 +144,8 @@ pub struct RoutingConfig {
     pub wave_max: u32,
     pub cap: u32,
     #[serde(deserialize_with = "span")]
+    pub window: Duration,
+    #[serde(deserialize_with = "span")]
     pub recheck: Duration,
     #[serde(deserialize_with = "span")]
     pub cooldown: Duration,
@@ -306,6 +308,7 @@ impl Config {
         must((1.0..=100.0).contains(&self.routing.overbook), "routing.overbook", "must be 1 to 100");
         must((1..=600).contains(&self.routing.wave_max), "routing.wave_max", "must be 1 to 600");
         must((1..=100).contains(&self.routing.cap), "routing.cap", "must be 1 to 100");
+        must(self.routing.window <= Duration::from_secs(60), "routing.window", "must be 0s to 60s");
         must((0.0..=1.0).contains(&self.routing.floor_share), "routing.floor_share", "must be 0 to 1");
         for name in &self.routing.focus_sets {
             must(crate::domain::region::focus_set(name).is_some(), "routing.focus_sets", &format!("there is no set {name:?}"));
@@ -465,6 +468,16 @@ mod tests {
             load(&[("DOORSTEP_ROUTING__CAPP", "1"), ("DOORSTEP_HTTP__LISTEN", "here"), ("DOORSTEP_LIMITS__REQUESTS", "many")]).unwrap_err();
         let places: Vec<&str> = problems.iter().map(|p| p.place.as_str()).collect();
         assert_eq!(places, ["DOORSTEP_ROUTING__CAPP", "DOORSTEP_LIMITS__REQUESTS", "http.listen"]);
+    }
+
+    #[test]
+    fn a_window_is_at_most_a_minute() {
+        assert_eq!(load(&[]).unwrap().routing.window, Duration::ZERO);
+        assert_eq!(load(&[("DOORSTEP_ROUTING__WINDOW", "60s")]).unwrap().routing.window, Duration::from_secs(60));
+        for long in ["61s", "60001ms", "2m"] {
+            let problems = load(&[("DOORSTEP_ROUTING__WINDOW", long)]).unwrap_err();
+            assert_eq!(problems[0].to_string(), "routing.window: must be 0s to 60s");
+        }
     }
 
     #[test]

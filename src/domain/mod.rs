@@ -4,6 +4,7 @@
 pub mod category;
 pub mod client;
 pub mod eligibility;
+pub mod grounds;
 pub mod hire;
 pub mod id;
 pub mod normalize;

@@ -28,6 +28,9 @@ pub struct Content {
     pub total_job_openings: u32,
     /// schema.org words, such as `FULL_TIME`.
     pub employment_type: Vec<String>,
+    /// The work begins at once: it is routed without waiting for a batch.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub job_immediate_start: bool,
     pub requirements: Requirements,
     /// `lodging meals transport training`, or words of the platform's own.
     pub job_benefits: Vec<String>,

@@ -4,7 +4,6 @@
 //! 16 bits, the static key, do not depend on the posting. Sex is never in it.
 
 use super::eligibility::Question;
-use super::offer::Reason;
 use super::region::Region;
 use super::worker::{Seeker, Tier};
 use jiff::ToSpan;
@@ -102,11 +101,11 @@ impl Match {
         self.key >> 61 & 1 == 0
     }
 
-    fn seeking_since(&self) -> Date {
+    pub fn seeking_since(&self) -> Date {
         SEEKING_EPOCH.saturating_add(((self.key >> POSTING_BITS & 0x1fff) as i32).days())
     }
 
-    fn distance(&self) -> Distance {
+    pub fn distance(&self) -> Distance {
         match self.key >> 46 & 3 {
             0 => Distance::SameCounty,
             1 => Distance::SameProvince,
@@ -122,33 +121,6 @@ pub fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
-}
-
-/// Why this worker got this posting, in words for the worker and the office.
-pub fn reasons(q: &Question, m: &Match, focus: Option<&str>, today: Date) -> Vec<Reason> {
-    let reason = |code: &str, text: String| Reason { code: code.to_owned(), text };
-    let mut out = Vec::with_capacity(5);
-    match m.rank().checked_sub(1).and_then(|at| Tier::ALL.get(usize::from(at))) {
-        None => out.push(reason("displaced", "不久前失去工作，优先推荐".to_owned())),
-        Some(tier) => out.push(reason(&format!("tier_{}", tier.code()), format!("帮扶对象：{}", tier.title_zh()))),
-    }
-    if let Some(title) = focus {
-        out.push(reason("focus", format!("家乡属于重点地区：{title}")));
-    }
-    let days = (today - m.seeking_since()).get_days().max(0);
-    out.push(reason("seeking_days", format!("已求职 {days} 天")));
-    out.push(match m.distance() {
-        Distance::SameCounty => reason("same_county", "就在本县".to_owned()),
-        Distance::SameProvince => reason("same_province", "在本省".to_owned()),
-        Distance::Elsewhere => {
-            reason("destination", format!("在您愿意去的{}", q.work.and_then(Region::province).map_or("地方", Region::name)))
-        }
-    });
-    out.push(match q.pay {
-        Some(pay) => reason("pay_surplus", format!("月薪可达 {pay} 元，比您的最低要求高 {} 元", pay.saturating_sub(m.least))),
-        None => reason("pay_unstated", "没有写明月薪，请先问清楚".to_owned()),
-    });
-    out
 }
 
 #[cfg(test)]

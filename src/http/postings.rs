@@ -17,6 +17,7 @@ use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse, delete, get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub fn routes(cfg: &mut ServiceConfig) {
@@ -112,6 +113,52 @@ async fn listed(state: Data<State>, who: PlatformToken, query: Query<Listed>) ->
     Ok(HttpResponse::Ok().json(list(&items, limit, total, posting_body, |p| p.id.to_string())))
 }
 
+/// How a posting looks, for the document: the properties of schema.org's JobPosting
+/// under its names, and what the gateway adds.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+pub struct PostingBody {
+    id: String,
+    platform: String,
+    source_id: String,
+    title: String,
+    description: Option<String>,
+    category: String,
+    /// `{"gb","isco08"}`.
+    occupation: Option<Value>,
+    /// `{"name","kind"}`.
+    hiring_organization: Value,
+    /// `{"text","region"}`.
+    job_location: Value,
+    /// `on_site` or `in_place`.
+    arrangement: String,
+    /// Codes of divisions and `set:NAME`.
+    target_regions: Vec<String>,
+    /// `{"text","currency","unit","min","max","months_per_year","monthly_min","monthly_max"}`.
+    base_salary: Value,
+    total_job_openings: u32,
+    employment_type: Vec<String>,
+    /// Present and true where the work begins at once: such a posting is routed as
+    /// soon as it arrives and waits for no batch.
+    job_immediate_start: Option<bool>,
+    /// `{"age_min","age_max","skills"}`.
+    requirements: Value,
+    job_benefits: Vec<String>,
+    /// `YYYY-MM-DD`.
+    date_posted: String,
+    /// `YYYY-MM-DD`, the last day on which it may be answered.
+    valid_through: String,
+    url: Option<String>,
+    /// `open paused filled closed expired`.
+    status: String,
+    /// `{"openings","declared","taken"}`.
+    seats: Value,
+    warnings: Vec<String>,
+    revision: i64,
+    /// Why an operator must look at it before it is routed; null: nobody must.
+    held_for: Option<String>,
+}
+
 /// A posting as everybody sees it.
 pub fn posting_body(p: &Posting) -> Value {
     let mut body = serde_json::to_value(&p.content).unwrap_or_default();
@@ -133,7 +180,7 @@ async fn own(state: &State, who: &PlatformToken, id: &str) -> Result<Posting, Pr
 
 /// One posting.
 #[utoipa::path(tag = "platform", security(("bearer" = [])), params(("id" = String, Path)),
-    responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
+    responses((status = 200, body = PostingBody), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 #[get("/v1/postings/{id}")]
 async fn one(state: Data<State>, who: PlatformToken, id: Path<String>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(posting_body(&own(&state, &who, &id).await?)))

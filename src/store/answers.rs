@@ -113,7 +113,7 @@ fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, R
         }
     }
     tx.log.change(ChangeKind::Worker, o.worker.uuid(), 0, now);
-    seats::settle(tx, o.posting, now, a.promoted_within)?;
+    seats::settle_taken(tx, o.posting, now, a.promoted_within)?;
     if seat == Taken::Gone {
         return Ok(Err(Refusal::Over(OfferState::Withdrawn)));
     }

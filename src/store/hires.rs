@@ -433,7 +433,8 @@ fn over(
             params![m.worker.uuid(), until],
         )?;
         workers::bump(tx, m.worker.uuid(), now)?;
-        work::enqueue_short(tx, now)?;
+        // Who has lost a job waits for no batch.
+        work::enqueue_short(tx, until > now.ms(), now)?;
     }
     if status == HireStatus::Withdrawn {
         let sql = "UPDATE offers SET state = 'withdrawn', share_contact = 0, reason = 'platform', updated_at = $2 WHERE id = $1 AND state = 'hired'";

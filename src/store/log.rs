@@ -2,6 +2,7 @@
 //! the platforms, ledger entries for the seals. A write group collects them and
 //! writes them last.
 
+use super::engine::bulk::Bulk;
 use super::engine::{Sql, StoreError, params};
 use crate::domain::id::{EventId, PostingId};
 use crate::domain::time::Moment;
@@ -25,6 +26,8 @@ enum LogRow {
 pub enum ChangeKind {
     Worker,
     Posting,
+    /// Offers of a wave were made; the id is the posting's, the version the wave's.
+    Wave,
 }
 
 impl ChangeKind {
@@ -32,6 +35,7 @@ impl ChangeKind {
         match self {
             ChangeKind::Worker => "worker",
             ChangeKind::Posting => "posting",
+            ChangeKind::Wave => "wave",
         }
     }
 }
@@ -72,13 +76,13 @@ impl Log {
     /// Writes the rows in order; events become due at every endpoint that asked
     /// for their type.
     pub(super) fn write(&self, s: &mut dyn super::engine::Connection) -> Result<(), StoreError> {
+        static CHANGES: Bulk = Bulk::rows("INSERT INTO changes (kind, id, version, at) VALUES {list}", 0, "", 4);
+        let mut changes = Vec::new();
         for row in &self.rows {
             match row {
+                // They stand in a table of their own, in their order.
                 LogRow::Change { kind, id, version, at } => {
-                    s.exec(
-                        "INSERT INTO changes (kind, id, version, at) VALUES ($1, $2, $3, $4)",
-                        params![kind.code(), *id, *version, at.ms()],
-                    )?;
+                    changes.extend_from_slice(params![kind.code(), *id, *version, at.ms()]);
                 }
                 LogRow::Event(e) => {
                     let (id, at) = (e.id.uuid(), e.at.ms());
@@ -100,7 +104,7 @@ impl Log {
                 }
             }
         }
-        Ok(())
+        CHANGES.insert(s, &[], &changes, |_, _| Ok(()))
     }
 }
 

@@ -6,6 +6,7 @@ use super::postings::Posting;
 use super::seats;
 use super::writer::Tx;
 use super::{Store, access, postings};
+use crate::domain::grounds::Grounds;
 use crate::domain::id::{OfferId, PostingId, Pseudonym, WorkerId};
 use crate::domain::offer::{OfferState, Reason};
 use crate::domain::region::Region;
@@ -63,6 +64,11 @@ pub(super) fn state(text: &str) -> Result<OfferState, StoreError> {
     OfferState::parse(text).ok_or_else(|| StoreError::Corrupt("an offer's state".to_owned()))
 }
 
+/// Offers that were made before grounds were stored as figures hold the words.
+fn reasons(stored: &str) -> Option<Vec<Reason>> {
+    if stored.starts_with('[') { serde_json::from_str(stored).ok() } else { Grounds::parse(stored).map(|g| g.reasons()) }
+}
+
 pub(super) fn offer(row: &Row) -> Result<Offer, StoreError> {
     let content: serde_json::Value =
         serde_json::from_str(row.text(13)?).map_err(|_| StoreError::Corrupt("a posting's content".to_owned()))?;
@@ -74,7 +80,7 @@ pub(super) fn offer(row: &Row) -> Result<Offer, StoreError> {
         title: content["title"].as_str().unwrap_or_default().to_owned(),
         state: state(row.text(4)?)?,
         wave: row.int(5)?,
-        reasons: serde_json::from_str(row.text(6)?).map_err(|_| StoreError::Corrupt("an offer's reasons".to_owned()))?,
+        reasons: reasons(row.text(6)?).ok_or_else(|| StoreError::Corrupt("an offer's reasons".to_owned()))?,
         offered_at: Moment::from_ms(row.int(7)?),
         expires_at: Moment::from_ms(row.int(8)?),
         promoted: row.flag(9)?,
@@ -125,12 +131,19 @@ pub(super) fn by_id(s: &mut dyn Sql, id: OfferId) -> Result<Option<Offer>, Store
 
 /// A worker's offer of one posting.
 pub(super) fn of_pair(s: &mut dyn Sql, posting: PostingId, worker: WorkerId) -> Result<Option<Offer>, StoreError> {
-    s.one(columns!("WHERE o.posting = $1 AND o.worker = $2"), params![posting.uuid(), worker.uuid()])?.as_ref().map(offer).transpose()
+    s.one(
+        columns!("WHERE o.posting = $1 AND o.handle = (SELECT handle FROM workers WHERE id = $2)"),
+        params![posting.uuid(), worker.uuid()],
+    )?
+    .as_ref()
+    .map(offer)
+    .transpose()
 }
 
 /// A worker's offers that hold a seat or wait for one.
 pub(super) fn held_by(s: &mut dyn Sql, worker: WorkerId) -> Result<Vec<Offer>, StoreError> {
-    let sql = columns!("WHERE o.worker = $1 AND o.state IN ('accepted', 'waitlisted') ORDER BY o.id");
+    let sql =
+        columns!("WHERE o.handle = (SELECT handle FROM workers WHERE id = $1) AND o.state IN ('accepted', 'waitlisted') ORDER BY o.id");
     s.query(sql, params![worker.uuid()])?.iter().map(offer).collect()
 }
 
@@ -157,7 +170,8 @@ impl Store {
     /// A worker's offers were looked at by a person.
     pub async fn mark_seen(&self, worker: WorkerId, now: Moment) -> Result<u64, StoreError> {
         self.write(move |tx| {
-            let sql = "UPDATE offers SET state = 'seen', seen_at = $2, updated_at = $2 WHERE worker = $1 AND state = 'offered' AND expires_at > $2";
+            let sql = "UPDATE offers SET state = 'seen', seen_at = $2, updated_at = $2
+               WHERE handle = (SELECT handle FROM workers WHERE id = $1) AND state = 'offered' AND expires_at > $2";
             tx.exec(sql, params![worker.uuid(), now.ms()])
         })
         .await
@@ -173,9 +187,9 @@ impl Store {
         // One text for the page and the count, so that they cannot differ.
         macro_rules! matching {
             () => {
-                "JOIN workers w ON w.id = o.worker
+                "JOIN workers w ON w.handle = o.handle
                  WHERE w.erased_at IS NULL AND (CAST($1 AS TEXT) IS NULL OR o.platform = $1) AND (CAST($2 AS {blob}) IS NULL OR o.posting = $2)
-                 AND (CAST($3 AS {blob}) IS NULL OR o.worker = $3) AND (CAST($4 AS TEXT) IS NULL OR o.state = $4)"
+                 AND (CAST($3 AS {blob}) IS NULL OR o.handle = (SELECT handle FROM workers WHERE id = $3)) AND (CAST($4 AS TEXT) IS NULL OR o.state = $4)"
             };
         }
         let region = f.region;
@@ -216,7 +230,7 @@ impl Store {
     /// A worker's offers, newest first, with their postings.
     pub async fn worker_offers(&self, worker: WorkerId, limit: i64) -> Result<Vec<(Offer, Posting)>, StoreError> {
         self.read(move |s| {
-            let sql = columns!("WHERE o.worker = $1 ORDER BY o.id DESC LIMIT $2");
+            let sql = columns!("WHERE o.handle = (SELECT handle FROM workers WHERE id = $1) ORDER BY o.id DESC LIMIT $2");
             let offers: Vec<Offer> = s.query(sql, params![worker.uuid(), limit])?.iter().map(offer).collect::<Result<_, _>>()?;
             let mut out = Vec::with_capacity(offers.len());
             for o in offers {

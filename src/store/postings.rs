@@ -131,14 +131,8 @@ fn classify(s: &mut dyn Sql, platform: &str, p: &Prepared, now: Moment) -> Resul
     Ok((if same { Upserted::Unchanged } else { Upserted::Updated }, known))
 }
 
-fn upsert(
-    tx: &mut Tx<'_>,
-    platform: &str,
-    p: &Prepared,
-    now: Moment,
-    promoted_within: Duration,
-    tally: &mut Tally,
-) -> Result<(), StoreError> {
+fn upsert(tx: &mut Tx<'_>, slice: &Slice, p: &Prepared, now: Moment, tally: &mut Tally) -> Result<(), StoreError> {
+    let platform = slice.platform.as_str();
     let id = PostingId::new(tx.ids.v7(now));
     let c = &p.content;
     let expired = p.closes_at <= now;
@@ -168,7 +162,8 @@ fn upsert(
         tally.created += 1;
         tx.log.change(ChangeKind::Posting, id.uuid(), 1, now);
         if fresh == Status::Open {
-            work::enqueue(tx, Kind::Route, id.uuid(), now)?;
+            let due = if c.job_immediate_start { now } else { slice.due };
+            work::enqueue(tx, Kind::Route, id.uuid(), due)?;
         }
         return Ok(());
     }
@@ -197,12 +192,12 @@ fn upsert(
         ],
     )?;
     tx.log.change(ChangeKind::Posting, id.uuid(), 0, now);
-    let after = seats::settle(tx, id, now, promoted_within)?;
+    let after = seats::settle(tx, id, now, slice.promoted_within)?;
     if after == Status::Closed && before != Status::Closed {
         tally.closed += 1;
     }
-    if after == Status::Open {
-        work::enqueue(tx, Kind::Route, id.uuid(), now)?;
+    if after == Status::Open && c.job_immediate_start {
+        work::hasten(tx, Kind::Route, id.uuid(), now)?;
     }
     Ok(())
 }
@@ -228,6 +223,10 @@ pub struct Slice {
     pub pull: Option<Hold>,
     /// How long somebody promoted from the waitlist has.
     pub promoted_within: Duration,
+    /// When its new postings are due to be routed, those apart whose work begins at once.
+    pub due: Moment,
+    /// For when earlier slices of its batch made theirs due: they are due with this one.
+    pub held: Option<Moment>,
 }
 
 impl Store {
@@ -248,7 +247,10 @@ impl Store {
             }
             runs::name(tx, &slice.platform, slice.run, slice.postings.iter().map(|p| p.content.source_id.as_str()))?;
             for p in slice.postings.iter() {
-                upsert(tx, &slice.platform, p, now, slice.promoted_within, &mut tally)?;
+                upsert(tx, &slice, p, now, &mut tally)?;
+            }
+            if let Some(held) = slice.held {
+                work::release(tx, Kind::Route, held, slice.due)?;
             }
             if let Some(run) = slice.run {
                 runs::add(tx, run, &tally)?;

@@ -227,7 +227,7 @@ impl Store {
             }
             handles.keep(tx)?;
             if out.iter().any(|r| matches!(r, Registered::Created(_) | Registered::Updated(_))) {
-                work::enqueue_short(tx, now)?;
+                work::enqueue_short(tx, false, now)?;
             }
             if let Some(progress) = &progress {
                 progress.write(tx, &out, now)?;

@@ -5,7 +5,7 @@
 use super::engine::{Connection, StoreError, params};
 
 /// Applied in order, each once, each in a transaction of its own.
-const MIGRATIONS: &[&str] = &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN, HISTORY_BY_HANDLE];
+const MIGRATIONS: &[&str] = &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN, HISTORY_BY_HANDLE, OFFERS_BY_HANDLE];
 
 const FOUNDATION: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -171,6 +171,30 @@ CREATE TABLE homes (
   PRIMARY KEY (worker, since, recorded_at)) {clustered};
 INSERT INTO homes SELECT w.handle, h.since, h.recorded_at, h.region FROM homes_by_id h JOIN workers w ON w.id = h.worker ORDER BY w.handle;
 DROP TABLE homes_by_id;
+";
+
+/// Offers under the worker's handle, which is smaller than the id and enough to say
+/// whom a posting excludes; in the order of their ids, which grow, and with the
+/// indexes that making and answering them needs and no other.
+const OFFERS_BY_HANDLE: &str = "
+ALTER TABLE offers RENAME TO offers_by_id;
+CREATE TABLE offers (
+  id {blob} PRIMARY KEY, posting {blob} NOT NULL, handle BIGINT NOT NULL, worker {blob} NOT NULL, platform TEXT NOT NULL,
+  state TEXT NOT NULL, wave BIGINT NOT NULL, reasons TEXT NOT NULL, group_key {blob} NOT NULL,
+  offered_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, promoted BIGINT NOT NULL DEFAULT 0,
+  share_contact BIGINT NOT NULL DEFAULT 0, seen_at BIGINT, answered_at BIGINT, accepted_at BIGINT, waiting BIGINT,
+  reason TEXT, answered_by TEXT, method TEXT,
+  UNIQUE (posting, handle), UNIQUE (group_key, handle)) {clustered};
+INSERT INTO offers (id, posting, handle, worker, platform, state, wave, reasons, group_key, offered_at, expires_at, updated_at, promoted,
+    share_contact, seen_at, answered_at, accepted_at, waiting, reason, answered_by, method)
+  SELECT o.id, o.posting, w.handle, o.worker, o.platform, o.state, o.wave, o.reasons, o.group_key, o.offered_at, o.expires_at, o.updated_at,
+    o.promoted, o.share_contact, o.seen_at, o.answered_at, o.accepted_at, o.waiting, o.reason, o.answered_by, o.method
+  FROM offers_by_id o JOIN workers w ON w.id = o.worker ORDER BY o.id;
+DROP TABLE offers_by_id;
+CREATE INDEX offers_by_handle ON offers (handle, state);
+CREATE INDEX offers_unanswered ON offers (posting, promoted) WHERE state IN ('offered', 'seen');
+CREATE INDEX offers_expiring ON offers (expires_at) WHERE state IN ('offered', 'seen');
+CREATE INDEX offers_waiting ON offers (posting, waiting) WHERE state = 'waitlisted';
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

@@ -73,8 +73,18 @@ pub(super) fn free(tx: &mut Tx<'_>, posting: PostingId, now: Moment) -> Result<(
 
 /// Draws the consequences of a posting's row: promotes who waits, moves the
 /// status, withdraws offers of a posting that is gone, tells the platform, and
-/// makes it due for routing when seats are open again.
+/// makes it due for routing while it is open: it may want offers again.
 pub(super) fn settle(tx: &mut Tx<'_>, posting: PostingId, now: Moment, promoted_within: Duration) -> Result<Status, StoreError> {
+    let after = settle_taken(tx, posting, now, promoted_within)?;
+    if after == Status::Open {
+        work::enqueue(tx, Kind::Route, posting.uuid(), now)?;
+    }
+    Ok(after)
+}
+
+/// [`settle`] after an offer took a seat: that leaves the posting wanting no more
+/// offers than before.
+pub(super) fn settle_taken(tx: &mut Tx<'_>, posting: PostingId, now: Moment, promoted_within: Duration) -> Result<Status, StoreError> {
     let Some(row) = lock(tx, posting)? else { return Ok(Status::Closed) };
     let corrupt = |what: &str| StoreError::Corrupt(format!("a posting's {what}"));
     let declared = match row.text(0)? {
@@ -93,9 +103,6 @@ pub(super) fn settle(tx: &mut Tx<'_>, posting: PostingId, now: Moment, promoted_
     }
     let after = Status::of(declared, expired, taken, openings);
     if after == before {
-        if after == Status::Open {
-            work::enqueue(tx, Kind::Route, posting.uuid(), now)?;
-        }
         return Ok(after);
     }
     tx.exec("UPDATE postings SET status = $2, updated_at = $3 WHERE id = $1", params![posting.uuid(), after.code(), now.ms()])?;
@@ -113,8 +120,7 @@ pub(super) fn settle(tx: &mut Tx<'_>, posting: PostingId, now: Moment, promoted_
             withdraw_waiting(tx, posting, now)?;
             tell(tx, posting, "posting.closed", json!({"reason": after.code()}), now)?;
         }
-        Status::Open => work::enqueue(tx, Kind::Route, posting.uuid(), now)?,
-        Status::Paused => {}
+        Status::Open | Status::Paused => {}
     }
     Ok(after)
 }

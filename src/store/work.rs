@@ -2,9 +2,11 @@
 //! leaves its lease to expire; one that comes back late finds its token old.
 
 use super::Store;
-use super::engine::{Sql, StoreError, params};
+use super::engine::bulk::Bulk;
+use super::engine::{Sql, StoreError, Val, params};
 use super::writer::Tx;
 use crate::domain::time::Moment;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -23,6 +25,9 @@ impl Kind {
     }
 }
 
+/// Rows taken in one transaction.
+const TAKEN: i64 = 500;
+
 /// A row taken under a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -31,65 +36,104 @@ pub struct Lease {
     pub fence: i64,
 }
 
-/// Makes work due; a row under a lease is done once more after it.
+/// Makes work due; a row under a lease is done once more after it. One that nobody
+/// has taken yet goes on waiting for the end of its window.
 pub(super) fn enqueue(s: &mut dyn Sql, kind: Kind, key: Uuid, due: Moment) -> Result<(), StoreError> {
     s.exec(
         "INSERT INTO work (kind, key, due_at) VALUES ($1, $2, $3)
          ON CONFLICT (kind, key) DO UPDATE SET fence = work.fence + 1,
-           due_at = CASE WHEN excluded.due_at < work.due_at THEN excluded.due_at ELSE work.due_at END",
+           due_at = CASE WHEN excluded.due_at < work.due_at THEN excluded.due_at ELSE work.due_at END
+         WHERE work.fence > 0 OR work.due_at <= excluded.due_at",
         params![kind.code(), key, due.ms()],
     )
     .map(|_| ())
 }
 
+/// Makes work due that waits for the end of its window, if it does.
+pub(super) fn hasten(s: &mut dyn Sql, kind: Kind, key: Uuid, due: Moment) -> Result<(), StoreError> {
+    let sql = "UPDATE work SET due_at = $3 WHERE kind = $1 AND key = $2 AND fence = 0 AND due_at > $3";
+    s.exec(sql, params![kind.code(), key, due.ms()]).map(|_| ())
+}
+
+/// Makes everything due at `due` that waits for `held`, of this batch or by chance of
+/// another one.
+pub(super) fn release(s: &mut dyn Sql, kind: Kind, held: Moment, due: Moment) -> Result<(), StoreError> {
+    let sql = "UPDATE work SET due_at = $3 WHERE kind = $1 AND due_at = $2 AND fence = 0";
+    s.exec(sql, params![kind.code(), held.ms(), due.ms()]).map(|_| ())
+}
+
 /// Makes every open posting that has fewer offers than it wants due for routing:
 /// somebody new may suit it. One that is being routed just now is routed once more,
 /// since its candidates were chosen before; one that is due anyway stays as it is.
-pub(super) fn enqueue_short(s: &mut dyn Sql, due: Moment) -> Result<(), StoreError> {
+/// New postings that wait for the end of their window do so only where `hasten` says
+/// that this person does not.
+pub(super) fn enqueue_short(s: &mut dyn Sql, hasten: bool, due: Moment) -> Result<(), StoreError> {
     s.exec(
         "INSERT INTO work (kind, key, due_at) SELECT 'route', id, CAST($1 AS BIGINT) FROM postings WHERE status = 'open' AND short = 1 ORDER BY id
-         ON CONFLICT (kind, key) DO UPDATE SET fence = work.fence + 1, due_at = excluded.due_at WHERE work.due_at > excluded.due_at",
-        params![due.ms()],
+         ON CONFLICT (kind, key) DO UPDATE SET fence = work.fence + 1, due_at = excluded.due_at
+         WHERE work.due_at > excluded.due_at AND (work.fence > 0 OR CAST($2 AS BIGINT) = 1)",
+        params![due.ms(), hasten],
     )
     .map(|_| ())
 }
 
-/// Ends a lease if it is still ours.
-pub(super) fn done(tx: &mut Tx<'_>, lease: Lease) -> Result<bool, StoreError> {
-    let sql = "DELETE FROM work WHERE kind = $1 AND key = $2 AND fence = $3";
-    tx.exec(sql, params![lease.kind.code(), lease.key, lease.fence]).map(|n| n == 1)
+/// Locks the rows of these leases; the keys of those that are still ours.
+pub(super) fn held(tx: &mut Tx<'_>, leases: &[Lease]) -> Result<HashSet<Uuid>, StoreError> {
+    static HELD: Bulk = Bulk::keys("SELECT key, fence FROM work WHERE kind = $1 AND key IN {list} ORDER BY key {for_update}", 1);
+    let mut leases: Vec<&Lease> = leases.iter().collect();
+    leases.sort_unstable_by_key(|lease| lease.key);
+    let keys: Vec<Val> = leases.iter().map(|lease| lease.key.into()).collect();
+    let rows = HELD.query(tx, params![Kind::Route.code()], &keys)?;
+    let fences: HashMap<Uuid, i64> = rows.iter().map(|row| Ok((row.uuid(0)?, row.int(1)?))).collect::<Result<_, StoreError>>()?;
+    Ok(leases.iter().filter(|lease| fences.get(&lease.key) == Some(&lease.fence)).map(|lease| lease.key).collect())
 }
 
-/// Ends a lease and makes the work due again later, unless it was made due meanwhile.
-pub(super) fn later(tx: &mut Tx<'_>, lease: Lease, due: Moment) -> Result<(), StoreError> {
-    let sql = "UPDATE work SET due_at = $4 WHERE kind = $1 AND key = $2 AND fence = $3";
-    tx.exec(sql, params![lease.kind.code(), lease.key, lease.fence, due.ms()]).map(|_| ())
+/// Ends leases that are held.
+pub(super) fn all_done(tx: &mut Tx<'_>, keys: &[Val]) -> Result<(), StoreError> {
+    static DONE: Bulk = Bulk::keys("DELETE FROM work WHERE kind = $1 AND key IN {list}", 1);
+    DONE.exec(tx, params![Kind::Route.code()], keys).map(drop)
 }
 
-/// Still ours.
-pub(super) fn holds(s: &mut dyn Sql, lease: Lease) -> Result<bool, StoreError> {
-    let sql = "SELECT fence FROM work WHERE kind = $1 AND key = $2 {for_update}";
-    Ok(s.one(sql, params![lease.kind.code(), lease.key])?.is_some_and(|r| r.int(0) == Ok(lease.fence)))
+/// Ends leases that are held, and makes the work due again later.
+pub(super) fn all_later(tx: &mut Tx<'_>, keys: &[Val], due: Moment) -> Result<(), StoreError> {
+    static LATER: Bulk = Bulk::keys("UPDATE work SET due_at = $2 WHERE kind = $1 AND key IN {list}", 2);
+    LATER.exec(tx, params![Kind::Route.code(), due.ms()], keys).map(drop)
+}
+
+fn take(tx: &mut Tx<'_>, kind: Kind, limit: i64, lease: Duration, now: Moment) -> Result<Vec<Lease>, StoreError> {
+    let sql = "WITH due AS MATERIALIZED
+         (SELECT key FROM work WHERE kind = $1 AND due_at <= $2 ORDER BY due_at, key LIMIT $3 {skip_locked})
+       UPDATE work SET fence = fence + 1, due_at = $4 WHERE kind = $1 AND key IN (SELECT key FROM due) RETURNING key, fence";
+    let rows = tx.query(sql, params![kind.code(), now.ms(), limit, now.plus(lease).ms()])?;
+    rows.iter().map(|row| Ok(Lease { kind, key: row.uuid(0)?, fence: row.int(1)? })).collect()
 }
 
 impl Store {
-    /// Takes work that is due.
+    /// Takes work that is due, the longest due first.
     pub async fn take_work(&self, kind: Kind, limit: i64, lease: Duration, now: Moment) -> Result<Vec<Lease>, StoreError> {
-        self.write(move |tx| {
-            let sql = "SELECT key, fence FROM work WHERE kind = $1 AND due_at <= $2 ORDER BY due_at, key LIMIT $3 {skip_locked}";
-            let rows = tx.query(sql, params![kind.code(), now.ms(), limit])?;
-            let mut taken = Vec::with_capacity(rows.len());
-            for row in &rows {
-                let (key, fence) = (row.uuid(0)?, row.int(1)? + 1);
-                tx.exec(
-                    "UPDATE work SET fence = $3, due_at = $4 WHERE kind = $1 AND key = $2",
-                    params![kind.code(), key, fence, now.plus(lease).ms()],
-                )?;
-                taken.push(Lease { kind, key, fence });
+        let mut taken = Vec::new();
+        loop {
+            let most = TAKEN.min(limit - taken.len() as i64);
+            let some = self.write(move |tx| take(tx, kind, most, lease, now)).await?;
+            let full = some.len() as i64 == most;
+            taken.extend(some);
+            if !full || taken.len() as i64 >= limit {
+                return Ok(taken);
             }
-            Ok(taken)
-        })
-        .await
+        }
+    }
+
+    /// Keeps leases until a later moment, as far as they are still ours.
+    pub async fn keep_work(&self, leases: Vec<Lease>, until: Moment) -> Result<(), StoreError> {
+        for some in leases.chunks(TAKEN as usize) {
+            let some = some.to_vec();
+            let keep = move |tx: &mut Tx<'_>| {
+                let ours: Vec<Val> = held(tx, &some)?.into_iter().map(Val::from).collect();
+                all_later(tx, &ours, until)
+            };
+            self.write(keep).await?;
+        }
+        Ok(())
     }
 
     /// How much work is due, and since when the oldest.

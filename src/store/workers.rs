@@ -1,5 +1,6 @@
 //! Registered workers: one file for each person, whoever registered them.
 
+use super::engine::bulk::Bulk;
 use super::engine::{Row, Sql, StoreError, Val, params};
 use super::log::ChangeKind;
 use super::vault::{Place, Vault};
@@ -30,25 +31,40 @@ pub struct WorkerFile {
     pub version: i64,
 }
 
+/// Workers in whom a routing index may be wrong.
+#[derive(Clone, Debug, Default)]
+pub struct Stale {
+    pub ids: Vec<Uuid>,
+    pub handles: Vec<u32>,
+    /// Who was offered a posting in a wave.
+    pub waves: Vec<(Uuid, i64)>,
+}
+
 /// Workers read at once for a fresh index.
 const PAGE: i64 = 10_000;
 
-/// The columns that [`seeker`] reads, then those of [`file`].
+/// The columns that [`seeker`] reads.
+macro_rules! seeking {
+    () => {
+        "SELECT w.handle, w.home, w.birth, w.tier, w.consent_on, w.paused, w.looking, w.categories, w.destinations, w.in_place_only,
+           w.min_monthly_pay, w.require_stated_pay, w.skills, w.seeking_since, w.cooling_until, w.displaced_until,
+           (SELECT COUNT(*) FROM offers o CROSS JOIN postings p
+            WHERE o.handle = w.handle AND o.state IN ('offered', 'seen') AND p.id = o.posting AND p.status <> 'filled')"
+    };
+}
+
+/// Those, then the columns of [`file`].
 macro_rules! columns {
     ($tail:literal) => {
         concat!(
-            "SELECT w.handle, w.home, w.birth, w.tier, w.consent_on, w.paused, w.looking, w.categories, w.destinations, w.in_place_only,
-               w.min_monthly_pay, w.require_stated_pay, w.skills, w.seeking_since, w.cooling_until, w.displaced_until,
-               (SELECT COUNT(*) FROM offers o JOIN postings p ON p.id = o.posting
-                WHERE o.worker = w.id AND o.state IN ('offered', 'seen') AND p.status <> 'filled'),
-               w.id, w.name_sealed, w.phone_sealed, w.id_sealed, w.relocated, w.registered_at, w.version
-             FROM workers w ",
+            $crate::store::workers::seeking!(),
+            ", w.id, w.name_sealed, w.phone_sealed, w.id_sealed, w.relocated, w.registered_at, w.version FROM workers w ",
             $tail
         )
     };
 }
 
-pub(super) use columns;
+pub(super) use {columns, seeking};
 
 fn tier(text: &str) -> Result<Tier, StoreError> {
     Tier::parse(text).ok_or_else(|| StoreError::Corrupt("a worker's tier".to_owned()))
@@ -178,7 +194,7 @@ fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) 
         return Ok(false);
     }
     let open = tx.query(
-        "SELECT id FROM offers WHERE worker = $1 AND state IN ('offered', 'seen', 'waitlisted', 'accepted') ORDER BY posting",
+        "SELECT id FROM offers WHERE handle = (SELECT handle FROM workers WHERE id = $1) AND state IN ('offered', 'seen', 'waitlisted', 'accepted') ORDER BY posting",
         params![id.uuid()],
     )?;
     let mut postings: Vec<PostingId> = Vec::new();
@@ -202,7 +218,7 @@ fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) 
     }
     // Free text that somebody may have written a name into.
     for sql in [
-        "UPDATE offers SET reason = NULL WHERE worker = $1 AND state = 'declined'",
+        "UPDATE offers SET reason = NULL WHERE handle = (SELECT handle FROM workers WHERE id = $1) AND state = 'declined'",
         "UPDATE hire_facts SET raw_status = NULL WHERE worker = $1",
         "UPDATE access_log SET reason = '' WHERE worker = $1",
         "UPDATE alerts SET worker = NULL WHERE worker = $1",
@@ -335,7 +351,7 @@ impl Store {
             let Some(row) = tx.one(columns!("WHERE w.id = $1 AND w.erased_at IS NULL"), params![id.uuid()])? else { return Ok(false) };
             if set_wishes(tx, id.uuid(), &row, &wishes)? {
                 bump(tx, id.uuid(), now)?;
-                work::enqueue_short(tx, now)?;
+                work::enqueue_short(tx, false, now)?;
             }
             Ok(true)
         })
@@ -375,17 +391,26 @@ impl Store {
 
     /// What routing knows of a worker.
     pub async fn seeker(&self, id: WorkerId) -> Result<Option<Seeker>, StoreError> {
-        self.read(move |s| s.one(columns!("WHERE w.id = $1"), params![id.uuid()])?.as_ref().map(seeker).transpose()).await
+        self.read(move |s| {
+            s.one(concat!(seeking!(), " FROM workers w WHERE w.id = $1"), params![id.uuid()])?.as_ref().map(seeker).transpose()
+        })
+        .await
     }
 
-    /// What routing knows of many workers.
-    pub async fn seekers(&self, ids: Vec<Uuid>) -> Result<Vec<Seeker>, StoreError> {
+    /// What routing knows of those in whom its index may be wrong.
+    pub async fn seekers(&self, stale: Stale) -> Result<Vec<Seeker>, StoreError> {
+        static BY_ID: Bulk = Bulk::keys(concat!(seeking!(), " FROM workers w WHERE w.id IN {list}"), 0);
+        static BY_HANDLE: Bulk = Bulk::keys(concat!(seeking!(), " FROM workers w WHERE w.handle IN {list}"), 0);
         self.read(move |s| {
-            let mut out = Vec::with_capacity(ids.len());
-            for id in ids {
-                out.extend(s.one(columns!("WHERE w.id = $1"), params![id])?.as_ref().map(seeker).transpose()?);
+            let mut handles: Vec<Val> = stale.handles.into_iter().map(Val::from).collect();
+            for (posting, wave) in stale.waves {
+                let rows = s.query("SELECT handle FROM offers WHERE posting = $1 AND wave = $2", params![posting, wave])?;
+                handles.extend(rows.into_iter().filter_map(|row| row.0.into_iter().next()));
             }
-            Ok(out)
+            let ids: Vec<Val> = stale.ids.into_iter().map(Val::from).collect();
+            let mut rows = BY_ID.query(s, &[], &ids)?;
+            rows.extend(BY_HANDLE.query(s, &[], &handles)?);
+            rows.iter().map(seeker).collect()
         })
         .await
     }
@@ -397,7 +422,8 @@ impl Store {
             // In pages of one state: a row takes ten times the place of what is read from it.
             let (mut all, mut after): (Vec<Seeker>, i64) = (Vec::new(), -1);
             loop {
-                let rows = s.query(columns!("WHERE w.handle > $1 ORDER BY w.handle LIMIT $2"), params![after, PAGE])?;
+                let rows =
+                    s.query(concat!(seeking!(), " FROM workers w WHERE w.handle > $1 ORDER BY w.handle LIMIT $2"), params![after, PAGE])?;
                 for row in &rows {
                     all.push(seeker(row)?);
                     after = row.int(0)?;

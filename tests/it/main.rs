@@ -21,3 +21,4 @@ mod store;
 mod tenants;
 mod tokens;
 mod webhooks;
+mod windows;

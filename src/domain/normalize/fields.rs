@@ -77,6 +77,25 @@ impl<'a> Fields<'a> {
         None
     }
 
+    /// Yes or no: a boolean, or one as a table's cell writes it.
+    pub fn flag(&self, name: &str, faults: &mut Vec<Fault>) -> Option<bool> {
+        let said = match self.get(name)? {
+            Value::Bool(said) => return Some(*said),
+            Value::String(text) => text.trim().to_ascii_lowercase(),
+            Value::Number(number) => number.to_string(),
+            _ => "a list or an object".to_owned(),
+        };
+        match said.as_str() {
+            "" => None,
+            "true" | "1" | "是" => Some(true),
+            "false" | "0" | "否" => Some(false),
+            _ => {
+                faults.push(Fault::new(self.pointer(name), "invalid_type", "true or false is wanted"));
+                None
+            }
+        }
+    }
+
     /// A word of a closed list.
     pub fn word<T>(&self, name: &str, read: impl Fn(&str) -> Option<T>, faults: &mut Vec<Fault>) -> Option<T> {
         match self.get(name)? {

@@ -64,6 +64,7 @@ impl Reader<'_> {
         };
         let occupation = self.occupation(category, title.as_deref().unwrap_or(""));
         let employment_type = self.words("employment_type", employment_type);
+        let job_immediate_start = self.fields.flag("job_immediate_start", &mut self.faults).unwrap_or(false);
         let job_benefits = self.words("job_benefits", benefits);
         let status = self.word("status", declared).unwrap_or(Declared::Open);
         let texts = [title.as_deref(), description.as_deref(), asked.as_deref(), base_salary.text.as_deref()];
@@ -86,6 +87,7 @@ impl Reader<'_> {
             base_salary,
             total_job_openings: total_job_openings as u32,
             employment_type,
+            job_immediate_start,
             requirements,
             job_benefits,
             date_posted: date_posted?,

@@ -88,7 +88,7 @@ pub fn benefits(text: &str) -> Vec<String> {
 }
 
 /// Every name of a record that is read here, in the order of the alphabet.
-pub const FIELDS: [&str; 18] = [
+pub const FIELDS: [&str; 19] = [
     "arrangement",
     "base_salary",
     "category",
@@ -97,6 +97,7 @@ pub const FIELDS: [&str; 18] = [
     "employment_type",
     "hiring_organization",
     "job_benefits",
+    "job_immediate_start",
     "job_location",
     "occupation",
     "requirements",

@@ -6,6 +6,7 @@
 //! `{blob}` `{serial}` (column types), `{clustered}` (rows in the order of their
 //! key, where the engine can), `{for_update}` `{skip_locked}`.
 
+pub mod bulk;
 pub mod postgres;
 pub mod sqlite;
 

@@ -13,6 +13,7 @@ mod workers;
 use crate::harness::{Engine, Person, Place, PostingDraft, keys, noon};
 use doorstep::config::PlatformConfig;
 use doorstep::config::keys::Keys;
+use doorstep::domain::grounds::Grounds;
 use doorstep::domain::hire::{HireStatus, StatusReport};
 use doorstep::domain::id::{OfferId, PostingId, WorkerId};
 use doorstep::domain::normalize;
@@ -78,10 +79,13 @@ fn status(status: HireStatus, at: &str) -> StatusReport {
 }
 
 impl Bench {
+    fn slice(&self, drafts: &[PostingDraft]) -> Slice {
+        let postings = Arc::new(drafts.iter().map(prepared).collect());
+        Slice { platform: PLATFORM.to_owned(), postings, run: None, pull: None, promoted_within: PROMOTED, due: noon(), held: None }
+    }
+
     async fn upsert(&self, drafts: &[PostingDraft], now: Moment) -> Tally {
-        let slice = Arc::new(drafts.iter().map(prepared).collect());
-        let slice = Slice { platform: PLATFORM.to_owned(), postings: slice, run: None, pull: None, promoted_within: PROMOTED };
-        self.store.upsert_postings(slice, None, now).await.unwrap().unwrap()
+        self.store.upsert_postings(self.slice(drafts), None, now).await.unwrap().unwrap()
     }
 
     /// Stores one posting and answers its id.
@@ -127,7 +131,8 @@ impl Bench {
     async fn wave(&self, posting: PostingId, workers: &[WorkerId]) -> Wave {
         let mut candidates = Vec::new();
         for worker in workers {
-            candidates.push(Candidate { handle: self.handle(*worker).await, reasons: Vec::new() });
+            let grounds = Grounds::parse("1;;0;0;;;").expect("grounds");
+            candidates.push(Candidate { handle: self.handle(*worker).await, grounds, reserved: false });
         }
         Wave { posting, lease: None, candidates, exhausted: true, more: false }
     }

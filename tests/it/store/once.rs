@@ -54,10 +54,8 @@ async fn a_key_in_flight_is_told_and_its_lease_runs_out(engine: Engine) {
 async fn an_interrupted_batch_goes_on_where_it_stopped(engine: Engine) {
     let b = bench(engine).await;
     b.store.reserve(key(&b, 1, "a"), noon()).await.unwrap();
-    let slice = Arc::new(vec![prepared(&crate::harness::a_posting())]);
     let advance = Advance::new(key(&b, 1, "a"), |tally: &Tally| json!({"done": tally.created}));
-    let slice = Slice { platform: PLATFORM.to_owned(), postings: slice, run: None, pull: None, promoted_within: PROMOTED };
-    b.store.upsert_postings(slice, Some(advance), noon()).await.unwrap().unwrap();
+    b.store.upsert_postings(b.slice(&[crate::harness::a_posting()]), Some(advance), noon()).await.unwrap().unwrap();
     let later = noon().plus(Duration::from_secs(60));
     match b.store.reserve(key(&b, 1, "a"), later).await.unwrap() {
         Reserved::Go { progress: Some(progress) } => assert_eq!(progress, json!({"done": 1})),

@@ -2,6 +2,7 @@ use super::*;
 use crate::harness::{a_posting, on_every_engine};
 use doorstep::domain::posting::Status;
 use doorstep::store::postings::Seats;
+use doorstep::store::work::Kind;
 use serde_json::json;
 
 on_every_engine![
@@ -11,6 +12,7 @@ on_every_engine![
     a_posting_past_its_last_day_expires_and_withdraws_what_waits,
     only_its_own_platform_closes_a_posting,
     a_look_at_what_a_slice_would_become_changes_nothing,
+    slices_of_a_batch_wait_for_the_last,
 ];
 
 async fn the_same_record_is_unchanged_and_another_updates_it(engine: Engine) {
@@ -104,4 +106,17 @@ async fn a_look_at_what_a_slice_would_become_changes_nothing(engine: Engine) {
     let (all, _) =
         b.store.postings(PLATFORM.to_owned(), doorstep::store::postings::PostingFilter { limit: 10, ..Default::default() }).await.unwrap();
     assert_eq!((all.len(), all[0].revision), (1, 1));
+}
+
+async fn slices_of_a_batch_wait_for_the_last(engine: Engine) {
+    let b = bench(engine).await;
+    let held = noon().plus(Duration::from_secs(30));
+    let slice = |due, held| Slice { due, held, ..b.slice(&[a_posting(), a_posting()]) };
+    let due = async |at| b.store.work_due(Kind::Route, at).await.unwrap().0;
+    b.store.upsert_postings(slice(held, None), None, noon()).await.unwrap().unwrap();
+    assert_eq!(due(noon()).await, 0);
+    assert_eq!(due(held).await, 2, "should the last never come");
+    b.store.upsert_postings(slice(held, None), None, noon()).await.unwrap().unwrap();
+    b.store.upsert_postings(slice(noon(), Some(held)), None, noon()).await.unwrap().unwrap();
+    assert_eq!(due(noon()).await, 6);
 }

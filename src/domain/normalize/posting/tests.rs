@@ -237,3 +237,24 @@ proptest::proptest! {
         crate::domain::region::resolve(&text).ok();
     }
 }
+
+#[test]
+fn an_immediate_start_is_yes_or_no() {
+    for (said, read) in [
+        (json!(true), true),
+        (json!("是"), true),
+        (json!("TRUE"), true),
+        (json!(1), true),
+        (json!(false), false),
+        (json!("0"), false),
+        (json!(null), false),
+    ] {
+        assert_eq!(sound(json!({"job_immediate_start": said})).job_immediate_start, read);
+    }
+    for said in [json!("soon"), json!(2), json!([true])] {
+        assert_eq!(faults(json!({"job_immediate_start": said})), ["/job_immediate_start invalid_type"]);
+    }
+    let shown = |said: bool| serde_json::to_value(sound(json!({"job_immediate_start": said}))).unwrap();
+    assert_eq!(shown(true)["job_immediate_start"], true);
+    assert!(shown(false).get("job_immediate_start").is_none());
+}
