@@ -16,6 +16,7 @@ mod pulls;
 mod readers;
 mod redis;
 mod reviews;
+mod reports;
 mod seats;
 mod store;
 mod tenants;

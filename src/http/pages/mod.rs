@@ -37,7 +37,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(web::resource("/office").get(office::page))
         .service(web::resource("/office/login").get(office::to_page).post(office::login))
         .service(web::resource("/office/logout").get(office::to_page).post(office::logout))
-        .service(web::resource("/office/report.{format}").get(office::download));
+        .service(web::resource("/office/{report}.{format}").get(office::download));
 }
 
 /// Names and values of a query or a form, in their order; of one that cannot be
