@@ -22,8 +22,9 @@ use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, Head
 use actix_web::web::{self, Query, ServiceConfig};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use minijinja::{Value, context};
+pub use offer::moment;
 use std::io::Write;
-use text::Lang;
+pub use text::Lang;
 
 /// The pages' routes. They are for people: the OpenAPI document leaves them out.
 pub fn routes(cfg: &mut ServiceConfig) {

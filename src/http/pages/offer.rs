@@ -222,4 +222,28 @@ mod tests {
         assert!(check("seeking_days", "已求职很久").foreign);
         assert!(check("new_reason", "别的").foreign);
     }
+
+    #[test]
+    fn every_reason_that_an_offer_can_have_is_said_in_both_languages() {
+        use crate::domain::eligibility::tests::{TERMS, question, seeker};
+        use crate::domain::ranking::{Match, reasons};
+        use crate::domain::region::{Region, focus_sets};
+        use crate::domain::worker::{Seeker, Tier};
+        let mut codes = std::collections::BTreeSet::new();
+        let works = ["522624", "522601", "330212"].map(Region::parse);
+        let sets = focus_sets().iter().map(|s| Some(s.title_zh)).chain([None]);
+        for (at, set) in sets.enumerate() {
+            for (n, work) in works.into_iter().enumerate() {
+                let w = Seeker { tier: Tier::ALL[n], displaced_until: i64::from(at == 0) * i64::MAX, ..seeker() };
+                let q = crate::domain::eligibility::Question { work, pay: (n > 0).then_some(6000), ..question() };
+                for given in reasons(&q, &Match::of(&q, &w, true, TERMS.now), set, TERMS.today) {
+                    let said = reason(Lang::En, &given);
+                    assert!(!said.foreign && said.text.is_ascii(), "{given:?}: {}", said.text);
+                    assert_eq!(reason(Lang::Zh, &given), Words { text: given.text.clone(), foreign: false });
+                    codes.insert(given.code);
+                }
+            }
+        }
+        assert_eq!(codes.len(), 11, "{codes:?}");
+    }
 }
