@@ -17,6 +17,7 @@ mod national;
 mod oracle;
 pub mod plain;
 mod record;
+mod scarcity;
 mod search;
 mod upkeep;
 mod world;
@@ -24,6 +25,7 @@ mod world;
 pub use explain::{Condition, Explanation};
 pub use kernel::Path;
 pub use national::{National, Packed, packed};
+pub use scarcity::Scarcity;
 pub use search::Scratch;
 
 use crate::config::Config;
@@ -99,9 +101,6 @@ pub fn focus_title(sets: &[String], home: Region) -> Option<&'static str> {
 
 /// How long a taken posting stays with the node that took it.
 pub const LEASE: Duration = Duration::from_secs(30);
-/// Who suits a posting is counted up to so many for each offer wanted; above that
-/// it is not scarce.
-const SCARCE: usize = 8;
 /// Postings routed together, scarcest first.
 const WINDOW: i64 = 256;
 /// Candidates of one transaction: answers wait behind it.
@@ -209,17 +208,13 @@ impl Router {
                     Wave { posting: PostingId::new(lease.key), lease: Some(lease), candidates: Vec::new(), exhausted: true, more: false };
                 match known.and_then(|(posting, state)| Some((routable(&posting, &state)?, state))) {
                     Some((question, state)) => {
-                        let eligible = index.about(&question, state.wanted as usize * SCARCE, terms);
-                        asked.push((nobody, question, state, eligible));
+                        let scarcity = Scarcity::of(&*index, &question, state.wanted, terms);
+                        asked.push((nobody, question, state, scarcity));
                     }
                     None => waves.push(nobody),
                 }
             }
-            // Eligible ÷ wanted, ascending, without dividing.
-            asked.sort_by(|a, b| {
-                let (left, right) = (a.3 * u64::from(b.2.wanted), b.3 * u64::from(a.2.wanted));
-                left.cmp(&right).then(a.0.posting.cmp(&b.0.posting))
-            });
+            asked.sort_by_key(|(wave, _, _, scarcity)| (*scarcity, wave.posting));
             waves.extend(asked.into_iter().map(|(nobody, q, state, _)| {
                 let wanted = state.wanted as usize;
                 // A tenth more than wanted, so that a lost race needs no second question.

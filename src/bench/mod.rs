@@ -6,10 +6,12 @@
 //! that the URL names; what a figure is compared with is done in the same run.
 
 pub mod e2e;
+mod flow;
 pub mod ingest;
 mod people;
 mod place;
 pub mod routing;
+mod window;
 
 use std::time::Duration;
 
