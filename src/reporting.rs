@@ -1,22 +1,72 @@
-//! Reports: what the people and hires of the store come to, by place and period.
+//! Reports: what the people, hires and offers of the store come to, by place and
+//! period.
 //!
-//! Promises: a figure is a count of distinct persons, folded from their hires'
-//! dated facts; every row of a report belongs to one region, and what is called
-//! additive adds up to the totals to the last person.
-//! Does not: read the store (`Store::fold` does), know who asks (the query is cut
-//! to the caller's region when it is read), close or sign a period.
-//! Start at: [`Query::parse`], [`employment`], [`Report`].
+//! Promises: a figure is a count of distinct persons or of offers; every row of a
+//! report belongs to one region, and what is called additive adds up to the totals
+//! to the last person.
+//! Does not: know who asks (the query is cut to the caller's region when it is
+//! read), close or sign a period.
+//! Start at: [`report`], [`employment`], [`routing`], [`Report`].
 
 mod csv;
 mod dhis2;
 mod employment;
+mod gini;
 mod query;
 mod report;
+mod routing;
 mod table;
 mod xlsx;
 
 pub use employment::{Rules, employment};
-pub use query::{Axis, By, Params, Query, QueryFault, Scope};
+pub use query::{Axis, By, Name, Params, Query, QueryFault, Scope};
 pub use report::{AsOf, Column, Format, Key, Report, Row, Unit, Value};
+pub use routing::routing;
 pub use rust_xlsxwriter::XlsxError;
 pub use table::{cells, pad};
+
+use crate::config::ReportConfig;
+use crate::domain::region::Region;
+use crate::domain::time::Moment;
+use crate::store::{Store, StoreError};
+
+/// Why there is no report.
+#[derive(Debug)]
+pub enum ReportFault {
+    Query(QueryFault),
+    Store(StoreError),
+}
+
+impl From<QueryFault> for ReportFault {
+    fn from(fault: QueryFault) -> Self {
+        ReportFault::Query(fault)
+    }
+}
+
+impl From<StoreError> for ReportFault {
+    fn from(e: StoreError) -> Self {
+        ReportFault::Store(e)
+    }
+}
+
+/// A report as the store stands now, for a caller who may see `own` and what lies
+/// in it.
+pub async fn report(
+    store: &Store,
+    config: &ReportConfig,
+    name: Name,
+    params: Params<'_>,
+    own: Region,
+    now: Moment,
+) -> Result<Report, ReportFault> {
+    let query = Query::parse(params, own)?;
+    let day = query.day(now.day())?;
+    Ok(match name {
+        Name::Employment => employment(&store.fold(day).await?, &query, &Rules::from(config), day, now, &|_| None),
+        Name::Routing => {
+            query.by_home_alone()?;
+            let from = Moment::start_of(query.period.first_day());
+            routing(&store.seeking(query.scope.homes(), from, day).await?, &query, now)
+        }
+    })
+}

@@ -9,6 +9,7 @@
 //! Start at: [`Router::route_due`].
 
 mod chunk;
+mod explain;
 mod kernel;
 mod lanes;
 mod national;
@@ -18,6 +19,7 @@ mod own;
 pub mod plain;
 mod plan;
 mod record;
+mod scarcity;
 mod search;
 mod sequence;
 mod snapshot;
@@ -26,14 +28,16 @@ mod upkeep;
 mod window;
 mod world;
 
+pub use explain::{Condition, Explanation};
 pub use kernel::Path;
 pub use national::{National, Packed, packed};
+pub use scarcity::Scarcity;
 pub use search::Scratch;
 pub use snapshot::{Mark, SnapshotFault};
 
 use crate::config::Config;
-use crate::domain::eligibility::{Question, Step, Terms, first_failed};
-use crate::domain::id::{PostingId, WorkerId};
+use crate::domain::eligibility::{Question, Step, Terms};
+use crate::domain::id::PostingId;
 use crate::domain::posting::Status;
 use crate::domain::ranking::{self, Match};
 use crate::domain::region::{FocusSet, Region, focus_set};
@@ -101,15 +105,6 @@ pub struct Found {
     pub matches: Vec<Match>,
     /// There is nobody else who is eligible.
     pub exhausted: bool,
-}
-
-/// Why a worker did or did not get a posting.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Explanation {
-    /// The first condition that failed.
-    Failed(&'static str),
-    /// Suits; so many come first.
-    Ranked(usize),
 }
 
 /// The title of the first of these sets that holds a home.
@@ -318,30 +313,6 @@ impl Router {
         let count = move || question(&posting).map_or([0; Step::ALL.len()], |q| index.funnel(&q, terms));
         let passed = tokio::task::spawn_blocking(count).await.map_err(|e| StoreError::Statement(e.to_string()))?;
         Ok(Some((passed, state)))
-    }
-
-    /// Why this worker did or did not get this posting.
-    pub async fn explain(&self, posting: PostingId, worker: WorkerId, now: Moment) -> Result<Option<Explanation>, StoreError> {
-        self.catch_up().await?;
-        let (Some((posting, state)), Some(seeker)) =
-            (self.store.routing_state(posting, self.terms).await?, self.store.seeker(worker).await?)
-        else {
-            return Ok(None);
-        };
-        let terms = self.terms(now);
-        let Some(q) = question(&posting) else { return Ok(Some(Explanation::Failed("posting_without_place"))) };
-        if posting.held {
-            return Ok(Some(Explanation::Failed("held_for_review")));
-        }
-        if state.excluded.contains(&seeker.handle) {
-            return Ok(Some(Explanation::Failed("offered_before")));
-        }
-        if let Some(step) = first_failed(&q, &seeker, terms) {
-            return Ok(Some(Explanation::Failed(step.code())));
-        }
-        let found = self.index.best(Of::Everybody, &q, self.index.len(), &state.excluded, terms);
-        let before = found.matches.iter().position(|m| m.handle == seeker.handle).unwrap_or(found.matches.len());
-        Ok(Some(Explanation::Ranked(before)))
     }
 }
 

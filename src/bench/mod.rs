@@ -6,12 +6,13 @@
 //! that the URL names; what a figure is compared with is done in the same run.
 
 pub mod e2e;
+mod flow;
 pub mod ingest;
 mod people;
 mod place;
-mod threads;
 pub mod routing;
 mod threads;
+mod window;
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //! answer of a sample checked against looking at everybody.
 
 use super::people::{Draw, Nation, TODAY};
-use super::{load_average, percentile, rate};
+use super::{load_average, percentile, rate, window};
 use crate::domain::eligibility::{Question, Terms};
 use crate::domain::time::Moment;
 use crate::domain::worker::{Seeker, Tier};
@@ -25,11 +25,11 @@ pub struct Plan {
     pub updates: u64,
 }
 
-const CAP: u32 = 3;
-const SETS: [&str; 3] = ["listed-52", "three-regions-three-prefectures", "hubei"];
-const SEED: u64 = 2020;
+pub(super) const CAP: u32 = 3;
+pub(super) const SETS: [&str; 3] = ["listed-52", "three-regions-three-prefectures", "hubei"];
+pub(super) const SEED: u64 = 2020;
 
-fn terms() -> Terms {
+pub(super) fn terms() -> Terms {
     Terms { now: Moment::start_of(TODAY).ms(), today: TODAY, cap: CAP }
 }
 
@@ -192,7 +192,7 @@ pub fn run(plan: &Plan) -> Result<(), String> {
             bench.differences("D", Nation::question, plan.check)?;
         }
     }
-    Ok(())
+    if plan.tracks.contains('W') { window::run() } else { Ok(()) }
 }
 
 /// Track C: postings are offered, offers answered or expire, people find work and

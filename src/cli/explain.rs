@@ -3,7 +3,8 @@
 use super::{Failure, Outcome, open_store, settings, unreachable_store, with_runtime};
 use crate::clock::Clock;
 use crate::domain::id::{PostingId, WorkerId};
-use crate::routing::{Explanation, Router};
+use crate::http::{Lang, explanation_body};
+use crate::routing::Router;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,6 +14,12 @@ pub struct Args {
     posting: String,
     #[arg(long)]
     worker: String,
+    /// zh or en
+    #[arg(long, default_value = "zh")]
+    lang: String,
+    /// The document that the gateway answers, instead of its words
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(file: Option<PathBuf>, args: Args) -> Outcome {
@@ -22,13 +29,12 @@ pub fn run(file: Option<PathBuf>, args: Args) -> Outcome {
     let store = open_store(&config)?;
     let router = Router::new(store, &config);
     let found = with_runtime(async move { router.explain(posting, worker, Clock::System.now()).await })?.map_err(unreachable_store)?;
-    match found {
-        None => return Err(Failure("there is no such posting or worker".to_owned())),
-        Some(Explanation::Failed("offered_before")) => println!("had an offer of this posting, or of the same work, before"),
-        Some(Explanation::Failed("held_for_review")) => println!("the posting waits for an operator to look at it and is not routed"),
-        Some(Explanation::Failed("posting_without_place")) => println!("the posting has no resolved place and is not routed"),
-        Some(Explanation::Failed(step)) => println!("does not suit: the first condition that fails is {step:?}"),
-        Some(Explanation::Ranked(before)) => println!("suits; {before} others come first"),
+    let explanation = found.ok_or_else(|| Failure("there is no such posting or worker".to_owned()))?;
+    let body = explanation_body(posting, worker, &explanation, Lang::parse(&args.lang));
+    if args.json {
+        println!("{body}");
+    } else {
+        println!("{}", body["text"].as_str().unwrap_or_default());
     }
     Ok(ExitCode::SUCCESS)
 }

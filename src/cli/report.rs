@@ -3,14 +3,14 @@
 use super::{Failure, Outcome, open_store, settings, unreachable_store, with_runtime};
 use crate::clock::Clock;
 use crate::domain::region::Region;
-use crate::reporting::{self, Format, Params, Query, Rules};
+use crate::reporting::{self, Format, Name, Params, ReportFault};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// employment
+    /// employment or routing
     name: String,
     /// 2020, 2020Q3 or 2020-09
     #[arg(long)]
@@ -21,10 +21,10 @@ pub struct Args {
     /// county, prefecture, province or nation
     #[arg(long)]
     level: Option<String>,
-    /// home or work
+    /// home or work (employment)
     #[arg(long)]
     axis: Option<String>,
-    /// tier, tier_at_hire, focus, platform, category or flow
+    /// tier, tier_at_hire, focus, platform, category or flow (employment)
     #[arg(long)]
     by: Option<String>,
     /// json, csv, xlsx, dhis2 or table
@@ -34,25 +34,25 @@ pub struct Args {
 
 pub fn run(file: Option<PathBuf>, args: Args) -> Outcome {
     let config = settings(file)?;
-    if args.name != "employment" {
-        return Err(Failure(format!("there is no report {:?}; known is employment", args.name)));
-    }
+    let known = || Name::ALL.map(Name::code).join(", ");
+    let name = Name::parse(&args.name).ok_or_else(|| Failure(format!("there is no report {:?}; known are {}", args.name, known())))?;
     let format =
         Format::parse(&args.format).ok_or_else(|| Failure(format!("--format: {} is not json, csv, xlsx, dhis2 or table", args.format)))?;
-    let params = Params {
-        period: Some(&args.period),
-        region: args.region.as_deref(),
-        level: args.level.as_deref(),
-        axis: args.axis.as_deref(),
-        by: args.by.as_deref(),
-    };
-    let fault = |f: reporting::QueryFault| Failure(format!("--{}: {}", f.parameter(), f.code()));
-    let query = Query::parse(params, Region::NATION).map_err(fault)?;
-    let now = Clock::System.now();
-    let day = query.day(now.day()).map_err(fault)?;
     let store = open_store(&config)?;
-    let fold = with_runtime(async move { store.fold(day).await })?.map_err(unreachable_store)?;
-    let report = reporting::employment(&fold, &query, &Rules::from(&config.report), day, now, &|_| None);
+    let made = with_runtime(async move {
+        let params = Params {
+            period: Some(&args.period),
+            region: args.region.as_deref(),
+            level: args.level.as_deref(),
+            axis: args.axis.as_deref(),
+            by: args.by.as_deref(),
+        };
+        reporting::report(&store, &config.report, name, params, Region::NATION, Clock::System.now()).await
+    })?;
+    let report = made.map_err(|fault| match fault {
+        ReportFault::Query(f) => Failure(format!("--{}: {}", f.parameter(), f.code())),
+        ReportFault::Store(e) => unreachable_store(e),
+    })?;
     std::io::stdout().lock().write_all(&report.write(format)?)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,10 @@
 //! Who may be offered a posting: one list of conditions in a fixed order, so that
 //! the funnel, the explanation and the choice itself cannot disagree.
 
+mod obstacle;
+
+pub use obstacle::{Obstacle, first_obstacle};
+
 use super::pay::Money;
 use super::posting::{Arrangement, Content, Target};
 use super::region::{Counties, Region, focus_set};

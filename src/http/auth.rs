@@ -263,6 +263,30 @@ pub enum PlatformOrOffice {
     Office(OfficeToken),
 }
 
+/// Who may read a person: an office its own people, an administrator everybody.
+#[derive(Clone, Debug)]
+pub enum OfficeOrAdmin {
+    Office(OfficeToken),
+    Admin(AdminToken),
+}
+
+impl OfficeOrAdmin {
+    pub fn client(&self) -> &Client {
+        match self {
+            OfficeOrAdmin::Office(office) => &office.client,
+            OfficeOrAdmin::Admin(admin) => &admin.client,
+        }
+    }
+
+    /// Where the people are at home whom they may read.
+    pub fn region(&self) -> Region {
+        match self {
+            OfficeOrAdmin::Office(office) => office.region,
+            OfficeOrAdmin::Admin(_) => Region::NATION,
+        }
+    }
+}
+
 fn wrong_role() -> Problem {
     Problem::forbidden("role_forbidden", "This token's role does not reach here.")
 }
@@ -305,6 +329,13 @@ fn platform_or_office(caller: Caller) -> Result<PlatformOrOffice, Problem> {
     }
 }
 
+fn office_or_admin(caller: Caller) -> Result<OfficeOrAdmin, Problem> {
+    match &caller {
+        Caller::Client(c) if c.role == Role::Admin => admin(caller).map(OfficeOrAdmin::Admin),
+        _ => office(caller).map(OfficeOrAdmin::Office),
+    }
+}
+
 // A macro, since actix wants an implementation for each type and they differ in
 // the function alone.
 macro_rules! extracted_by {
@@ -326,6 +357,7 @@ extracted_by! {
     OfficeToken: office;
     AdminToken: admin;
     PlatformOrOffice: platform_or_office;
+    OfficeOrAdmin: office_or_admin;
 }
 
 impl FromRequest for WorkerToken {

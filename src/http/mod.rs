@@ -13,6 +13,7 @@ pub mod problem;
 mod admin;
 mod endpoints;
 mod events;
+mod explain;
 mod feed_runs;
 mod feeds;
 mod health;
@@ -39,7 +40,9 @@ use crate::store::Store;
 use crate::store::hires::HireTerms;
 use actix_web::HttpRequest;
 use auth::Tokens;
+pub use explain::explanation_body;
 pub use health::render as metrics_text;
+pub use pages::Lang;
 use problem::Problem;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -104,6 +107,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
     cfg.configure(token::routes)
         .configure(health::routes)
         .configure(postings::routes)
+        .configure(explain::routes)
         .configure(feed_runs::routes)
         .configure(feeds::routes)
         .configure(offers::routes)

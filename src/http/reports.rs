@@ -4,8 +4,7 @@ use super::State;
 use super::auth::OfficeToken;
 use super::problem::{Problem, ProblemBody};
 use crate::domain::region::Region;
-use crate::domain::time::Moment;
-use crate::reporting::{self, Format, Params, Query as ReportQuery, QueryFault, Report, Rules};
+use crate::reporting::{self, Format, Name, Params, QueryFault, Report, ReportFault};
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpResponse, get};
 use serde::Deserialize;
@@ -37,8 +36,17 @@ impl From<QueryFault> for Problem {
     }
 }
 
-/// The employment report of a subtree.
-pub async fn employment(state: &State, own: Region, asked: &Asked) -> Result<Report, Problem> {
+impl From<ReportFault> for Problem {
+    fn from(fault: ReportFault) -> Self {
+        match fault {
+            ReportFault::Query(fault) => fault.into(),
+            ReportFault::Store(e) => e.into(),
+        }
+    }
+}
+
+/// A report of a subtree.
+pub async fn made(state: &State, own: Region, name: Name, asked: &Asked) -> Result<Report, Problem> {
     if asked.as_of.is_some() {
         return Err(Problem::parameter("as_of", "as_of_unsupported", "reports are given as they stand now"));
     }
@@ -49,40 +57,36 @@ pub async fn employment(state: &State, own: Region, asked: &Asked) -> Result<Rep
         axis: asked.axis.as_deref(),
         by: asked.by.as_deref(),
     };
-    let query = ReportQuery::parse(params, own)?;
-    let now: Moment = state.clock.now();
-    let day = query.day(now.day())?;
-    let fold = state.store.fold(day).await?;
-    let rules = Rules::from(&state.config.report);
-    Ok(reporting::employment(&fold, &query, &rules, day, now, &|_| None))
+    Ok(reporting::report(&state.store, &state.config.report, name, params, own, state.clock.now()).await?)
 }
 
-/// A report of the office's region: `employment`.
+/// A report of the office's region. `employment`: how many registered persons work,
+/// and where. `routing`: offers for each thousand who look for work and days without
+/// one, by home alone (neither `axis=work` nor `by`); seekers of a period that is
+/// over are those of today's who looked on its last day already.
 #[utoipa::path(tag = "office", security(("bearer" = [])), params(("name" = String, Path), ("period" = String, Query), ("region" = Option<String>, Query),
     ("level" = Option<String>, Query), ("axis" = Option<String>, Query), ("by" = Option<String>, Query), ("format" = Option<String>, Query)),
     responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
 #[get("/v1/reports/{name}")]
 async fn report(state: Data<State>, who: OfficeToken, name: Path<String>, asked: Query<Asked>) -> Result<HttpResponse, Problem> {
-    if name.as_str() != "employment" {
-        return Err(Problem::not_found());
-    }
-    document(&state, who.region, &asked).await
+    let name = Name::parse(&name).ok_or_else(Problem::not_found)?;
+    document(&state, who.region, name, &asked).await
 }
 
-/// The employment report of a subtree as a file or document.
-pub async fn document(state: &State, own: Region, asked: &Asked) -> Result<HttpResponse, Problem> {
+/// A report of a subtree as a file or document.
+pub async fn document(state: &State, own: Region, name: Name, asked: &Asked) -> Result<HttpResponse, Problem> {
     let format = match asked.format.as_deref() {
         None | Some("") => Format::Json,
         Some(text) => {
             Format::parse(text).ok_or_else(|| Problem::parameter("format", "format_invalid", "may be json, csv, xlsx or dhis2"))?
         }
     };
-    let made = employment(state, own, asked).await?;
+    let made = made(state, own, name, asked).await?;
     let body = made.write(format).map_err(Problem::internal)?;
     let mut response = HttpResponse::Ok();
     response.content_type(format.media_type());
     if !matches!(format, Format::Json | Format::Dhis2) {
-        let file = format!("attachment; filename=\"employment-{}.{}\"", asked.period.as_deref().unwrap_or("report"), format.code());
+        let file = format!("attachment; filename=\"{}-{}.{}\"", name.code(), asked.period.as_deref().unwrap_or("report"), format.code());
         if file.is_ascii() && !file.contains(['\r', '\n']) {
             response.insert_header(("content-disposition", file));
         }

@@ -9,7 +9,7 @@ pub(super) fn write(report: &Report) -> Vec<u8> {
     let header = report.flat_header();
     let names = header.iter().map(|(name, _)| guarded(name)).collect();
     let titles = header.iter().map(|(_, title)| guarded(title)).collect();
-    let rows = report.rows.iter().chain([&report.totals]).map(|row| row.flat().iter().map(text_of).collect());
+    let rows = report.rows.iter().chain([&report.totals]).map(|row| report.flat(row).iter().map(text_of).collect());
     let mut out = BYTE_ORDER_MARK.to_vec();
     let mut writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(&mut out);
     for record in [names, titles].into_iter().chain(rows) {
@@ -25,7 +25,7 @@ fn text_of(cell: &Cell<'_>) -> String {
     match cell {
         Cell::Text(text) => guarded(text),
         Cell::Count(n) => n.to_string(),
-        Cell::Share(x) => x.to_string(),
+        Cell::Number(x, _) => x.to_string(),
         Cell::Empty => String::new(),
     }
 }

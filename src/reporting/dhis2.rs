@@ -32,9 +32,10 @@ pub(super) fn write(report: &Report) -> Json {
         for (column, value) in report.columns.iter().zip(&row.values) {
             match *value {
                 Value::Count(n) => put(column.name.to_owned(), n.to_string()),
+                Value::Number(x) => put(column.name.to_owned(), x.to_string()),
                 Value::Unknown => {}
                 Value::Ratio { numerator, denominator } => {
-                    if let Some(x) = Value::quotient(numerator, denominator) {
+                    if let Some(x) = column.quotient(numerator, denominator) {
                         put(column.name.to_owned(), x.to_string());
                     }
                     put(format!("{}_numerator", column.name), numerator.to_string());

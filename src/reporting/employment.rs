@@ -85,8 +85,8 @@ impl AddAssign for Figures {
 }
 
 fn columns(additive: bool) -> Vec<Column> {
-    let person = |name, title, about| Column { name, title, unit: Unit::Person, additive, about };
-    let ratio = |name, title, about| Column { name, title, unit: Unit::Ratio, additive: false, about };
+    let person = |name, title, about| Column { name, title, unit: Unit::Person, ratio: false, additive, about };
+    let ratio = |name, title, about| Column { name, title, unit: Unit::Ratio, ratio: true, additive: false, about };
     vec![
         person("total", "务工总人数", "期末在岗的建档立卡人员，不重复计人；等于省外、省内县外、县内三项之和，也等于已确认与未确认之和"),
         person("out_of_province", "省外务工", "在户籍省以外务工"),

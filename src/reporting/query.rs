@@ -15,6 +15,13 @@ pub struct Params<'a> {
     pub by: Option<&'a str>,
 }
 
+/// The reports there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    Employment,
+    Routing,
+}
+
 /// A report's question, read.
 #[derive(Clone, Debug)]
 pub struct Query {
@@ -97,6 +104,21 @@ impl QueryFault {
     }
 }
 
+impl Name {
+    pub const ALL: [Name; 2] = [Name::Employment, Name::Routing];
+
+    pub fn code(self) -> &'static str {
+        match self {
+            Name::Employment => "employment",
+            Name::Routing => "routing",
+        }
+    }
+
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|n| n.code() == code)
+    }
+}
+
 impl Query {
     /// Reads the parameters for a caller who may see `own` and what lies in it.
     pub fn parse(params: Params<'_>, own: Region) -> Result<Query, QueryFault> {
@@ -113,8 +135,18 @@ impl Query {
             None => Axis::Home,
             Some(text) => Axis::parse(text).ok_or(QueryFault::AxisInvalid)?,
         };
-        let by = present(params.by).map(|text| By::parse(text).ok_or(QueryFault::ByInvalid)).transpose()?;
+        let by = present(params.by).filter(|text| *text != "none");
+        let by = by.map(|text| By::parse(text).ok_or(QueryFault::ByInvalid)).transpose()?;
         Ok(Query { period, scope, level, axis, by })
+    }
+
+    /// Refuses what a report of homes alone has no rows for.
+    pub fn by_home_alone(&self) -> Result<(), QueryFault> {
+        match (self.axis, self.by) {
+            (Axis::Work, _) => Err(QueryFault::AxisInvalid),
+            (_, Some(_)) => Err(QueryFault::ByInvalid),
+            (Axis::Home, None) => Ok(()),
+        }
     }
 
     /// The report's day: the period's last, or today while it runs.
@@ -172,6 +204,11 @@ impl Scope {
             Scope::Region(region) => region.rows(level),
             Scope::Set(_, own) => own.rows(level).into_iter().filter(|row| row.leaves().iter().any(|leaf| self.holds(*leaf))).collect(),
         }
+    }
+
+    /// The leaf divisions in it, by code.
+    pub fn homes(self) -> Vec<Region> {
+        self.bound().leaves().iter().copied().filter(|leaf| self.holds(*leaf)).collect()
     }
 
     /// The region that bounds it.
@@ -292,6 +329,11 @@ mod tests {
         let with = |axis, by| Query::parse(Params { period: Some("2020"), axis, by, ..Params::default() }, Region::NATION);
         check(with(Some("birth"), None), "axis_invalid", "axis");
         check(with(None, Some("name")), "by_invalid", "by");
+        assert_eq!(with(None, Some("none")).unwrap().by, None);
+        let alone = |axis, by| with(axis, by).and_then(|q| q.by_home_alone().map(|()| q));
+        check(alone(Some("work"), None), "axis_invalid", "axis");
+        check(alone(None, Some("tier")), "by_invalid", "by");
+        assert!(alone(Some("home"), Some("none")).is_ok());
     }
 
     #[test]
@@ -315,6 +357,7 @@ mod tests {
         let rows = scope.rows(Level::County);
         assert_eq!(rows.len(), 9, "Guizhou has nine of the 52");
         assert!(rows.iter().all(|r| r.is_within(at("520000")) && scope.holds(*r)));
+        assert_eq!(scope.homes(), rows);
         assert!(!scope.holds(at("520000")));
         assert!(ask("000000", "set:hubei", "").unwrap().scope.holds(at("420000")));
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 /// One report: keys and columns, rows, totals.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// `employment`.
+    /// [`Name::code`](super::Name::code).
     pub name: &'static str,
     pub title: &'static str,
     pub period: Period,
@@ -50,6 +50,8 @@ pub struct Column {
     pub name: &'static str,
     pub title: &'static str,
     pub unit: Unit,
+    /// The figure is a quotient, shown with its numerator and denominator.
+    pub ratio: bool,
     /// Rows add up to the total.
     pub additive: bool,
     /// What it counts, for a reader of the file.
@@ -60,8 +62,14 @@ pub struct Column {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     Person,
+    Offer,
+    Day,
     /// Part of a whole, 1 being all.
     Ratio,
+    /// So many for each thousand.
+    PerThousand,
+    /// 0 where all have alike, towards 1 the less alike.
+    Index,
 }
 
 /// One line of a report.
@@ -78,7 +86,12 @@ pub struct Row {
 pub enum Value {
     Count(u64),
     Unknown,
-    Ratio { numerator: u64, denominator: u64 },
+    Ratio {
+        numerator: u64,
+        denominator: u64,
+    },
+    /// A figure that no two counts make.
+    Number(f64),
 }
 
 /// The forms a report leaves in.
@@ -96,14 +109,41 @@ impl Unit {
     pub fn code(self) -> &'static str {
         match self {
             Unit::Person => "person",
+            Unit::Offer => "offer",
+            Unit::Day => "day",
             Unit::Ratio => "ratio",
+            Unit::PerThousand => "per_1000",
+            Unit::Index => "index",
         }
     }
 
     pub fn title_zh(self) -> &'static str {
         match self {
             Unit::Person => "人",
+            Unit::Offer => "次",
+            Unit::Day => "天",
             Unit::Ratio => "比率",
+            Unit::PerThousand => "每千人",
+            Unit::Index => "系数",
+        }
+    }
+}
+
+impl Column {
+    /// The value of a ratio of this column; none at a denominator of 0.
+    pub fn quotient(&self, numerator: u64, denominator: u64) -> Option<f64> {
+        let times = if self.unit == Unit::PerThousand { 1000.0 } else { 1.0 };
+        Value::quotient(numerator, denominator).map(|x| x * times)
+    }
+
+    fn json_of(&self, value: Value) -> serde_json::Value {
+        match value {
+            Value::Count(n) => json!(n),
+            Value::Unknown => serde_json::Value::Null,
+            Value::Number(x) => json!(x),
+            Value::Ratio { numerator, denominator } => {
+                json!({"value": self.quotient(numerator, denominator), "numerator": numerator, "denominator": denominator})
+            }
         }
     }
 }
@@ -112,16 +152,6 @@ impl Value {
     /// The quotient; none at a denominator of 0.
     pub fn quotient(numerator: u64, denominator: u64) -> Option<f64> {
         (denominator != 0).then(|| numerator as f64 / denominator as f64)
-    }
-
-    fn to_json(self) -> serde_json::Value {
-        match self {
-            Value::Count(n) => json!(n),
-            Value::Unknown => serde_json::Value::Null,
-            Value::Ratio { numerator, denominator } => {
-                json!({"value": Self::quotient(numerator, denominator), "numerator": numerator, "denominator": denominator})
-            }
-        }
     }
 }
 
@@ -183,7 +213,7 @@ impl Report {
 
     fn row_json(&self, row: &Row) -> serde_json::Value {
         let keys = self.keys.iter().zip(&row.keys).map(|(key, value)| (key.name.to_owned(), json!(value)));
-        let figures = self.columns.iter().zip(&row.values).map(|(column, value)| (column.name.to_owned(), value.to_json()));
+        let figures = self.columns.iter().zip(&row.values).map(|(column, value)| (column.name.to_owned(), column.json_of(*value)));
         serde_json::Value::Object(keys.chain(figures).collect::<Map<_, _>>())
     }
 
@@ -218,7 +248,8 @@ impl Report {
 pub(super) enum Cell<'a> {
     Text(&'a str),
     Count(u64),
-    Share(f64),
+    /// With the unit it is shown in.
+    Number(f64, Unit),
     Empty,
 }
 
@@ -229,25 +260,25 @@ impl Report {
         let mut header: Vec<(String, String)> = self.keys.iter().map(|k| (k.name.to_owned(), k.title.to_owned())).collect();
         for column in &self.columns {
             header.push((column.name.to_owned(), column.title.to_owned()));
-            if column.unit == Unit::Ratio {
+            if column.ratio {
                 header.push((format!("{}_numerator", column.name), format!("{}（分子）", column.title)));
                 header.push((format!("{}_denominator", column.name), format!("{}（分母）", column.title)));
             }
         }
         header
     }
-}
 
-impl Row {
-    /// The cells under [`Report::flat_header`].
-    pub(super) fn flat(&self) -> Vec<Cell<'_>> {
-        let mut cells: Vec<Cell<'_>> = self.keys.iter().map(|k| k.as_deref().map_or(Cell::Empty, Cell::Text)).collect();
-        for value in &self.values {
+    /// The cells of a row under [`Report::flat_header`].
+    pub(super) fn flat<'a>(&self, row: &'a Row) -> Vec<Cell<'a>> {
+        let mut cells: Vec<Cell<'_>> = row.keys.iter().map(|k| k.as_deref().map_or(Cell::Empty, Cell::Text)).collect();
+        for (column, value) in self.columns.iter().zip(&row.values) {
+            let number = |x| Cell::Number(x, column.unit);
             match *value {
                 Value::Count(n) => cells.push(Cell::Count(n)),
                 Value::Unknown => cells.push(Cell::Empty),
+                Value::Number(x) => cells.push(number(x)),
                 Value::Ratio { numerator, denominator } => {
-                    cells.push(Value::quotient(numerator, denominator).map_or(Cell::Empty, Cell::Share));
+                    cells.push(column.quotient(numerator, denominator).map_or(Cell::Empty, number));
                     cells.extend([Cell::Count(numerator), Cell::Count(denominator)]);
                 }
             }
@@ -263,7 +294,8 @@ pub(super) mod tests {
     /// A small report with every kind of figure.
     pub(in crate::reporting) fn sample() -> Report {
         let key = |name, title| Key { name, title };
-        let column = |name, title, unit, additive| Column { name, title, unit, additive, about: "说明文字" };
+        let column =
+            |name, title, unit, additive| Column { name, title, unit, ratio: unit == Unit::Ratio, additive, about: "说明文字" };
         let row = |region: &str, name: &str, platform: Option<&str>, total, baseline: Option<u64>| Row {
             keys: vec![Some(region.to_owned()), Some(name.to_owned()), platform.map(str::to_owned)],
             values: vec![

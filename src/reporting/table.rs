@@ -1,13 +1,14 @@
 //! A report as aligned text for a terminal.
 
-use super::report::{Report, Row, Value};
+use super::report::{Column, Report, Row, Unit, Value};
 
 /// Between two columns.
 const GAP: &str = "  ";
 
 pub(super) fn write(report: &Report) -> String {
     let titles = report.keys.iter().map(|k| k.title.to_owned()).chain(report.columns.iter().map(|c| c.title.to_owned())).collect();
-    let lines: Vec<Vec<String>> = [titles].into_iter().chain(report.rows.iter().chain([&report.totals]).map(texts)).collect();
+    let lines: Vec<Vec<String>> =
+        [titles].into_iter().chain(report.rows.iter().chain([&report.totals]).map(|row| texts(report, row))).collect();
     let fields = report.keys.len() + report.columns.len();
     let widths: Vec<usize> =
         (0..fields).map(|i| lines.iter().filter_map(|line| line.get(i)).map(|t| cells(t)).max().unwrap_or(0)).collect();
@@ -27,17 +28,19 @@ pub(super) fn write(report: &Report) -> String {
     out
 }
 
-fn texts(row: &Row) -> Vec<String> {
+fn texts(report: &Report, row: &Row) -> Vec<String> {
     let keys = row.keys.iter().map(|k| k.as_deref().unwrap_or("").replace(char::is_control, " "));
-    keys.chain(row.values.iter().map(|v| text_of(*v))).collect()
+    keys.chain(report.columns.iter().zip(&row.values).map(|(column, v)| text_of(column, *v))).collect()
 }
 
-fn text_of(value: Value) -> String {
+fn text_of(column: &Column, value: Value) -> String {
     match value {
         Value::Count(n) => n.to_string(),
         Value::Unknown => "–".to_owned(),
-        Value::Ratio { numerator, denominator } => match Value::quotient(numerator, denominator) {
-            Some(x) => format!("{:.1}% ({numerator}/{denominator})", x * 100.0),
+        Value::Number(x) => format!("{x:.3}"),
+        Value::Ratio { numerator, denominator } => match column.quotient(numerator, denominator) {
+            Some(x) if column.unit == Unit::Ratio => format!("{:.1}% ({numerator}/{denominator})", x * 100.0),
+            Some(x) => format!("{x:.1} ({numerator}/{denominator})"),
             None => "–".to_owned(),
         },
     }

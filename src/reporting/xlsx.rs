@@ -25,20 +25,24 @@ fn figures(sheet: &mut Worksheet, report: &Report) -> Result<(), XlsxError> {
     }
     sheet.set_freeze_panes(2, 0)?;
     for (at, row) in (2u32..).zip(&report.rows) {
-        put(sheet, at, row, &Format::new())?;
+        put(sheet, at, report, row, &Format::new())?;
     }
     let last = 2 + u32::try_from(report.rows.len()).map_err(|_| XlsxError::RowColumnLimitError)?;
-    put(sheet, last, &report.totals, &bold)
+    put(sheet, last, report, &report.totals, &bold)
 }
 
-fn put(sheet: &mut Worksheet, at: u32, row: &Row, format: &Format) -> Result<(), XlsxError> {
-    let percent = format.clone().set_num_format("0.00%");
-    for (column, cell) in (0u16..).zip(row.flat()) {
+fn put(sheet: &mut Worksheet, at: u32, report: &Report, row: &Row, format: &Format) -> Result<(), XlsxError> {
+    let shown = |unit| match unit {
+        Unit::Ratio => "0.00%",
+        Unit::Index => "0.000",
+        _ => "0.0",
+    };
+    for (column, cell) in (0u16..).zip(report.flat(row)) {
         match cell {
             Cell::Text(text) => sheet.write_string_with_format(at, column, text, format)?,
             // Counts of persons stay far below 2^53, the last whole number that f64 keeps.
             Cell::Count(n) => sheet.write_number_with_format(at, column, n as f64, format)?,
-            Cell::Share(x) => sheet.write_number_with_format(at, column, x, &percent)?,
+            Cell::Number(x, unit) => sheet.write_number_with_format(at, column, x, &format.clone().set_num_format(shown(unit)))?,
             Cell::Empty => continue,
         };
     }
@@ -71,7 +75,7 @@ fn explanations(sheet: &mut Worksheet, report: &Report) -> Result<(), XlsxError>
     for column in &report.columns {
         line += 1;
         let additive = if column.additive { "是" } else { "否" };
-        let parts = if column.unit == Unit::Ratio { "；另有分子、分母两列" } else { "" };
+        let parts = if column.ratio { "；另有分子、分母两列" } else { "" };
         let about = format!("{}{parts}", column.about);
         for (at, text) in (0u16..).zip([column.name, column.title, column.unit.title_zh(), additive, &about]) {
             sheet.write_string(line, at, text)?;

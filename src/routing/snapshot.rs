@@ -211,7 +211,9 @@ fn write_upkeep(upkeep: &Upkeep, out: &mut Out<impl Write>) -> io::Result<()> {
             out.section(|content| {
                 content.u32s([key as u32, entries.len() as u32].into_iter());
                 content.u16s(entries.iter().map(|e| e.day));
-                [|e: &Entry| e.handle, |e: &Entry| e.sifted, |e: &Entry| e.reach].iter().for_each(|word| content.u32s(entries.iter().map(word)));
+                [|e: &Entry| e.handle, |e: &Entry| e.sifted, |e: &Entry| e.reach]
+                    .iter()
+                    .for_each(|word| content.u32s(entries.iter().map(word)));
             })?;
         }
     }

@@ -4,7 +4,7 @@
 //! Promises: the posting with the fewest eligible people for each offer it wants
 //! chooses first; each choice is counted in the index before the next is made.
 
-use super::{Found, Index, Of};
+use super::{Found, Index, Of, Scarcity};
 use crate::domain::eligibility::{Question, Terms};
 use crate::domain::grounds::Grounds;
 use crate::domain::id::PostingId;
@@ -14,9 +14,6 @@ use crate::store::waves::{Candidate, Wave};
 use crate::store::work::Lease;
 use std::collections::VecDeque;
 
-/// Who suits a posting is counted up to so many for each offer wanted; above that
-/// it is not scarce.
-const SCARCE: usize = 8;
 /// Candidates of one transaction: answers wait behind it.
 const SLICE: usize = 200;
 
@@ -29,28 +26,23 @@ pub(super) struct Wanting {
     pub wanted: u32,
     /// Handles of those who had an offer of it or of its group.
     pub excluded: Vec<u32>,
-    /// About how many are eligible.
-    eligible: u64,
+    scarcity: Scarcity,
 }
 
 impl Wanting {
     pub fn new(lease: Lease, question: Option<Question>, wanted: u32, excluded: Vec<u32>) -> Self {
         let wanted = if question.is_some() { wanted } else { 0 };
-        Self { lease, question, wanted, excluded, eligible: 0 }
+        Self { lease, question, wanted, excluded, scarcity: Scarcity::default() }
     }
 }
 
 /// Puts the postings of a window into the order in which they choose.
 pub(super) fn scarcest_first(mut window: Vec<Wanting>, index: &dyn Index, terms: Terms) -> Vec<Wanting> {
     for one in &mut window {
-        let enough = one.wanted as usize * SCARCE;
-        one.eligible = one.question.as_ref().map_or(0, |q| index.about(q, enough, terms));
+        one.scarcity = one.question.as_ref().map_or_else(Scarcity::default, |q| Scarcity::of(index, q, one.wanted, terms));
     }
-    // What wants nobody, then eligible ÷ wanted, ascending, without dividing.
-    window.sort_by(|a, b| {
-        let (left, right) = (a.eligible * u64::from(b.wanted), b.eligible * u64::from(a.wanted));
-        (a.wanted > 0).cmp(&(b.wanted > 0)).then(left.cmp(&right)).then(a.lease.key.cmp(&b.lease.key))
-    });
+    // What wants nobody comes first.
+    window.sort_by_key(|one| (one.wanted > 0, one.scarcity, one.lease.key));
     window
 }
 

@@ -133,6 +133,12 @@ pub fn ledger_length(s: &mut dyn Sql) -> Result<i64, StoreError> {
     s.one("SELECT COALESCE(MAX(seq), 0) FROM ledger", &[])?.map_or(Ok(0), |r| r.int(0))
 }
 
+/// The newest ledger entry's number, 0 where there is none, and when it was written.
+pub fn ledger_end(s: &mut dyn Sql) -> Result<(i64, Option<Moment>), StoreError> {
+    let last = s.one("SELECT seq, at FROM ledger ORDER BY seq DESC LIMIT 1", &[])?;
+    last.map_or(Ok((0, None)), |r| Ok((r.int(0)?, Some(Moment::from_ms(r.int(1)?)))))
+}
+
 /// A line of `GET /v1/events`.
 #[derive(Clone, Debug)]
 pub struct Listed {

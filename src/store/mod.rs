@@ -26,6 +26,7 @@ pub mod reviews;
 pub mod runs;
 mod schema;
 mod seats;
+pub mod seeking;
 pub mod vault;
 pub mod waves;
 pub mod work;

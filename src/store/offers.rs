@@ -182,6 +182,11 @@ impl Store {
         self.read(move |s| by_id(s, id)).await
     }
 
+    /// A worker's offer of a posting, however it stands.
+    pub async fn offer_of(&self, posting: PostingId, worker: WorkerId) -> Result<Option<Offer>, StoreError> {
+        self.read(move |s| of_pair(s, posting, worker)).await
+    }
+
     /// One page of offers, and how many there are in all.
     pub async fn offers(&self, f: OfferFilter) -> Result<(Vec<ListedOffer>, i64), StoreError> {
         // One text for the page and the count, so that they cannot differ.

@@ -101,8 +101,7 @@ impl Store {
                     }
                 }
             }
-            let last = s.one("SELECT seq, at FROM ledger ORDER BY seq DESC LIMIT 1", params![])?;
-            let (seq, at) = last.map_or(Ok((0, None)), |r| Ok::<_, StoreError>((r.int(0)?, Some(Moment::from_ms(r.int(1)?)))))?;
+            let (seq, at) = super::log::ledger_end(s)?;
             Ok(Fold { people, seq, at })
         })
         .await

@@ -242,6 +242,14 @@ async fn an_office_logs_in_reads_its_own_region_downloads_it_and_logs_out() {
     let bearer = app.token(&[("grant_type", "client_credentials"), ("client_id", &id), ("client_secret", &secret)]).await;
     let same = app.bearing(&bearer).get("/v1/reports/employment?period=2020&format=csv").await.expect(200);
     assert_eq!((csv.status, csv.header("content-type"), csv.text.as_str()), (200, same.header("content-type"), same.text.as_str()));
+    // The report of offers knows homes alone, whatever the page is split by.
+    let page = browser.get("/office?period=2020&by=flow&axis=work").await.page(200);
+    let (_, link) = page.split_once("/office/routing.csv?").expect("a link to the report of offers");
+    let link = link.split('"').next().unwrap().replace("&amp;", "&");
+    let offers = browser.get(&format!("/office/routing.csv?{link}")).await;
+    let same = app.bearing(&bearer).get("/v1/reports/routing?period=2020&level=prefecture&format=csv").await.expect(200);
+    assert_eq!((offers.status, offers.text.as_str()), (200, same.text.as_str()));
+    browser.get("/office/other.csv?period=2020").await.page(404);
 
     let left = browser.post("/office/logout", &[]).await;
     assert!(left.header("set-cookie").contains("doorstep_office=; ") && left.header("set-cookie").contains("Max-Age=0"));

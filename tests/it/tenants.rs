@@ -130,6 +130,7 @@ fn roles_of(tag: &str) -> &'static [&'static str] {
         "platform" | "webhooks" => &["platform"],
         "office" => &["office"],
         "offers" => &["platform", "office"],
+        "people" => &["office", "admin"],
         "worker" => &["worker"],
         "admin" => &["admin"],
         other => panic!("the tag {other} says nothing of who may call"),

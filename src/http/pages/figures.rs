@@ -36,6 +36,8 @@ pub struct Sheet {
     /// The question in the address of a file, and of the page in the other language.
     files: String,
     turned: String,
+    /// Of the report of offers, which knows homes alone.
+    routing_files: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -161,6 +163,7 @@ impl Sheet {
             seq: report.as_of.seq,
             as_of: super::offer::moment_of_year(lang, report.generated_at),
             files: address.query(Some(query.level)),
+            routing_files: Address { axis: Axis::Home, by: None, ..address.clone() }.query(Some(query.level)),
             turned: Address { lang: if lang == Lang::En { Lang::Zh } else { Lang::En }, ..address.clone() }.query(Some(query.level)),
             period,
         }
@@ -301,6 +304,7 @@ pub fn grouped(n: u64) -> String {
 fn cell(value: Value) -> Cell {
     match value {
         Value::Count(n) => Cell { text: grouped(n), part: None },
+        Value::Number(x) => Cell { text: format!("{x:.3}"), part: None },
         Value::Unknown => Cell { text: "–".to_owned(), part: None },
         Value::Ratio { numerator, denominator } => match Value::quotient(numerator, denominator) {
             Some(share) => Cell { text: format!("{:.1}%", share * 100.0), part: Some((grouped(numerator), grouped(denominator))) },

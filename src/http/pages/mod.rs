@@ -22,8 +22,9 @@ use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, Head
 use actix_web::web::{self, Query, ServiceConfig};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use minijinja::{Value, context};
+pub use offer::moment;
 use std::io::Write;
-use text::Lang;
+pub use text::Lang;
 
 /// The pages' routes. They are for people: the OpenAPI document leaves them out.
 pub fn routes(cfg: &mut ServiceConfig) {
@@ -37,7 +38,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(web::resource("/office").get(office::page))
         .service(web::resource("/office/login").get(office::to_page).post(office::login))
         .service(web::resource("/office/logout").get(office::to_page).post(office::logout))
-        .service(web::resource("/office/report.{format}").get(office::download));
+        .service(web::resource("/office/{report}.{format}").get(office::download));
 }
 
 /// Names and values of a query or a form, in their order; of one that cannot be

@@ -222,4 +222,33 @@ mod tests {
         assert!(check("seeking_days", "已求职很久").foreign);
         assert!(check("new_reason", "别的").foreign);
     }
+
+    #[test]
+    fn every_reason_that_an_offer_can_have_is_said_in_both_languages() {
+        use crate::domain::eligibility::tests::{TERMS, question, seeker};
+        use crate::domain::grounds::Grounds;
+        use crate::domain::ranking::Match;
+        use crate::domain::region::{FocusSet, Region, focus_sets};
+        use crate::domain::worker::{Seeker, Tier};
+        let mut codes = std::collections::BTreeSet::new();
+        let works = ["522624", "522601", "330212"].map(Region::parse);
+        let sets = focus_sets().iter().map(Some).chain([None]);
+        for (at, set) in sets.enumerate() {
+            for (n, work) in works.into_iter().enumerate() {
+                let w = Seeker { tier: Tier::ALL[n], displaced_until: i64::from(at == 0) * i64::MAX, ..seeker() };
+                let q = crate::domain::eligibility::Question { work, pay: (n > 0).then_some(6000), ..question() };
+                // At home in the set that is named.
+                let home = set.and_then(|set: &FocusSet| set.counties().first()).copied().unwrap_or(w.home);
+                let w = Seeker { home, ..w };
+                let named: Vec<&'static FocusSet> = set.into_iter().collect();
+                for given in Grounds::of(&q, &Match::of(&q, &w, true, TERMS.now), &named, TERMS.today).reasons() {
+                    let said = reason(Lang::En, &given);
+                    assert!(!said.foreign && said.text.is_ascii(), "{given:?}: {}", said.text);
+                    assert_eq!(reason(Lang::Zh, &given), Words { text: given.text.clone(), foreign: false });
+                    codes.insert(given.code);
+                }
+            }
+        }
+        assert_eq!(codes.len(), 11, "{codes:?}");
+    }
 }

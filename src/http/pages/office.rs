@@ -9,14 +9,14 @@ use super::super::State;
 use super::super::auth::{OfficeToken, office_of, take_anonymous};
 use super::super::body::Form;
 use super::super::problem::Problem;
-use super::super::reports::{Asked, document, employment};
+use super::super::reports::{Asked, document, made};
 use super::figures::Sheet;
 use super::text::Lang;
 use super::{Fields, Visit, offer, text};
 use crate::domain::client::Role;
 use crate::domain::id::ClientId;
 use crate::domain::time::Period;
-use crate::reporting::{Params, Query};
+use crate::reporting::{Name, Params, Query};
 use crate::store::access::Alert;
 use actix_web::http::header::{COOKIE, SET_COOKIE};
 use actix_web::web::{Data, Path};
@@ -79,7 +79,7 @@ async fn show(visit: &Visit<'_>, state: &State) -> Result<HttpResponse, Problem>
     let now = state.clock.now();
     let asked = asked(&visit.query, Period::month_of(now.day()));
     let query = Query::parse(params(&asked), office.region)?;
-    let report = employment(state, office.region, &asked).await?;
+    let report = made(state, office.region, Name::Employment, &asked).await?;
     let sheet = Sheet::of(visit.lang, &report, &query, office.region, now);
     let alerts = state.store.alerts(office.region, ALERTS_READ).await?;
     let alerts: Vec<Matter> = alerts.iter().filter(|a| a.resolved_at.is_none()).take(ALERTS).map(|a| matter(visit.lang, a)).collect();
@@ -173,10 +173,17 @@ pub async fn to_page(request: HttpRequest) -> HttpResponse {
     Visit::of(&request).go("/office", &[])
 }
 
-/// `GET /office/report.{csv,xlsx,json}`: the report of the page as a file.
-pub async fn download(state: Data<State>, request: HttpRequest, format: Path<String>) -> HttpResponse {
+/// `GET /office/report.{csv,xlsx,json}`: the report of the page as a file; and
+/// `/office/routing.…`, the report of offers on the same region and period.
+pub async fn download(state: Data<State>, request: HttpRequest, file: Path<(String, String)>) -> HttpResponse {
     let visit = Visit::of(&request);
+    let (name, format) = file.into_inner();
     let outcome = async {
+        let name = match name.as_str() {
+            "report" => Name::Employment,
+            "routing" => Name::Routing,
+            _ => return Err(Problem::not_found()),
+        };
         if !matches!(format.as_str(), "csv" | "xlsx" | "json") {
             return Err(Problem::not_found());
         }
@@ -185,8 +192,8 @@ pub async fn download(state: Data<State>, request: HttpRequest, format: Path<Str
             Err(ended) => return form(&visit, 401, ended.then_some("login_ended"), request.query_string()),
         };
         let month = Period::month_of(state.clock.now().day());
-        let asked = Asked { format: Some(format.clone()), ..asked(&visit.query, month) };
-        document(&state, office.region, &asked).await
+        let asked = Asked { format: Some(format), ..asked(&visit.query, month) };
+        document(&state, office.region, name, &asked).await
     };
     visit.answer(outcome.await)
 }

@@ -7,6 +7,7 @@ mod offers;
 mod once;
 mod postings;
 mod sealed;
+mod seeking;
 mod webhooks;
 mod workers;
 
