@@ -148,6 +148,13 @@ impl Gateway {
             async move { deliverer.deliver_due().await }
         })));
         self.loops.push(tokio::task::spawn_local(poller.run(LOOK)));
+        let kept = state.clone();
+        self.loops.push(tokio::task::spawn_local(async move {
+            loop {
+                tokio::time::sleep(kept.config.routing.snapshot_every).await;
+                save_index(&kept).await;
+            }
+        }));
         self.loops.push(tokio::task::spawn_local(async move {
             loop {
                 tokio::time::sleep(Duration::from_secs(60)).await;
@@ -197,6 +204,14 @@ impl Gateway {
         }
         self.poller.give_back().await;
         self.server.stop(true).await;
+        save_index(&self.state).await;
+    }
+}
+
+/// Without its file a start takes longer, and nothing is lost.
+async fn save_index(state: &State) {
+    if let Err(why) = state.router.save().await {
+        tracing::warn!(why, "the next start reads everybody from the store");
     }
 }
 

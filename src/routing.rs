@@ -23,6 +23,7 @@ mod scarcity;
 mod search;
 mod sequence;
 mod snapshot;
+mod start;
 mod tidy;
 mod upkeep;
 mod window;
@@ -48,11 +49,13 @@ use crate::store::waves::{RoutingState, Wanted, Wave, WaveTerms};
 use crate::store::work::{Kind, Lease};
 use crate::store::workers::Stale;
 use crate::store::{Store, StoreError};
+use arc_swap::ArcSwap;
 use futures_util::StreamExt;
 use own::Own;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 #[cfg(test)]
@@ -128,7 +131,7 @@ const AHEAD: usize = 2;
 /// Routes postings of one store.
 pub struct Router {
     store: Store,
-    index: Arc<dyn Index>,
+    index: ArcSwap<National>,
     /// The change up to which the index stands; below 0 before the first load.
     position: AtomicI64,
     catching_up: tokio::sync::Mutex<()>,
@@ -136,6 +139,14 @@ pub struct Router {
     waiting: tokio::sync::Mutex<VecDeque<Wanting>>,
     /// The waves that this node made.
     own: Own,
+    /// Offers were counted in the index that may not have been made.
+    unsettled: AtomicBool,
+    /// Where the index is kept, the change up to which the file stands, and whether
+    /// the index came from it.
+    snapshot: Option<PathBuf>,
+    saved: AtomicI64,
+    restored: AtomicBool,
+    sets: Vec<String>,
     focus: Vec<&'static FocusSet>,
     /// The share of a wave that goes first to people in focus.
     floor_share: f64,
@@ -147,11 +158,16 @@ impl Router {
         let r = &config.routing;
         Self {
             store,
-            index: Arc::new(National::new(&r.focus_sets, r.cap)),
+            index: ArcSwap::from_pointee(National::new(&r.focus_sets, r.cap)),
             position: AtomicI64::new(-1),
             catching_up: tokio::sync::Mutex::default(),
             waiting: tokio::sync::Mutex::default(),
             own: Own::default(),
+            unsettled: false.into(),
+            snapshot: start::place(config),
+            saved: 0.into(),
+            restored: false.into(),
+            sets: r.focus_sets.clone(),
             focus: r.focus_sets.iter().filter_map(|name| focus_set(name)).collect(),
             floor_share: r.floor_share,
             terms: WaveTerms {
@@ -168,13 +184,15 @@ impl Router {
         Terms { now: now.ms(), today: now.day(), cap: self.terms.cap }
     }
 
+    fn index(&self) -> Arc<National> {
+        self.index.load_full()
+    }
+
     /// Brings the index up to the store's last change.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         let _one = self.catching_up.lock().await;
         if self.position.load(Ordering::Acquire) < 0 {
-            let (seekers, upto) = self.store.all_seekers().await?;
-            self.index.load(seekers);
-            self.position.store(upto, Ordering::Release);
+            self.load().await?;
         }
         loop {
             let from = self.position.load(Ordering::Acquire);
@@ -198,7 +216,7 @@ impl Router {
         if stale.ids.is_empty() && stale.handles.is_empty() && stale.waves.is_empty() {
             return Ok(());
         }
-        self.index.apply(self.store.seekers(stale).await?);
+        self.index().apply(self.store.seekers(stale).await?);
         Ok(())
     }
 
@@ -210,7 +228,7 @@ impl Router {
 
     /// Workers in the index.
     pub fn known_workers(&self) -> usize {
-        self.index.len()
+        self.index().len()
     }
 
     /// Routes due postings, scarcest first; says how many. Of a large window one part
@@ -254,14 +272,15 @@ impl Router {
             let long = LEASE + Duration::from_millis(wanted);
             self.store.keep_work(leases, now.plus(long)).await?;
         }
-        let (index, terms) = (self.index.clone(), self.terms(now));
+        let (index, terms) = (self.index(), self.terms(now));
         off(move || window::scarcest_first(asked, &*index, terms)).await
     }
 
     /// Chooses candidates and makes their offers, the one beside the other.
     async fn offer(&self, chosen: Vec<Wanting>, now: Moment) -> Result<(), StoreError> {
-        let (index, focus, terms, floor_share) = (self.index.clone(), self.focus.clone(), self.terms(now), self.floor_share);
+        let (index, focus, terms, floor_share) = (self.index(), self.focus.clone(), self.terms(now), self.floor_share);
         let (made, slices) = tokio::sync::mpsc::channel(AHEAD);
+        self.unsettled.store(true, Ordering::Release);
         let choosing = off(move || {
             let choosing = Choosing { index: &*index, focus: &focus, floor_share, terms };
             let mut cut = Slices::default();
@@ -278,7 +297,9 @@ impl Router {
             }
             Ok(())
         };
-        tokio::try_join!(choosing, issue).map(drop)
+        tokio::try_join!(choosing, issue)?;
+        self.unsettled.store(false, Ordering::Release);
+        Ok(())
     }
 
     /// Makes the offers of one transaction, and notes whom the index counts wrongly
@@ -309,7 +330,7 @@ impl Router {
     pub async fn funnel(&self, id: PostingId, now: Moment) -> Result<Option<([u64; Step::ALL.len()], RoutingState)>, StoreError> {
         self.catch_up().await?;
         let Some((posting, state)) = self.store.routing_state(id, self.terms).await? else { return Ok(None) };
-        let (index, terms) = (self.index.clone(), self.terms(now));
+        let (index, terms) = (self.index(), self.terms(now));
         let count = move || question(&posting).map_or([0; Step::ALL.len()], |q| index.funnel(&q, terms));
         let passed = tokio::task::spawn_blocking(count).await.map_err(|e| StoreError::Statement(e.to_string()))?;
         Ok(Some((passed, state)))

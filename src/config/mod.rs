@@ -153,6 +153,10 @@ pub struct RoutingConfig {
     pub displaced_for: Duration,
     pub focus_sets: Vec<String>,
     pub floor_share: f64,
+    /// `auto`, `none` or a path.
+    pub snapshot: String,
+    #[serde(deserialize_with = "span")]
+    pub snapshot_every: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -310,6 +314,7 @@ impl Config {
         must((1..=100).contains(&self.routing.cap), "routing.cap", "must be 1 to 100");
         must(self.routing.window <= Duration::from_secs(60), "routing.window", "must be 0s to 60s");
         must((0.0..=1.0).contains(&self.routing.floor_share), "routing.floor_share", "must be 0 to 1");
+        must(self.routing.snapshot_every >= Duration::from_secs(1), "routing.snapshot_every", "must be at least 1s");
         for name in &self.routing.focus_sets {
             must(crate::domain::region::focus_set(name).is_some(), "routing.focus_sets", &format!("there is no set {name:?}"));
         }

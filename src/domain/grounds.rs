@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn reasons_name_tier_focus_wait_place_and_pay() {
-        let far = grounds(&question(), &Seeker { home: Region::parse("520628").unwrap(), ..seeker() });
+        let far = grounds(&question(), &Seeker { home: Region::parse("520627").unwrap(), ..seeker() });
         let told = |g: Grounds| g.reasons().into_iter().map(|r| format!("{} {}", r.code, r.text)).collect::<Vec<_>>();
         assert_eq!(far.stored(), "1;listed-52;92;2;330000;6000;3000");
         let title = focus_set("listed-52").unwrap().title_zh;

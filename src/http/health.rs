@@ -37,7 +37,10 @@ async fn readyz(state: Data<State>) -> Result<HttpResponse, Problem> {
     let body = json!({
         "status": if ready { "ready" } else { "not ready" }, "store": if store.is_ok() { "ok" } else { "unreachable" },
         "engine": state.store.engine_name(), "cache": cache,
-        "index": {"workers": state.router.known_workers(), "behind": behind}, "draining": draining,
+        "index": {
+            "workers": state.router.known_workers(), "behind": behind,
+            "started_from": if state.router.came_from_file() { "snapshot" } else { "store" },
+        }, "draining": draining,
     });
     Ok(if ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) })
 }

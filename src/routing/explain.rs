@@ -101,7 +101,7 @@ impl Router {
         if state.wanted == 0 {
             return failed(Condition::NoWaveWanted);
         }
-        let (index, handle, wanted) = (self.index.clone(), seeker.handle, state.wanted);
+        let (index, handle, wanted) = (self.index(), seeker.handle, state.wanted);
         let count = move || before(&*index, &q, handle, &state.excluded, terms);
         let ahead = tokio::task::spawn_blocking(count).await.map_err(|e| StoreError::Statement(e.to_string()))?;
         Ok(Some(Explanation::Ranked { ahead, wanted }))

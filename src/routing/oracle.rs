@@ -14,15 +14,15 @@ use proptest::prelude::*;
 const SETS: [&str; 2] = ["listed-52", "hubei"];
 
 /// Draws small numbers from one seed.
-struct Draw(u64);
+pub(super) struct Draw(pub u64);
 
 impl Draw {
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.0 = mix(self.0);
         self.0 % n
     }
 
-    fn one_in(&mut self, n: u64) -> bool {
+    pub fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
@@ -34,7 +34,7 @@ impl Draw {
         if n < 5 { listed[n] } else { leaves[n * 149 % leaves.len()] }
     }
 
-    fn seeker(&mut self, handle: u32) -> Seeker {
+    pub fn seeker(&mut self, handle: u32) -> Seeker {
         let home = self.county();
         let some = (0..self.below(3)).filter_map(|_| self.county().province()).collect();
         let ends = |d: &mut Self, n| if d.one_in(n) { TERMS.now + d.below(2_000) as i64 * 1000 - 500_000 } else { 0 };
@@ -78,7 +78,7 @@ impl Draw {
     }
 }
 
-fn same(national: &National, plain: &PlainIndex, draw: &mut Draw, terms: Terms, handles: u32) {
+pub(super) fn same(national: &National, plain: &PlainIndex, draw: &mut Draw, terms: Terms, handles: u32) {
     let q = draw.question();
     let k = 1 + draw.below(90) as usize;
     let exclude: Vec<u32> = (0..draw.below(40)).map(|_| draw.below(u64::from(handles)) as u32).collect();

@@ -263,7 +263,7 @@ fn read_upkeep(upkeep: &mut Upkeep, from: &mut In<impl Read>) -> Result<(), Snap
     [upkeep.cooling, upkeep.displaced] = ends;
     let mut section = from.section()?;
     let sets = section.0.len() / 8;
-    section.u64s(sets)?.for_each(|mask| drop(upkeep.numbers.number(mask)));
+    section.u64s(sets)?.for_each(|mask| _ = upkeep.numbers.number(mask));
     let mut columns = vec![0; COLUMNS];
     for segment in 0..SEGMENTS {
         for overflow in [false, true] {
@@ -296,4 +296,105 @@ fn read_upkeep(upkeep: &mut Upkeep, from: &mut In<impl Read>) -> Result<(), Snap
     world.slots.store(Arc::new(upkeep.slots.clone()));
     columns.into_iter().enumerate().for_each(|(column, n)| world.count_many(column, n));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::eligibility::tests::TERMS;
+    use crate::routing::oracle::{Draw, same};
+    use crate::routing::plain::PlainIndex;
+    use crate::routing::{Index, plain};
+
+    const SETS: [&str; 2] = ["listed-52", "hubei"];
+    const MARK: Mark = Mark { seq: 77, id: Uuid::from_u128(5), version: 3 };
+
+    fn sets() -> Vec<String> {
+        SETS.map(str::to_owned).to_vec()
+    }
+
+    /// A world after some changes, with an overflow and gaps.
+    fn world(draw: &mut Draw, people: u32) -> (National, PlainIndex) {
+        let (national, plain) = (National::new(&sets(), TERMS.cap), plain::PlainIndex::new(sets()));
+        for _ in 0..3 {
+            let some: Vec<_> = (0..people).filter(|_| !draw.one_in(3)).collect();
+            let seekers: Vec<_> = some.into_iter().map(|handle| draw.seeker(handle)).collect();
+            national.apply(seekers.clone());
+            plain.apply(seekers);
+        }
+        (national, plain)
+    }
+
+    fn written(national: &National) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db.index");
+        write(national, &sets(), TERMS.cap, MARK, &path).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn an_index_read_from_its_file_answers_and_changes_as_before() {
+        let mut draw = Draw(31);
+        let (national, plain) = world(&mut draw, 3000);
+        let (_folder, path) = written(&national);
+        let (read, mark) = read(&path, &sets(), TERMS.cap).unwrap();
+        assert_eq!((mark, read.len()), (MARK, national.len()));
+        let mut terms = TERMS;
+        for n in 0..150 {
+            same(&read, &plain, &mut draw, terms, 3000);
+            let w = draw.seeker(n * 7);
+            read.apply(vec![w.clone()]);
+            plain.apply(vec![w]);
+            // Cooldowns and first ranks end after the restart, too.
+            terms.now += 2_000;
+        }
+        read.write(|upkeep| upkeep.tidy_all());
+        (0..50).for_each(|_| same(&read, &plain, &mut draw, terms, 3000));
+    }
+
+    #[test]
+    fn a_file_that_was_changed_or_cut_anywhere_is_refused() {
+        let mut draw = Draw(5);
+        let (national, _) = world(&mut draw, 300);
+        let (_folder, path) = written(&national);
+        let whole = std::fs::read(&path).unwrap();
+        for _ in 0..60 {
+            let mut bytes = whole.clone();
+            let at = draw.below(bytes.len() as u64) as usize;
+            if draw.one_in(4) {
+                bytes.truncate(at);
+            } else {
+                bytes[at] ^= 1 << draw.below(8);
+            }
+            std::fs::write(&path, &bytes).unwrap();
+            let refused = read(&path, &sets(), TERMS.cap).map(|(_, mark)| mark).unwrap_err();
+            assert!(matches!(refused, SnapshotFault::Damaged(_) | SnapshotFault::Old), "at {at}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_file_for_other_settings_is_refused_and_one_that_is_not_there_is_said_so() {
+        let (national, _) = world(&mut Draw(6), 50);
+        let (folder, path) = written(&national);
+        assert!(matches!(read(&path, &sets(), TERMS.cap + 1), Err(SnapshotFault::Old)));
+        assert!(matches!(read(&path, &sets()[..1], TERMS.cap), Err(SnapshotFault::Old)));
+        std::fs::write(&path, b"not an index at all").unwrap();
+        assert!(read(&path, &sets(), TERMS.cap).is_err());
+        let gone = read(&folder.path().join("none"), &sets(), TERMS.cap);
+        assert!(matches!(gone, Err(SnapshotFault::Io(e)) if e.kind() == io::ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn who_went_away_is_not_in_the_file() {
+        let mut draw = Draw(9);
+        let national = National::new(&sets(), TERMS.cap);
+        let stays = crate::domain::worker::Seeker { consent: true, ..draw.seeker(1) };
+        let leaves = crate::domain::worker::Seeker { handle: 0xd431, consent: true, ..draw.seeker(2) };
+        national.apply(vec![stays.clone(), leaves.clone()]);
+        national.apply(vec![crate::domain::worker::Seeker { consent: false, ..leaves.clone() }]);
+        let (_folder, path) = written(&national);
+        let bytes = std::fs::read(path).unwrap();
+        let holds = |handle: u32| bytes.windows(4).any(|four| four == handle.to_le_bytes());
+        assert!(holds(stays.handle) && !holds(leaves.handle));
+    }
 }

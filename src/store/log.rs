@@ -123,6 +123,11 @@ pub fn changes_after(s: &mut dyn Sql, seq: i64, limit: i64) -> Result<Vec<Change
     rows.iter().map(|r| Ok(Change { seq: r.int(0)?, kind: r.text(1)?.to_owned(), id: r.uuid(2)?, version: r.int(3)? })).collect()
 }
 
+/// One change by its number.
+pub fn change(s: &mut dyn Sql, seq: i64) -> Result<Option<Change>, StoreError> {
+    Ok(changes_after(s, seq - 1, 1)?.pop().filter(|change| change.seq == seq))
+}
+
 /// The newest change's number, 0 where there is none.
 pub fn last_change(s: &mut dyn Sql) -> Result<i64, StoreError> {
     s.one("SELECT COALESCE(MAX(seq), 0) FROM changes", &[])?.map_or(Ok(0), |r| r.int(0))

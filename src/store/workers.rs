@@ -441,6 +441,11 @@ impl Store {
         self.read(move |s| super::log::changes_after(s, seq, limit)).await
     }
 
+    /// One line of the change log.
+    pub async fn change(&self, seq: i64) -> Result<Option<super::log::Change>, StoreError> {
+        self.read(move |s| super::log::change(s, seq)).await
+    }
+
     /// The newest change's number.
     pub async fn last_change(&self) -> Result<i64, StoreError> {
         self.read(super::log::last_change).await

@@ -19,6 +19,7 @@ mod redis;
 mod reports;
 mod reviews;
 mod seats;
+mod starts;
 mod store;
 mod tenants;
 mod tokens;
