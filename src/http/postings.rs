@@ -178,12 +178,18 @@ async fn own(state: &State, who: &PlatformToken, id: &str) -> Result<Posting, Pr
     posting.ok_or_else(Problem::not_found)
 }
 
-/// One posting.
+/// One posting. Where its seats are counted by home county, `seats.by_county` lists
+/// the counties from which somebody holds one; each other has `openings_per_county`.
 #[utoipa::path(tag = "platform", security(("bearer" = [])), params(("id" = String, Path)),
     responses((status = 200, body = PostingBody), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 #[get("/v1/postings/{id}")]
 async fn one(state: Data<State>, who: PlatformToken, id: Path<String>) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(posting_body(&own(&state, &who, &id).await?)))
+    let posting = own(&state, &who, &id).await?;
+    let mut body = posting_body(&posting);
+    if posting.content.openings_per_county.is_some() {
+        body["seats"]["by_county"] = json!(state.store.county_seats(posting.id).await?);
+    }
+    Ok(HttpResponse::Ok().json(body))
 }
 
 /// Closes a posting: unanswered offers are withdrawn.

@@ -9,6 +9,7 @@
 pub mod access;
 pub mod answers;
 pub mod clients;
+pub mod counties;
 pub mod endpoints;
 pub mod engine;
 pub mod feeds;

@@ -100,6 +100,7 @@ pub const FIELDS: [&str; 19] = [
     "job_immediate_start",
     "job_location",
     "occupation",
+    "openings_per_county",
     "requirements",
     "source_id",
     "status",

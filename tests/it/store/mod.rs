@@ -107,7 +107,7 @@ impl Bench {
 
     async fn register(&self, people: &[Person], now: Moment) -> Vec<Registered> {
         let read = |p: &Person| read_row(p.json().as_object().unwrap(), now.day(), Region::NATION).unwrap_or_else(|f| panic!("{f:?}"));
-        self.store.register_workers(Arc::new(people.iter().map(|p| self.store.prepare(read(p))).collect()), None, now).await.unwrap()
+        self.store.register_workers(Arc::new(people.iter().map(|p| self.store.prepare(read(p))).collect()), None, PROMOTED, now).await.unwrap()
     }
 
     /// Registers `n` people of one county.
