@@ -1,6 +1,8 @@
 //! Every fact of the store, on every engine.
 
 mod clients;
+mod counties;
+mod county_model;
 mod hires;
 mod log;
 mod offers;
@@ -112,7 +114,11 @@ impl Bench {
 
     /// Registers `n` people of one county.
     async fn people(&self, n: usize) -> Vec<WorkerId> {
-        let people: Vec<Person> = (0..n).map(|_| crate::harness::in_region("522624")).collect();
+        self.people_of("522624", n).await
+    }
+
+    async fn people_of(&self, county: &str, n: usize) -> Vec<WorkerId> {
+        let people: Vec<Person> = (0..n).map(|_| crate::harness::in_region(county)).collect();
         let id = |r: Registered| match r {
             Registered::Created(id) => id,
             other => panic!("{other:?}"),

@@ -1,0 +1,298 @@
+//! A posting whose seats are counted by county against a small reference, over long
+//! random stories: offers, answers, hires, give-backs, cuts, moves, time.
+
+use super::counties::{COUNTIES, county, in_counties};
+use super::*;
+use crate::harness::on_every_engine;
+use doorstep::domain::posting::Status;
+use serde_json::{Value, json};
+
+on_every_engine![any_story_ends_as_the_reference_says];
+
+/// People of a story, and what happens in it.
+const PEOPLE: usize = 24;
+const STEPS: usize = 140;
+
+/// Draws small numbers from one seed.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = doorstep::domain::ranking::mix(self.0);
+        (self.0 % n as u64) as usize
+    }
+
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// Somebody as the reference knows them.
+struct Figure {
+    id: WorkerId,
+    person: Person,
+    home: usize,
+    erased: bool,
+    offer: Option<OfferId>,
+    state: Option<OfferState>,
+    promoted: bool,
+    expires: Moment,
+    /// Where the seat counts that they hold.
+    seat: Option<usize>,
+    /// Their turn in the waitlist.
+    turn: Option<usize>,
+    hired: bool,
+}
+
+/// The rules, told once more in the plainest way.
+struct Reference {
+    draft: PostingDraft,
+    total: usize,
+    each: Option<usize>,
+    targets: Vec<usize>,
+    figures: Vec<Figure>,
+    turns: usize,
+    now: Moment,
+}
+
+impl Reference {
+    fn taken(&self) -> usize {
+        self.figures.iter().filter(|f| f.seat.is_some()).count()
+    }
+
+    fn taken_of(&self, county: usize) -> usize {
+        self.figures.iter().filter(|f| f.seat == Some(county)).count()
+    }
+
+    fn seat_for(&self, county: usize) -> bool {
+        self.taken() < self.total && self.each.is_none_or(|each| self.taken_of(county) < each)
+    }
+
+    fn status(&self) -> Status {
+        let counties = self.each.is_some_and(|each| self.targets.iter().all(|c| self.taken_of(*c) >= each));
+        if self.taken() >= self.total || counties { Status::Filled } else { Status::Open }
+    }
+
+    /// Holds free seats for those who wait, first come first served.
+    fn settle(&mut self) {
+        loop {
+            let waiting = (0..PEOPLE).filter(|n| self.figures[*n].turn.is_some() && self.seat_for(self.figures[*n].home));
+            let Some(first) = waiting.min_by_key(|n| self.figures[*n].turn) else { return };
+            let expires = self.now.plus(PROMOTED);
+            let f = &mut self.figures[first];
+            (f.state, f.promoted, f.expires, f.seat, f.turn) = (Some(OfferState::Offered), true, expires, Some(f.home), None);
+        }
+    }
+
+    fn ends(&mut self, n: usize, state: OfferState) {
+        let f = &mut self.figures[n];
+        (f.state, f.seat, f.turn) = (Some(state), None, None);
+    }
+
+    fn is(&self, n: usize, states: &[OfferState]) -> bool {
+        self.figures[n].state.is_some_and(|s| states.contains(&s))
+    }
+
+    fn accepts(&mut self, n: usize) {
+        let free = self.seat_for(self.figures[n].home);
+        self.turns += 1;
+        let turn = self.turns;
+        let f = &mut self.figures[n];
+        match (f.seat, free) {
+            (None, false) => (f.state, f.turn) = (Some(OfferState::Waitlisted), Some(turn)),
+            (seat, _) => (f.state, f.seat) = (Some(OfferState::Accepted), seat.or(Some(f.home))),
+        }
+    }
+
+    fn record(&self) -> PostingDraft {
+        let targets: Vec<&str> = self.targets.iter().map(|c| COUNTIES[*c]).collect();
+        let draft = self.draft.clone().with("target_regions", json!(targets)).openings(self.total as u32);
+        draft.with("openings_per_county", self.each.map_or(Value::Null, |each| json!(each)))
+    }
+}
+
+use OfferState::{Accepted, Declined, Expired, Hired, NotSelected, Offered, Waitlisted, Withdrawn};
+
+impl Bench {
+    /// One thing happens, to the store and to the reference.
+    async fn happens(&self, id: PostingId, r: &mut Reference, draw: &mut Draw) -> String {
+        let n = draw.below(PEOPLE);
+        let (who, offer) = (r.figures[n].id, r.figures[n].offer);
+        if r.figures[n].erased {
+            return "nothing".to_owned();
+        }
+        match draw.below(20) {
+            0..=3 => {
+                let fresh: Vec<usize> = (0..PEOPLE).filter(|n| r.figures[*n].offer.is_none() && !r.figures[*n].erased).take(3).collect();
+                let workers: Vec<WorkerId> = fresh.iter().map(|n| r.figures[*n].id).collect();
+                let issued = self.issue(id, &workers, r.now).await;
+                for (offer, handle) in &issued.offered {
+                    let mut told = fresh.clone();
+                    for n in fresh.iter().copied() {
+                        if self.handle(r.figures[n].id).await != *handle {
+                            told.retain(|m| *m != n);
+                        }
+                    }
+                    let expires = r.now.plus(TERMS.answer_within);
+                    let f = &mut r.figures[told[0]];
+                    (f.offer, f.state, f.expires) = (Some(*offer), Some(Offered), expires);
+                }
+                assert!(r.status() == Status::Open || issued.offered.is_empty(), "a filled posting sends no wave");
+                format!("offers to {fresh:?}: {}", issued.offered.len())
+            }
+            4..=9 if r.is(n, &[Offered]) => {
+                let answer = self.accept(offer.unwrap(), who, r.now).await;
+                if r.figures[n].expires <= r.now {
+                    assert_eq!(answer.unwrap_err(), Refusal::Over(Expired));
+                    r.ends(n, Expired);
+                } else {
+                    r.accepts(n);
+                    assert_eq!(Some(answer.unwrap().state), r.figures[n].state);
+                }
+                r.settle();
+                format!("{n} accepts")
+            }
+            10..=11 if r.is(n, &[Offered, Accepted, Waitlisted]) => {
+                let late = r.is(n, &[Offered]) && r.figures[n].expires <= r.now;
+                assert_eq!(self.decline(offer.unwrap(), who, r.now).await.is_err(), late);
+                r.ends(n, if late { Expired } else { Declined });
+                r.settle();
+                format!("{n} declines")
+            }
+            12 if offer.is_some() && !r.figures[n].hired && !r.is(n, &[Withdrawn]) => {
+                let told = self.report(offer.unwrap(), status(HireStatus::Hired, "2020-06-15")).await;
+                assert!(matches!(told, Reported::Created(_)), "{told:?}");
+                let f = &mut r.figures[n];
+                (f.hired, f.state, f.seat, f.turn) = (true, Some(Hired), f.seat.or(Some(f.home)), None);
+                r.settle();
+                format!("{n} is hired")
+            }
+            13 if r.is(n, &[Hired, Accepted, Waitlisted]) => {
+                self.report(offer.unwrap(), status(HireStatus::Withdrawn, "2020-06-15")).await;
+                r.ends(n, Withdrawn);
+                r.settle();
+                format!("{n} is withdrawn")
+            }
+            14 if r.is(n, &[Hired]) => {
+                self.report(offer.unwrap(), status(HireStatus::Ended, "2020-06-15")).await;
+                format!("the hire of {n} ends")
+            }
+            14 if r.is(n, &[Offered, Accepted, Waitlisted]) => {
+                self.report(offer.unwrap(), status(HireStatus::NotSelected, "2020-06-15")).await;
+                r.ends(n, NotSelected);
+                r.settle();
+                format!("{n} is not selected")
+            }
+            15..=16 => {
+                (r.total, r.each) = (1 + draw.below(12), (!draw.one_in(6)).then(|| 1 + draw.below(4)));
+                r.targets = (0..COUNTIES.len()).filter(|_| !draw.one_in(3)).collect();
+                if r.targets.is_empty() {
+                    r.targets.push(0);
+                }
+                self.upsert(&[r.record()], r.now).await;
+                r.settle();
+                format!("{} in all, {:?} of each of {:?}", r.total, r.each, r.targets)
+            }
+            17 => {
+                let to = (r.figures[n].home + 1 + draw.below(COUNTIES.len() - 1)) % COUNTIES.len();
+                let moved = r.figures[n].person.clone().with("home_region", json!(COUNTIES[to]));
+                assert!(matches!(self.register(&[moved], r.now).await[0], Registered::Updated(_)));
+                r.figures[n].home = to;
+                if r.is(n, &[Waitlisted]) {
+                    r.settle();
+                }
+                format!("{n} moves to {to}")
+            }
+            18 => {
+                r.now = r.now.plus(HOUR * 25);
+                self.store.expire_offers(PROMOTED, r.now).await.unwrap();
+                for n in 0..PEOPLE {
+                    if r.is(n, &[Offered]) && r.figures[n].expires <= r.now {
+                        r.ends(n, Expired);
+                    }
+                }
+                r.settle();
+                "a day passes".to_owned()
+            }
+            19 if draw.one_in(3) => {
+                self.store.erase_worker(who, PROMOTED, r.now).await.unwrap();
+                r.figures[n].erased = true;
+                if r.is(n, &[Offered, Accepted, Waitlisted]) {
+                    r.ends(n, Withdrawn);
+                    r.settle();
+                }
+                format!("{n} is erased")
+            }
+            19 if draw.one_in(3) => {
+                self.store.close_posting(PLATFORM.to_owned(), id, PROMOTED, r.now).await.unwrap();
+                for n in 0..PEOPLE {
+                    if r.is(n, &[Offered, Waitlisted]) {
+                        r.ends(n, Withdrawn);
+                    }
+                }
+                self.upsert(&[r.record()], r.now).await;
+                "closed, and open again".to_owned()
+            }
+            _ => "nothing".to_owned(),
+        }
+    }
+
+    async fn agrees(&self, id: PostingId, r: &Reference, story: &[String]) {
+        let told = || story.join("\n");
+        let posting = self.posting(id).await;
+        let (taken, openings) = (r.taken() as u32, r.total.max(r.taken()) as u32);
+        assert_eq!((posting.seats.taken, posting.seats.openings), (taken, openings), "{}", told());
+        assert_eq!(posting.status, r.status(), "{}", told());
+        for (n, f) in r.figures.iter().enumerate() {
+            let Some(offer) = f.offer else { continue };
+            let offer = self.state(offer).await;
+            assert_eq!((Some(offer.state), offer.promoted), (f.state, f.promoted), "{n}\n{}", told());
+        }
+        let Some(each) = r.each else {
+            return assert_eq!(self.store.county_seats(id).await.unwrap(), [], "{}", told());
+        };
+        let seen = self.store.county_seats(id).await.unwrap();
+        for c in 0..COUNTIES.len() {
+            let row = seen.iter().find(|row| row.region == county(COUNTIES[c]));
+            let taken = r.taken_of(c);
+            let expected = (taken > 0).then(|| (each.max(taken) as u32, taken as u32));
+            assert_eq!(row.map(|row| (row.openings, row.taken)), expected, "{}\n{}", COUNTIES[c], told());
+        }
+        self.counts_agree(id).await;
+    }
+}
+
+async fn any_story_ends_as_the_reference_says(engine: Engine) {
+    let b = bench(engine).await;
+    for seed in 1..=6u64 {
+        let mut draw = Draw(seed);
+        let draft = in_counties(&COUNTIES[..3], 2);
+        let mut figures = Vec::new();
+        for n in 0..PEOPLE {
+            let home = n % COUNTIES.len();
+            let (id, person) = b.somebody(COUNTIES[home]).await;
+            figures.push(Figure {
+                id,
+                person,
+                home,
+                erased: false,
+                offer: None,
+                state: None,
+                promoted: false,
+                expires: noon(),
+                seat: None,
+                turn: None,
+                hired: false,
+            });
+        }
+        let mut r = Reference { draft, total: 5, each: Some(2), targets: vec![0, 1, 2], figures, turns: 0, now: noon() };
+        let id = b.post(r.record()).await;
+        let mut story = vec![format!("seed {seed}")];
+        for _ in 0..STEPS {
+            story.push(b.happens(id, &mut r, &mut draw).await);
+            b.agrees(id, &r, &story).await;
+        }
+        let count = |what: &str| story.iter().filter(|line| line.contains(what)).count();
+        assert!(count("accepts") > 3 && count("moves") > 1 && count("in all") > 3, "{story:?}");
+    }
+}
