@@ -8,6 +8,7 @@
 //! (`domain::ranking`), or send anything.
 //! Start at: [`Router::route_due`].
 
+mod bounded;
 mod chunk;
 mod kernel;
 mod lanes;
@@ -35,6 +36,7 @@ use crate::domain::region::{FocusSet, Region, focus_set};
 use crate::domain::time::Moment;
 use crate::domain::worker::Seeker;
 use crate::store::postings::Posting;
+use crate::store::wants::Wants;
 use crate::store::waves::{RoutingState, Wanted, Wave, WaveTerms};
 use crate::store::work::{Kind, Lease};
 use crate::store::workers::Stale;
@@ -244,8 +246,8 @@ impl Router {
             let ids: Vec<PostingId> = some.iter().map(|lease| PostingId::new(lease.key)).collect();
             let wanted = self.store.wanted_offers(ids, self.terms).await?;
             asked.extend(some.iter().zip(wanted).map(|(lease, known)| match known {
-                Some(wanted) => Wanting::new(*lease, routable(&wanted), wanted.offers, wanted.excluded),
-                None => Wanting::new(*lease, None, 0, Vec::new()),
+                Some(wanted) => Wanting::new(*lease, routable(&wanted), wanted.wants, wanted.excluded),
+                None => Wanting::new(*lease, None, Wants::default(), Vec::new()),
             }));
         }
         let wanted: u64 = asked.iter().map(|a| u64::from(a.wanted)).sum();
@@ -324,7 +326,7 @@ impl Router {
             return Ok(None);
         };
         let terms = self.terms(now);
-        let Some(q) = question(&posting) else { return Ok(Some(Explanation::Failed("posting_without_place"))) };
+        let Some(mut q) = question(&posting) else { return Ok(Some(Explanation::Failed("posting_without_place"))) };
         if posting.held {
             return Ok(Some(Explanation::Failed("held_for_review")));
         }
@@ -333,6 +335,14 @@ impl Router {
         }
         if let Some(step) = first_failed(&q, &seeker, terms) {
             return Ok(Some(Explanation::Failed(step.code())));
+        }
+        if posting.content.openings_per_county.is_some() {
+            let counties = self.store.county_seats(posting.id).await?;
+            if counties.iter().any(|c| c.region == seeker.home && c.taken >= c.openings) {
+                return Ok(Some(Explanation::Failed("county_filled")));
+            }
+            // Only people of one's own county come before.
+            q.homes = Some([seeker.home].into_iter().collect());
         }
         let found = self.index.best(Of::Everybody, &q, self.index.len(), &state.excluded, terms);
         let before = found.matches.iter().position(|m| m.handle == seeker.handle).unwrap_or(found.matches.len());
@@ -355,5 +365,5 @@ fn question(posting: &Posting) -> Option<Question> {
 /// The question of a posting that is open, wants offers and may be routed.
 fn routable(wanted: &Wanted) -> Option<Question> {
     let posting = &wanted.posting;
-    (posting.status == Status::Open && wanted.offers > 0 && !posting.held).then(|| question(posting)).flatten()
+    (posting.status == Status::Open && wanted.wants.offers > 0 && !posting.held).then(|| question(posting)).flatten()
 }

@@ -79,16 +79,20 @@ pub(super) fn wait(tx: &mut Tx<'_>, posting: PostingId, county: Region) -> Resul
 /// and the county where they wait.
 pub(super) fn first_waiting(s: &mut dyn Sql, posting: PostingId) -> Result<Option<Row>, StoreError> {
     // By county, not down the waitlist: where a county is full, all its people wait.
-    s.one(
-        "SELECT o.id, o.worker, w.home, o.county
+    let first = s.one(
+        "SELECT f.county, f.place
          FROM (SELECT c.county AS county, (SELECT MIN(q.waiting) FROM offers q
                  WHERE q.posting = c.posting AND q.county = c.county AND q.state = 'waitlisted') AS place
                FROM county_seats c WHERE c.posting = $1 AND c.taken < c.openings
-                 AND EXISTS (SELECT 1 FROM offers q WHERE q.posting = $1 AND q.state = 'waitlisted')
-               ORDER BY place NULLS LAST LIMIT 1) f
-         JOIN offers o ON o.posting = $1 AND o.county = f.county AND o.waiting = f.place AND o.state = 'waitlisted'
-         JOIN workers w ON w.id = o.worker",
+                 AND EXISTS (SELECT 1 FROM offers q WHERE q.posting = $1 AND q.state = 'waitlisted')) f
+         WHERE f.place IS NOT NULL ORDER BY f.place LIMIT 1",
         params![posting.uuid()],
+    )?;
+    let Some(first) = first else { return Ok(None) };
+    s.one(
+        "SELECT o.id, o.worker, w.home, o.county FROM offers o JOIN workers w ON w.id = o.worker
+         WHERE o.posting = $1 AND o.county = $2 AND o.waiting = $3 AND o.state = 'waitlisted'",
+        params![posting.uuid(), first.int(0)?, first.int(1)?],
     )
 }
 

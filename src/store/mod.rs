@@ -28,6 +28,7 @@ pub mod runs;
 mod schema;
 mod seats;
 pub mod vault;
+pub mod wants;
 pub mod waves;
 pub mod work;
 pub mod workers;

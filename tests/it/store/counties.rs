@@ -352,8 +352,8 @@ async fn one_hired_beyond_the_countys_number_is_recorded_and_told(engine: Engine
     assert!(matches!(b.report(o[2], status(HireStatus::Hired, "2020-06-15")).await, Reported::Created(_)));
     assert_eq!((b.by_county(id).await, b.posting(id).await.seats.openings), (rows(&[(COUNTIES[0], 3, 3)]), 3));
     assert_eq!(alerts().await.len(), 2);
-    for n in 0..2 {
-        b.report(o[n], status(HireStatus::Withdrawn, "2020-06-15")).await;
+    for offer in &o[..2] {
+        b.report(*offer, status(HireStatus::Withdrawn, "2020-06-15")).await;
     }
     assert_eq!((b.by_county(id).await, b.posting(id).await.seats.openings), (rows(&[(COUNTIES[0], 1, 1)]), 2));
     b.counts_agree(id).await;

@@ -13,6 +13,7 @@ on_every_engine![any_story_ends_as_the_reference_says];
 /// People of a story, and what happens in it.
 const PEOPLE: usize = 40;
 const STEPS: usize = 150;
+const WAVES: WaveTerms = WaveTerms { overbook: 2.5, ..TERMS };
 
 /// Draws small numbers from one seed.
 struct Draw(u64);
@@ -74,6 +75,31 @@ impl Reference {
     fn status(&self) -> Status {
         let counties = self.each.is_some_and(|each| self.targets.iter().all(|c| self.taken_of(*c) >= each));
         if self.taken() >= self.total || counties { Status::Filled } else { Status::Open }
+    }
+
+    /// Who of these people gets an offer in a wave, by the rules of waves.
+    fn wave(&self, people: &[usize]) -> Vec<usize> {
+        let most = |free: usize| (free as f64 * WAVES.overbook).ceil() as usize;
+        let each = self.each.unwrap_or(usize::MAX >> 16);
+        let most_of = |county: usize| most(each.max(self.taken_of(county)) - self.taken_of(county));
+        let live = |county: usize| self.figures.iter().filter(|f| f.state == Some(Offered) && !f.promoted && f.home == county).count();
+        // Offers to people of a full county are no offers that could become seats.
+        let useful: usize = (0..COUNTIES.len()).map(|c| live(c).min(most_of(c))).sum();
+        let mut left: Vec<usize> = (0..COUNTIES.len()).map(|c| most_of(c).saturating_sub(live(c))).collect();
+        if self.each.is_some() {
+            (0..COUNTIES.len()).filter(|c| !self.targets.contains(c)).for_each(|c| left[c] = 0);
+        }
+        let all = left.iter().fold(0usize, |sum, n| sum.saturating_add(*n));
+        let offers = most(self.total.max(self.taken()) - self.taken()).saturating_sub(useful).min(all);
+        let mut chosen = Vec::new();
+        for n in people.iter().copied() {
+            let wanted = &mut left[self.figures[n].home];
+            if self.status() == Status::Open && chosen.len() < offers && *wanted > 0 {
+                *wanted -= 1;
+                chosen.push(n);
+            }
+        }
+        chosen
     }
 
     /// Holds free seats for those who wait, first come first served.
@@ -139,16 +165,19 @@ impl Bench {
         let (who, offer) = (r.figures[n].id, r.figures[n].offer);
         match event {
             0..=3 => {
-                let fresh = &some[..some.len().min(3)];
+                let fresh = &some[..some.len().min(6)];
                 let workers: Vec<WorkerId> = fresh.iter().map(|n| r.figures[*n].id).collect();
-                let issued = self.issue(id, &workers, r.now).await;
-                for (offer, handle) in &issued.offered {
-                    let expires = r.now.plus(TERMS.answer_within);
-                    let f = r.figures.iter_mut().find(|f| f.handle == *handle).expect("somebody of this story");
+                let expected = r.wave(fresh);
+                let wave = self.wave(id, &workers).await;
+                let issued = self.store.issue_offers(vec![wave], WAVES, r.now).await.unwrap().remove(0);
+                let who = |handle: u32| r.figures.iter().position(|f| f.handle == handle).expect("somebody of this story");
+                assert_eq!(issued.offered.iter().map(|(_, handle)| who(*handle)).collect::<Vec<_>>(), expected);
+                for (n, (offer, _)) in expected.iter().zip(&issued.offered) {
+                    let expires = r.now.plus(WAVES.answer_within);
+                    let f = &mut r.figures[*n];
                     (f.offer, f.state, f.expires) = (Some(*offer), Some(Offered), expires);
                 }
-                assert!(r.status() == Status::Open || issued.offered.is_empty(), "a filled posting sends no wave");
-                format!("offers to {fresh:?}: {}", issued.offered.len())
+                format!("offers to {fresh:?}: {expected:?}")
             }
             4..=10 => {
                 let answer = self.accept(offer.unwrap(), who, r.now).await;
@@ -261,11 +290,11 @@ impl Bench {
             return assert_eq!(self.store.county_seats(id).await.unwrap(), [], "{}", told());
         };
         let seen = self.store.county_seats(id).await.unwrap();
-        for c in 0..COUNTIES.len() {
-            let row = seen.iter().find(|row| row.region == county(COUNTIES[c]));
+        for (c, code) in COUNTIES.into_iter().enumerate() {
+            let row = seen.iter().find(|row| row.region == county(code));
             let taken = r.taken_of(c);
             let expected = (taken > 0).then(|| (each.max(taken) as u32, taken as u32));
-            assert_eq!(row.map(|row| (row.openings, row.taken)), expected, "{}\n{}", COUNTIES[c], told());
+            assert_eq!(row.map(|row| (row.openings, row.taken)), expected, "{code}\n{}", told());
         }
         self.counts_agree(id).await;
     }
