@@ -77,7 +77,7 @@ mod tests {
     fn people(n: u32, seed: u64) -> Vec<Seeker> {
         let draw = |handle: u32, of: u64| mix(seed ^ u64::from(handle) ^ of << 40);
         let one = |handle| {
-            let home = county((draw(handle, 1) % 8 * (draw(handle, 2) % 8) / 8) as usize);
+            let home = county((draw(handle, 1) % 8).min(draw(handle, 2) % 8) as usize);
             let since = TERMS.today.saturating_sub(jiff::Span::new().days((draw(handle, 3) % 30) as i64));
             Seeker { handle, home, tier: Tier::ALL[(draw(handle, 4) % 3) as usize], seeking_since: since, ..seeker() }
         };
