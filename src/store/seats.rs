@@ -186,8 +186,9 @@ fn promote(tx: &mut Tx<'_>, posting: PostingId, by_county: bool, now: Moment, wi
 
 /// The first who waits: offer, worker, home.
 fn first_waiting(s: &mut dyn Sql, posting: PostingId) -> Result<Option<Row>, StoreError> {
-    let sql = "SELECT o.id, o.worker, w.home FROM offers o JOIN workers w ON w.id = o.worker
-               WHERE o.posting = $1 AND o.state = 'waitlisted' ORDER BY o.waiting LIMIT 1";
+    let sql = "SELECT o.id, o.worker, w.home
+               FROM (SELECT id, worker FROM offers WHERE posting = $1 AND state = 'waitlisted' ORDER BY waiting LIMIT 1) o
+               JOIN workers w ON w.id = o.worker";
     s.one(sql, params![posting.uuid()])
 }
 

@@ -152,6 +152,8 @@ async fn a_wish_for_seats_by_county_that_makes_no_sense_is_refused(engine: Engin
     let (pointer, range) = (json!("/openings_per_county"), json!("out_of_range"));
     assert_eq!(faults, [(&pointer, &json!("unknown_value")), (&pointer, &range), (&pointer, &range)]);
     assert_eq!(answer["created"], 1);
+    let document = app.anonymous().get("/openapi.json").await.expect(200).json;
+    assert!(document["components"]["schemas"]["PostingBody"]["properties"]["openings_per_county"].is_object());
     app.settle().await;
     app.finish().await;
 }
