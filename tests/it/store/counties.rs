@@ -468,9 +468,9 @@ async fn a_store_from_before_knows_where_its_seats_count(engine: Engine) {
     let undo = move || {
         let mut conn = doorstep::store::engine_of(&url).unwrap().connect().unwrap();
         conn.batch(
-            "DROP INDEX offers_waiting; ALTER TABLE offers DROP COLUMN county; DROP TABLE county_seats;
+            "DROP INDEX offers_waiting_by_county; ALTER TABLE offers DROP COLUMN county; DROP TABLE county_seats;
              ALTER TABLE postings DROP COLUMN counties; ALTER TABLE postings DROP COLUMN per_county;
-             DELETE FROM migrations WHERE number = 7",
+             DELETE FROM migrations WHERE number = 8",
         )
         .unwrap();
     };
