@@ -421,8 +421,15 @@ pub fn prepare(content: Content, record: &Value) -> Prepared {
         group: group_of(&content),
         review_key: review_key(&content),
         closes_at: Moment::start_of(closes),
+        counties: counted_counties(&content),
         content,
     }
+}
+
+/// The counties in which seats are counted; 0 where they are not.
+fn counted_counties(c: &Content) -> u32 {
+    let targets = c.openings_per_county.and_then(|_| c.target_counties());
+    targets.map_or(0, |targets| targets.leaves().count() as u32)
 }
 
 /// Postings equal in organization, title, region and pay are the same work, from

@@ -8,6 +8,7 @@
 //! (`domain::ranking`), or send anything.
 //! Start at: [`Router::route_due`].
 
+mod bounded;
 mod chunk;
 mod explain;
 mod kernel;
@@ -45,6 +46,7 @@ use crate::domain::region::{FocusSet, Region, focus_set};
 use crate::domain::time::Moment;
 use crate::domain::worker::Seeker;
 use crate::store::postings::Posting;
+use crate::store::wants::Wants;
 use crate::store::waves::{RoutingState, Wanted, Wave, WaveTerms};
 use crate::store::work::{Kind, Lease};
 use crate::store::workers::Stale;
@@ -262,8 +264,8 @@ impl Router {
             let ids: Vec<PostingId> = some.iter().map(|lease| PostingId::new(lease.key)).collect();
             let wanted = self.store.wanted_offers(ids, self.terms).await?;
             asked.extend(some.iter().zip(wanted).map(|(lease, known)| match known {
-                Some(wanted) => Wanting::new(*lease, routable(&wanted), wanted.offers, wanted.excluded),
-                None => Wanting::new(*lease, None, 0, Vec::new()),
+                Some(wanted) => Wanting::new(*lease, routable(&wanted), wanted.wants, wanted.excluded),
+                None => Wanting::new(*lease, None, Wants::default(), Vec::new()),
             }));
         }
         let wanted: u64 = asked.iter().map(|a| u64::from(a.wanted)).sum();
@@ -352,5 +354,5 @@ fn question(posting: &Posting) -> Option<Question> {
 /// The question of a posting that is open, wants offers and may be routed.
 fn routable(wanted: &Wanted) -> Option<Question> {
     let posting = &wanted.posting;
-    (posting.status == Status::Open && wanted.offers > 0 && !posting.held).then(|| question(posting)).flatten()
+    (posting.status == Status::Open && wanted.wants.offers > 0 && !posting.held).then(|| question(posting)).flatten()
 }

@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 const LISTS: [&str; 4] = ["target_regions", "employment_type", "job_benefits", "requirements.skills"];
 
 /// Numbers, which a cell holds as text.
-const NUMBERS: [&str; 8] = [
+const NUMBERS: [&str; 9] = [
     "total_job_openings",
+    "openings_per_county",
     "base_salary.min",
     "base_salary.max",
     "base_salary.months_per_year",
@@ -56,14 +57,14 @@ mod tests {
     fn a_row_becomes_a_record_with_its_lists_and_numbers() {
         let row = json!({
             "title": "分拣员", "job_location.text": "贵州省榕江县", "target_regions": "522632| set:listed-52",
-            "total_job_openings": "20", "base_salary.min": "5000", "requirements.age_max": "五十", "url": " ",
+            "total_job_openings": "20", "openings_per_county": "3", "base_salary.min": "5000", "requirements.age_max": "五十", "url": " ",
         });
         let Value::Object(row) = row else { unreachable!() };
         assert_eq!(
             nest(row),
             json!({
                 "title": "分拣员", "job_location": {"text": "贵州省榕江县"},
-                "target_regions": ["522632", "set:listed-52"], "total_job_openings": 20,
+                "target_regions": ["522632", "set:listed-52"], "total_job_openings": 20, "openings_per_county": 3,
                 "base_salary": {"min": 5000}, "requirements": {"age_max": "五十"},
             })
         );

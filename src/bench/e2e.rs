@@ -135,7 +135,7 @@ async fn register(store: &Store, nation: &Arc<Nation>, workers: u32) -> Result<(
     while let Some(slice) = read.recv().await {
         let slice = slice.ok_or("an invented id number is none")?;
         done += slice.len() as u64;
-        store.register_workers(Arc::new(slice), None, Moment::start_of(TODAY)).await.map_err(text)?;
+        store.register_workers(Arc::new(slice), None, Duration::ZERO, Moment::start_of(TODAY)).await.map_err(text)?;
         progress.at(done);
     }
     progress.finish();

@@ -6,8 +6,8 @@ mod obstacle;
 pub use obstacle::{Obstacle, first_obstacle};
 
 use super::pay::Money;
-use super::posting::{Arrangement, Content, Target};
-use super::region::{Counties, Region, focus_set};
+use super::posting::{Arrangement, Content};
+use super::region::{Counties, Region};
 use super::skill::Skill;
 use super::time::age_on;
 use super::worker::Seeker;
@@ -49,7 +49,7 @@ impl Question {
             pay: content.base_salary.monthly_best().map(whole_yuan),
             in_place,
             work,
-            homes: (!content.target_regions.is_empty()).then(|| expand(&content.target_regions)),
+            homes: content.target_counties(),
             seed,
         })
     }
@@ -57,18 +57,6 @@ impl Question {
 
 fn whole_yuan(money: Money) -> u32 {
     u32::try_from(money.units_rounded()).unwrap_or(0)
-}
-
-/// The counties behind codes and sets.
-fn expand(targets: &[Target]) -> Counties {
-    let mut counties = Counties::default();
-    for target in targets {
-        match target {
-            Target::Region(region) => counties.extend(region.leaves().iter().copied()),
-            Target::Set(name) => counties.extend(focus_set(name).into_iter().flat_map(|set| set.counties().iter().copied())),
-        }
-    }
-    counties
 }
 
 /// A condition, in the order in which they are asked. The funnel of a posting

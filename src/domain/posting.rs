@@ -3,7 +3,7 @@
 
 use super::category::Category;
 use super::pay::Pay;
-use super::region::Region;
+use super::region::{Counties, Region, focus_set};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,9 @@ pub struct Content {
     pub base_salary: Pay,
     /// How many the platform says it wants, at least 1.
     pub total_job_openings: u32,
+    /// At most so many of them from one home county, at least 1 (in_place only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openings_per_county: Option<u32>,
     /// schema.org words, such as `FULL_TIME`.
     pub employment_type: Vec<String>,
     /// The work begins at once: it is routed without waiting for a batch.
@@ -44,6 +47,13 @@ pub struct Content {
     /// Codes of what could not be read or was left out, such as
     /// `sex_restriction_dropped`.
     pub warnings: Vec<String>,
+}
+
+impl Content {
+    /// The home counties behind its target regions; none where it is for anybody.
+    pub fn target_counties(&self) -> Option<Counties> {
+        (!self.target_regions.is_empty()).then(|| counties(&self.target_regions))
+    }
 }
 
 /// Codes of the trade in the Chinese classification (2022) and ISCO-08.
@@ -99,7 +109,7 @@ impl Target {
     /// Reads a current division code or `set:NAME` of a known set.
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix("set:") {
-            Some(name) => super::region::focus_set(name).map(|_| Target::Set(name.to_owned())),
+            Some(name) => focus_set(name).map(|_| Target::Set(name.to_owned())),
             None => Region::parse(text).map(Target::Region),
         }
     }
@@ -119,6 +129,18 @@ impl From<Target> for String {
             Target::Set(name) => format!("set:{name}"),
         }
     }
+}
+
+/// The counties behind codes and sets, each once.
+pub fn counties(targets: &[Target]) -> Counties {
+    let mut counties = Counties::default();
+    for target in targets {
+        match target {
+            Target::Region(region) => counties.extend(region.leaves().iter().copied()),
+            Target::Set(name) => counties.extend(focus_set(name).into_iter().flat_map(|set| set.counties().iter().copied())),
+        }
+    }
+    counties
 }
 
 /// What the work asks of a person. Sex is never among it.
@@ -151,13 +173,13 @@ pub enum Status {
 }
 
 impl Status {
-    /// The one rule of what a posting is in. `taken` counts promoted, not yet
-    /// answered offers too, so a seat held for the waitlist keeps it filled.
-    pub fn of(declared: Declared, expired: bool, taken: u32, openings: u32) -> Self {
+    /// The one rule of what a posting is in. It is full where nobody can take a
+    /// seat: a seat held for the waitlist is taken.
+    pub fn of(declared: Declared, expired: bool, full: bool) -> Self {
         match declared {
             Declared::Closed => Status::Closed,
             _ if expired => Status::Expired,
-            _ if taken >= openings => Status::Filled,
+            _ if full => Status::Filled,
             Declared::Paused => Status::Paused,
             Declared::Open => Status::Open,
         }

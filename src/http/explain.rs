@@ -119,7 +119,7 @@ mod tests {
             Obstacle::Cap(3),
             Obstacle::CoolingDown(Moment::from_ms(0)),
         ];
-        let rest = [Condition::Held, Condition::WithoutPlace, Condition::OfferedBefore, Condition::NoWaveWanted];
+        let rest = [Condition::Held, Condition::WithoutPlace, Condition::OfferedBefore, Condition::CountyFilled, Condition::NoWaveWanted];
         let failed = posting.into_iter().chain(worker.map(Condition::Worker)).chain(rest).map(Explanation::Failed);
         let offered = OfferState::ALL.map(|state| Explanation::Offered { offer, state });
         for explanation in failed.chain(offered).chain([Explanation::Ranked { ahead: 7, wanted: 3 }]) {

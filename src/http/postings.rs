@@ -137,6 +137,9 @@ pub struct PostingBody {
     /// `{"text","currency","unit","min","max","months_per_year","monthly_min","monthly_max"}`.
     base_salary: Value,
     total_job_openings: u32,
+    /// Of each home county at most so many people hold a seat, beside the total; only
+    /// with `in_place`. A record without a total wants that many of each target county.
+    openings_per_county: Option<u32>,
     employment_type: Vec<String>,
     /// Present and true where the work begins at once: such a posting is routed as
     /// soon as it arrives and waits for no batch.
@@ -151,7 +154,9 @@ pub struct PostingBody {
     url: Option<String>,
     /// `open paused filled closed expired`.
     status: String,
-    /// `{"openings","declared","taken"}`.
+    /// `{"openings","declared","taken"}`, and in `GET /v1/postings/{id}`, where
+    /// `openings_per_county` stands, `by_county: [{"region","openings","taken"}]`: the
+    /// counties from which somebody holds a seat.
     seats: Value,
     warnings: Vec<String>,
     revision: i64,
@@ -178,12 +183,18 @@ async fn own(state: &State, who: &PlatformToken, id: &str) -> Result<Posting, Pr
     posting.ok_or_else(Problem::not_found)
 }
 
-/// One posting.
+/// One posting; where its seats are counted by home county, with those that are taken
+/// in each.
 #[utoipa::path(tag = "platform", security(("bearer" = [])), params(("id" = String, Path)),
     responses((status = 200, body = PostingBody), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 #[get("/v1/postings/{id}")]
 async fn one(state: Data<State>, who: PlatformToken, id: Path<String>) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(posting_body(&own(&state, &who, &id).await?)))
+    let posting = own(&state, &who, &id).await?;
+    let mut body = posting_body(&posting);
+    if posting.content.openings_per_county.is_some() {
+        body["seats"]["by_county"] = json!(state.store.county_seats(posting.id).await?);
+    }
+    Ok(HttpResponse::Ok().json(body))
 }
 
 /// Closes a posting: unanswered offers are withdrawn.

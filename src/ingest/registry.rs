@@ -163,7 +163,7 @@ impl Ingest {
                 let state = move |outcomes: &[Registered]| serde_json::to_value(before.plus(&of, outcomes, each)).unwrap_or(Value::Null);
                 Advance::new(key.clone(), state)
             });
-            let stored = self.store.register_workers(Arc::new(entries), advance, now).await;
+            let stored = self.store.register_workers(Arc::new(entries), advance, self.promoted_within, now).await;
             if let Err(e) = &stored {
                 self.store.release_if_temporary(once.as_ref(), e).await;
             }

@@ -38,6 +38,8 @@ pub enum Condition {
     /// They were offered the same work under another posting.
     OfferedBefore,
     Worker(Obstacle),
+    /// People of their home county have all the seats that it may have.
+    CountyFilled,
     /// As many offers wait for an answer as the posting may have.
     NoWaveWanted,
 }
@@ -55,6 +57,7 @@ impl Condition {
             Condition::WithoutPlace => "posting_without_place",
             Condition::OfferedBefore => "offered_before",
             Condition::Worker(obstacle) => obstacle.step().code(),
+            Condition::CountyFilled => "county_filled",
             Condition::NoWaveWanted => "no_wave_wanted",
         }
     }
@@ -87,7 +90,7 @@ impl Router {
         if known.held {
             return failed(Condition::Held);
         }
-        let Some(q) = question(&known) else { return failed(Condition::WithoutPlace) };
+        let Some(mut q) = question(&known) else { return failed(Condition::WithoutPlace) };
         if state.excluded.contains(&seeker.handle) {
             return failed(Condition::OfferedBefore);
         }
@@ -97,6 +100,14 @@ impl Router {
         }
         if known.status == Status::Filled {
             return failed(Condition::Posting(Status::Filled));
+        }
+        if known.content.openings_per_county.is_some() {
+            let counties = self.store.county_seats(posting).await?;
+            if counties.iter().any(|c| c.region == seeker.home && c.taken >= c.openings) {
+                return failed(Condition::CountyFilled);
+            }
+            // Only people of one's own county come before.
+            q.homes = Some([seeker.home].into_iter().collect());
         }
         if state.wanted == 0 {
             return failed(Condition::NoWaveWanted);

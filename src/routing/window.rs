@@ -4,12 +4,14 @@
 //! Promises: the posting with the fewest eligible people for each offer it wants
 //! chooses first; each choice is counted in the index before the next is made.
 
+use super::bounded::{self, Bounds};
 use super::{Found, Index, Of, Scarcity};
 use crate::domain::eligibility::{Question, Terms};
 use crate::domain::grounds::Grounds;
 use crate::domain::id::PostingId;
 use crate::domain::ranking::Match;
 use crate::domain::region::FocusSet;
+use crate::store::wants::Wants;
 use crate::store::waves::{Candidate, Wave};
 use crate::store::work::Lease;
 use std::collections::VecDeque;
@@ -24,15 +26,21 @@ pub(super) struct Wanting {
     pub question: Option<Question>,
     /// Offers it wants.
     pub wanted: u32,
+    /// Of each home county, where it matters.
+    pub of_county: Option<Bounds>,
     /// Handles of those who had an offer of it or of its group.
     pub excluded: Vec<u32>,
     scarcity: Scarcity,
 }
 
 impl Wanting {
-    pub fn new(lease: Lease, question: Option<Question>, wanted: u32, excluded: Vec<u32>) -> Self {
-        let wanted = if question.is_some() { wanted } else { 0 };
-        Self { lease, question, wanted, excluded, scarcity: Scarcity::default() }
+    pub fn new(lease: Lease, mut question: Option<Question>, wants: Wants, excluded: Vec<u32>) -> Self {
+        let wanted = if question.is_some() { wants.offers } else { 0 };
+        if let (Some(q), Some(counties)) = (&mut question, &wants.of_county) {
+            // A county that wants nobody is not asked for.
+            q.homes = Some(counties.keys().copied().collect());
+        }
+        Self { lease, question, wanted, of_county: wants.of_county, excluded, scarcity: Scarcity::default() }
     }
 }
 
@@ -72,17 +80,30 @@ pub(super) struct Choosing<'a> {
 impl Choosing<'_> {
     /// Chooses the candidates of one posting and counts them in the index.
     pub fn wave(&self, of: Wanting) -> Wave {
-        let Wanting { lease, question, wanted, excluded, .. } = of;
+        let Wanting { lease, question, wanted, of_county, excluded, .. } = of;
         let nobody = Wave { posting: PostingId::new(lease.key), lease: Some(lease), candidates: Vec::new(), exhausted: true, more: false };
         let Some(q) = question else { return nobody };
         let wanted = wanted as usize;
         // A tenth more than wanted, so that a lost race needs no second question.
-        let found = best_with_floor(self.index, &q, wanted + wanted.div_ceil(10), self.floor_share, excluded, self.terms);
-        let handles: Vec<u32> = found.matches.iter().take(wanted).map(|m| m.handle).collect();
+        let k = wanted + wanted.div_ceil(10);
+        let found = match &of_county {
+            None => best_with_floor(self.index, &q, k, self.floor_share, excluded, self.terms),
+            Some(wants) => {
+                let more = wants.iter().map(|(county, n)| (*county, n + n.div_ceil(10))).collect();
+                bounded::best_with_floor(self.index, &q, k, self.floor_share, more, excluded, self.terms)
+            }
+        };
+        let handles: Vec<u32> = match of_county {
+            None => found.matches.iter().take(wanted).map(|m| m.handle).collect(),
+            Some(mut wants) => bounded::within(&found.matches, &mut wants).take(wanted).map(|m| m.handle).collect(),
+        };
         self.index.reserve(&handles);
+        let mut reserved = handles.into_iter().peekable();
         let grounds = |m: &Match| Grounds::of(&q, m, self.focus, self.terms.today);
-        let candidate = |(at, m): (usize, &Match)| Candidate { handle: m.handle, grounds: grounds(m), reserved: at < wanted };
-        let candidates = found.matches.iter().enumerate().map(candidate).collect();
+        // Who is reserved stands among the matches in their order.
+        let mut is_reserved = |m: &Match| reserved.next_if_eq(&m.handle).is_some();
+        let candidate = |m: &Match| Candidate { handle: m.handle, grounds: grounds(m), reserved: is_reserved(m) };
+        let candidates = found.matches.iter().map(candidate).collect();
         Wave { candidates, exhausted: found.exhausted, ..nobody }
     }
 }

@@ -6,7 +6,7 @@ use super::log::ChangeKind;
 use super::offers::{Offer, by_id, columns, home_of, offer, pseudonym, withdrawn};
 use super::seats::{self, Taken};
 use super::writer::Tx;
-use super::{Store, access};
+use super::{Store, access, counties};
 use crate::domain::id::{OfferId, PostingId, WorkerId};
 use crate::domain::offer::{OfferEvent, OfferState};
 use crate::domain::region::Region;
@@ -82,18 +82,21 @@ fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, R
         Ok(_) => {}
     }
     let (by, method) = on_behalf(&a.by);
-    let in_time = tx.exec(
-        "UPDATE offers SET state = 'accepted', answered_at = $2, updated_at = $2, share_contact = $3, answered_by = $4, method = $5
-         WHERE id = $1 AND state IN ('offered', 'seen') AND expires_at > $2",
+    // A seat held for them counts where it was taken, a fresh one where they are at home.
+    let in_time = tx.one(
+        "UPDATE offers SET state = 'accepted', answered_at = $2, updated_at = $2, share_contact = $3, answered_by = $4, method = $5,
+           county = CASE WHEN promoted = 1 THEN county ELSE (SELECT w.home FROM workers w WHERE w.id = offers.worker) END
+         WHERE id = $1 AND state IN ('offered', 'seen') AND expires_at > $2 RETURNING county",
         params![o.id.uuid(), now.ms(), a.share_contact, by, method],
     )?;
-    if in_time == 0 {
+    let Some(row) = in_time else {
         expire(tx, &o, now)?;
         seats::settle(tx, o.posting, now, a.promoted_within)?;
         return Ok(Err(Refusal::Over(OfferState::Expired)));
-    }
+    };
+    let home = super::region(row.int(0)?)?;
     log_on_behalf(tx, a, o.worker, "accept_on_behalf", now)?;
-    let seat = if o.holds_seat() { Taken::Seat } else { seats::take(tx, o.posting, now)? };
+    let seat = if o.holds_seat() { Taken::Seat } else { seats::take(tx, o.posting, home, now)? };
     match seat {
         Taken::Seat => {
             tx.exec("UPDATE offers SET accepted_at = $2 WHERE id = $1", params![o.id.uuid(), now.ms()])?;
@@ -106,6 +109,7 @@ fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, R
                 "UPDATE offers SET state = 'waitlisted', waiting = (SELECT queue FROM postings WHERE id = $2) WHERE id = $1",
                 params![o.id.uuid(), o.posting.uuid()],
             )?;
+            counties::wait(tx, o.posting, home)?;
         }
         Taken::Gone => {
             let sql = "UPDATE offers SET state = 'withdrawn', reason = 'posting_closed' WHERE id = $1";
@@ -140,7 +144,7 @@ fn decline(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, 
     log_on_behalf(tx, a, o.worker, "decline_on_behalf", now)?;
     tx.exec("UPDATE workers SET cooling_until = $2 WHERE id = $1", params![o.worker.uuid(), now.plus(a.cooldown).ms()])?;
     if o.holds_seat() {
-        seats::free(tx, o.posting, now)?;
+        seats::free(tx, o.posting, o.id, now)?;
     }
     if o.state == OfferState::Accepted {
         withdrawn(tx, &o, "worker", now)?;
@@ -155,7 +159,7 @@ fn expire(tx: &mut Tx<'_>, o: &Offer, now: Moment) -> Result<(), StoreError> {
     let sql = "UPDATE offers SET state = 'expired', updated_at = $2 WHERE id = $1 AND state IN ('offered', 'seen') AND expires_at <= $2";
     if tx.exec(sql, params![o.id.uuid(), now.ms()])? == 1 {
         if o.promoted {
-            seats::free(tx, o.posting, now)?;
+            seats::free(tx, o.posting, o.id, now)?;
         }
         tx.log.change(ChangeKind::Worker, o.worker.uuid(), 0, now);
     }

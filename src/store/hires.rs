@@ -4,7 +4,7 @@
 use super::engine::{Row, Sql, StoreError, params};
 use super::offers::{self, Offer};
 use super::once::Advance;
-use super::seats;
+use super::seats::{self, Beyond};
 use super::writer::Tx;
 use super::{Store, access, work, workers};
 use crate::config::{HomeDetail, PlatformConfig};
@@ -142,11 +142,13 @@ fn resolve(tx: &mut Tx<'_>, platform: &str, subject: &Subject) -> Result<Option<
 }
 
 fn report(tx: &mut Tx<'_>, terms: &HireTerms, r: &Report, now: Moment) -> Result<Reported, StoreError> {
-    let Some(m) = resolve(tx, &terms.platform, &r.subject)? else {
+    let Some(mut m) = resolve(tx, &terms.platform, &r.subject)? else {
         let code = if matches!(r.subject, Subject::Hire(_)) { "no_hire" } else { "offer_unknown" };
         return Ok(Reported::Rejected(code));
     };
     seats::lock(tx, m.posting)?;
+    // As it stands under the lock: another node may have taken an answer meanwhile.
+    m.offer = offers::by_id(tx, m.offer.id)?.unwrap_or(m.offer);
     let s = &r.report;
     let month = if s.status == HireStatus::Active { day_number(s.month_of_work()) } else { 0 };
     let kept = tx.exec(
@@ -267,9 +269,17 @@ fn make(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, s: &StatusReport, now: M
             now.ms()
         ],
     )?;
-    if !o.holds_seat() && seats::take_anyway(tx, m.posting, now)? {
-        let detail = format!("{}: one more was hired than {} openings", p.content.source_id, p.seats.openings);
-        access::alert(tx, "over_hired", home, Some(m.worker.uuid()), Some(m.posting.uuid()), &detail, now)?;
+    if !o.holds_seat() {
+        let openings = match seats::take_anyway(tx, m.posting, home, now)? {
+            Beyond::Nothing => None,
+            Beyond::Posting => Some(format!("{} openings", p.seats.openings)),
+            Beyond::County => Some(format!("{} openings for {}", p.content.openings_per_county.unwrap_or(0), home.full_name())),
+        };
+        if let Some(openings) = openings {
+            let detail = format!("{}: one more was hired than {openings}", p.content.source_id);
+            access::alert(tx, "over_hired", home, Some(m.worker.uuid()), Some(m.posting.uuid()), &detail, now)?;
+        }
+        tx.exec("UPDATE offers SET county = $2 WHERE id = $1", params![o.id.uuid(), i64::from(home.code())])?;
     }
     let sql = "UPDATE offers SET state = 'hired', waiting = NULL, accepted_at = COALESCE(accepted_at, $2), updated_at = $2 WHERE id = $1";
     tx.exec(sql, params![o.id.uuid(), now.ms()])?;
@@ -345,10 +355,12 @@ fn start(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, id: Uuid, now: Moment) 
             continue;
         }
         seats::lock(tx, other.posting)?;
+        // As it stands under the lock.
+        let Some(other) = offers::by_id(tx, other.id)?.filter(Offer::sits_or_waits) else { continue };
         let sql = "UPDATE offers SET state = 'declined', waiting = NULL, share_contact = 0, reason = 'hired_elsewhere', updated_at = $2 WHERE id = $1";
         tx.exec(sql, params![other.id.uuid(), now.ms()])?;
         if other.state == OfferState::Accepted {
-            seats::free(tx, other.posting, now)?;
+            seats::free(tx, other.posting, other.id, now)?;
             offers::withdrawn(tx, &other, "gateway", now)?;
         }
         seats::settle(tx, other.posting, now, terms.promoted_within)?;
@@ -392,7 +404,7 @@ fn end(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, s: &StatusReport, hire: O
                 params![m.offer.id.uuid(), now.ms()],
             )?;
             if m.offer.state == OfferState::Accepted {
-                seats::free(tx, m.posting, now)?;
+                seats::free(tx, m.posting, m.offer.id, now)?;
                 offers::withdrawn(tx, &m.offer, "platform", now)?;
             }
             seats::settle(tx, m.posting, now, terms.promoted_within)?;
@@ -439,7 +451,7 @@ fn over(
     if status == HireStatus::Withdrawn {
         let sql = "UPDATE offers SET state = 'withdrawn', share_contact = 0, reason = 'platform', updated_at = $2 WHERE id = $1 AND state = 'hired'";
         if tx.exec(sql, params![m.offer.id.uuid(), now.ms()])? == 1 {
-            seats::free(tx, m.posting, now)?;
+            seats::free(tx, m.posting, m.offer.id, now)?;
         }
     }
     // The platform is told once, however many ends it reports.
@@ -461,7 +473,7 @@ fn reject(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, hire: Option<Uuid>, no
         let sql = "UPDATE offers SET state = 'not_selected', waiting = NULL, share_contact = 0, updated_at = $2 WHERE id = $1";
         tx.exec(sql, params![o.id.uuid(), now.ms()])?;
         if o.holds_seat() {
-            seats::free(tx, m.posting, now)?;
+            seats::free(tx, m.posting, o.id, now)?;
         }
         tx.log.change(super::log::ChangeKind::Worker, m.worker.uuid(), 0, now);
         seats::settle(tx, m.posting, now, terms.promoted_within)?;

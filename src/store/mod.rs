@@ -9,6 +9,7 @@
 pub mod access;
 pub mod answers;
 pub mod clients;
+pub mod counties;
 pub mod endpoints;
 pub mod engine;
 pub mod feeds;
@@ -28,6 +29,7 @@ mod schema;
 mod seats;
 pub mod seeking;
 pub mod vault;
+pub mod wants;
 pub mod waves;
 pub mod work;
 pub mod workers;

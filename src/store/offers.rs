@@ -43,6 +43,11 @@ impl Offer {
     pub(super) fn holds_seat(&self) -> bool {
         self.state.seated() || (self.promoted && self.state.unanswered())
     }
+
+    /// Accepted, with a seat or in the waitlist.
+    pub(super) fn sits_or_waits(&self) -> bool {
+        matches!(self.state, OfferState::Accepted | OfferState::Waitlisted)
+    }
 }
 
 /// The columns that [`offer`] reads, and what follows.

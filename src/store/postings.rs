@@ -8,7 +8,7 @@ use super::runs::{self, RunKey};
 use super::seats;
 use super::work::{self, Kind};
 use super::writer::Tx;
-use super::{Store, access};
+use super::{Store, access, counties};
 use crate::domain::id::PostingId;
 use crate::domain::posting::{Content, Declared, Status};
 use crate::domain::time::Moment;
@@ -54,6 +54,8 @@ pub struct Prepared {
     pub review_key: Option<Vec<u8>>,
     /// The end of `valid_through`.
     pub closes_at: Moment,
+    /// Its target counties, where seats are counted in each; else 0.
+    pub counties: u32,
 }
 
 /// What became of one record.
@@ -116,9 +118,16 @@ fn declared_code(declared: Declared) -> &'static str {
     }
 }
 
+/// A posting that a record would change, as it is.
+struct Known {
+    id: PostingId,
+    status: Status,
+    per_county: u32,
+}
+
 /// What a record would become, without doing it.
-fn classify(s: &mut dyn Sql, platform: &str, p: &Prepared, now: Moment) -> Result<(Upserted, Option<(PostingId, Status)>), StoreError> {
-    let sql = "SELECT id, content_hash, status FROM postings WHERE platform = $1 AND source_id = $2 {for_update}";
+fn classify(s: &mut dyn Sql, platform: &str, p: &Prepared, now: Moment) -> Result<(Upserted, Option<Known>), StoreError> {
+    let sql = "SELECT id, content_hash, status, per_county FROM postings WHERE platform = $1 AND source_id = $2 {for_update}";
     let Some(row) = s.one(sql, params![platform, p.content.source_id.as_str()])? else { return Ok((Upserted::Created, None)) };
     let status = Status::parse(row.text(2)?).ok_or_else(|| StoreError::Corrupt("a posting's status".to_owned()))?;
     let returns = match status {
@@ -127,7 +136,7 @@ fn classify(s: &mut dyn Sql, platform: &str, p: &Prepared, now: Moment) -> Resul
         _ => false,
     };
     let same = row.blob(1)? == p.hash && !returns;
-    let known = Some((PostingId::new(row.uuid(0)?), status));
+    let known = Some(Known { id: PostingId::new(row.uuid(0)?), status, per_county: row.count(3)? });
     Ok((if same { Upserted::Unchanged } else { Upserted::Updated }, known))
 }
 
@@ -136,12 +145,13 @@ fn upsert(tx: &mut Tx<'_>, slice: &Slice, p: &Prepared, now: Moment, tally: &mut
     let id = PostingId::new(tx.ids.v7(now));
     let c = &p.content;
     let expired = p.closes_at <= now;
-    let fresh = Status::of(c.status, expired, 0, c.total_job_openings);
+    let fresh = Status::of(c.status, expired, false);
+    let per_county = c.openings_per_county.unwrap_or(0);
     let inserted = tx.exec(
         "INSERT INTO postings (id, platform, source_id, content, content_hash, fingerprint, group_key, declared, status, closes_at,
-           total_declared, openings, created_at, updated_at, review, review_key)
+           total_declared, openings, created_at, updated_at, review, review_key, per_county, counties)
          VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN EXISTS (SELECT 1 FROM split_groups s WHERE s.fingerprint = $6) THEN $1 ELSE $6 END,
-           $7, $8, $9, $10, $10, $11, $11, CASE WHEN CAST($12 AS {blob}) IS NULL THEN '' ELSE 'held' END, $12)
+           $7, $8, $9, $10, $10, $11, $11, CASE WHEN CAST($12 AS {blob}) IS NULL THEN '' ELSE 'held' END, $12, $13, $14)
          ON CONFLICT (platform, source_id) DO NOTHING",
         params![
             id.uuid(),
@@ -155,7 +165,9 @@ fn upsert(tx: &mut Tx<'_>, slice: &Slice, p: &Prepared, now: Moment, tally: &mut
             p.closes_at.ms(),
             c.total_job_openings,
             now.ms(),
-            p.review_key.as_deref()
+            p.review_key.as_deref(),
+            per_county,
+            p.counties
         ],
     )?;
     if inserted == 1 {
@@ -168,7 +180,7 @@ fn upsert(tx: &mut Tx<'_>, slice: &Slice, p: &Prepared, now: Moment, tally: &mut
         return Ok(());
     }
     let (upserted, known) = classify(tx, platform, p, now)?;
-    let Some((id, before)) = known.filter(|_| upserted == Upserted::Updated) else {
+    let Some(Known { id, status: before, per_county: counted }) = known.filter(|_| upserted == Upserted::Updated) else {
         tally.unchanged += 1;
         return Ok(());
     };
@@ -178,7 +190,7 @@ fn upsert(tx: &mut Tx<'_>, slice: &Slice, p: &Prepared, now: Moment, tally: &mut
            group_key = CASE WHEN EXISTS (SELECT 1 FROM split_groups s WHERE s.fingerprint = $4) THEN $1 ELSE $4 END,
            declared = $5, closes_at = $6, total_declared = $7, openings = CASE WHEN taken > $7 THEN taken ELSE $7 END,
            review = CASE WHEN CAST($9 AS {blob}) IS NULL THEN '' WHEN review_key = $9 THEN review ELSE 'held' END, review_key = $9,
-           revision = revision + 1, updated_at = $8, short = 1 WHERE id = $1",
+           revision = revision + 1, updated_at = $8, short = 1, per_county = $10, counties = $11 WHERE id = $1",
         params![
             id.uuid(),
             p.json.as_str(),
@@ -188,9 +200,12 @@ fn upsert(tx: &mut Tx<'_>, slice: &Slice, p: &Prepared, now: Moment, tally: &mut
             p.closes_at.ms(),
             c.total_job_openings,
             now.ms(),
-            p.review_key.as_deref()
+            p.review_key.as_deref(),
+            per_county,
+            p.counties
         ],
     )?;
+    counties::recount(tx, id, counted, per_county)?;
     tx.log.change(ChangeKind::Posting, id.uuid(), 0, now);
     let after = seats::settle(tx, id, now, slice.promoted_within)?;
     if after == Status::Closed && before != Status::Closed {

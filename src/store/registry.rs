@@ -10,7 +10,7 @@ use super::once::Advance;
 use super::vault::Vault;
 use super::workers::{bump, changed, columns, destinations_text, open, place, seeker, set_wishes, tier_on};
 use super::writer::Tx;
-use super::{Store, access, work};
+use super::{Store, access, counties, work};
 use crate::domain::id::WorkerId;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, day_number};
@@ -18,6 +18,7 @@ use crate::domain::worker::{Registration, Tier};
 use jiff::civil::Date;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// What became of a registry row.
@@ -146,7 +147,14 @@ fn record_home(tx: &mut Tx<'_>, handle: i64, home: Region, since: Date, now: Mom
     .map(|_| ())
 }
 
-fn update(tx: &mut Tx<'_>, vault: &Vault, id: Uuid, r: &Registration, now: Moment) -> Result<Registered, StoreError> {
+fn update(
+    tx: &mut Tx<'_>,
+    vault: &Vault,
+    id: Uuid,
+    r: &Registration,
+    promoted_within: Duration,
+    now: Moment,
+) -> Result<Registered, StoreError> {
     let Some(row) = tx.one(columns!("WHERE w.id = $1"), params![id])? else { return Err(StoreError::Busy) };
     let before = seeker(&row)?;
     let handle = i64::from(before.handle);
@@ -181,6 +189,7 @@ fn update(tx: &mut Tx<'_>, vault: &Vault, id: Uuid, r: &Registration, now: Momen
     if r.home_region != before.home {
         tx.exec("UPDATE workers SET home = $2 WHERE id = $1", params![id, i64::from(r.home_region.code())])?;
         record_home(tx, handle, r.home_region, r.home_since.unwrap_or(now.day()), now)?;
+        counties::moved(tx, WorkerId::new(id), promoted_within, now)?;
         access::alert(tx, "moved_away", before.home, Some(id), None, &format!("now registered in {}", r.home_region.full_name()), now)?;
         touched = true;
     }
@@ -208,11 +217,13 @@ impl Store {
     }
 
     /// Stores one slice of a registry and how far the batch has come. Open
-    /// postings that lack people are routed again.
+    /// postings that lack people are routed again; who moves may find a free seat
+    /// where they wait for one.
     pub async fn register_workers(
         &self,
         slice: Arc<Vec<Entry>>,
         progress: Option<Advance<[Registered]>>,
+        promoted_within: Duration,
         now: Moment,
     ) -> Result<Vec<Registered>, StoreError> {
         let vault = self.vault.clone();
@@ -221,7 +232,7 @@ impl Store {
             let mut handles = Handles::default();
             for entry in slice.iter() {
                 out.push(match find(tx, entry)? {
-                    Some(id) => update(tx, &vault, id, &entry.row, now)?,
+                    Some(id) => update(tx, &vault, id, &entry.row, promoted_within, now)?,
                     None => create(tx, &mut handles, entry, now)?,
                 });
             }

@@ -5,7 +5,7 @@
 use super::engine::{Connection, StoreError, params};
 
 /// Applied in order, each once, each in a transaction of its own.
-const MIGRATIONS: &[&str] = &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN, HISTORY_BY_HANDLE, OFFERS_BY_HANDLE];
+const MIGRATIONS: &[&str] = &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN, HISTORY_BY_HANDLE, OFFERS_BY_HANDLE, COUNTY_SEATS];
 
 const FOUNDATION: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -195,6 +195,21 @@ CREATE INDEX offers_by_handle ON offers (handle, state);
 CREATE INDEX offers_unanswered ON offers (posting, promoted) WHERE state IN ('offered', 'seen');
 CREATE INDEX offers_expiring ON offers (expires_at) WHERE state IN ('offered', 'seen');
 CREATE INDEX offers_waiting ON offers (posting, waiting) WHERE state = 'waitlisted';
+";
+
+/// Seats of in-place work by home county: how many people of one county a posting
+/// wants at most (0: it does not say) and of how many counties, who holds a seat from
+/// where, and who waits there. A county has a row once somebody sat or waited.
+const COUNTY_SEATS: &str = "
+ALTER TABLE postings ADD COLUMN per_county BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE postings ADD COLUMN counties BIGINT NOT NULL DEFAULT 0;
+CREATE TABLE county_seats (
+  posting {blob} NOT NULL, county BIGINT NOT NULL, openings BIGINT NOT NULL, taken BIGINT NOT NULL,
+  PRIMARY KEY (posting, county), CHECK (taken >= 0 AND taken <= openings)) {clustered};
+ALTER TABLE offers ADD COLUMN county BIGINT;
+UPDATE offers SET county = (SELECT w.home FROM workers w WHERE w.id = offers.worker)
+  WHERE state IN ('accepted', 'hired', 'waitlisted') OR (state IN ('offered', 'seen') AND promoted = 1);
+CREATE INDEX offers_waiting_by_county ON offers (posting, county, waiting) WHERE state = 'waitlisted';
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

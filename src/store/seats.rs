@@ -2,15 +2,19 @@
 //! headcount, a close, the clock – ends with [`settle`], so that the status, the
 //! waitlist, the offers and the events follow from the row alone.
 //!
-//! Promises: taken ≤ openings always (a CHECK stands behind it); a freed seat is
-//! held for the first who waits; locks are taken posting first, offers after.
+//! Promises: taken ≤ openings always, of the posting and of each home county where
+//! it counts by county ([`counties`]; a CHECK stands behind both); a freed seat is
+//! held for the first who waits and may take it; locks are taken posting first,
+//! offers after.
 
 use super::engine::{Row, Sql, StoreError, params};
 use super::log::{ChangeKind, Event};
 use super::work::{self, Kind};
 use super::writer::Tx;
-use crate::domain::id::{EventId, PostingId};
+use super::{counties, region};
+use crate::domain::id::{EventId, OfferId, PostingId};
 use crate::domain::posting::{Declared, Status};
+use crate::domain::region::Region;
 use crate::domain::time::Moment;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -19,28 +23,43 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     Seat,
-    /// All openings are taken; the worker may wait.
+    /// All openings are taken, or all of the worker's county; they may wait.
     Full,
     /// The posting is closed or expired.
     Gone,
 }
 
+/// Whether a seat that was taken anyway was one more than there were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beyond {
+    Nothing,
+    /// Of the posting's openings.
+    Posting,
+    /// Of those of the worker's county alone.
+    County,
+}
+
 /// Locks the posting for the rest of the transaction.
 pub(super) fn lock(tx: &mut Tx<'_>, posting: PostingId) -> Result<Option<Row>, StoreError> {
-    let sql =
-        "SELECT declared, status, closes_at, openings, taken, platform, source_id, total_declared FROM postings WHERE id = $1 {for_update}";
+    let sql = "SELECT declared, status, closes_at, openings, taken, per_county, counties FROM postings WHERE id = $1 {for_update}";
     tx.one(sql, params![posting.uuid()])
 }
 
-/// Takes a seat of a posting that may still be answered, by one conditional
-/// statement.
-pub(super) fn take(tx: &mut Tx<'_>, posting: PostingId, now: Moment) -> Result<Taken, StoreError> {
-    let taken = tx.exec(
+/// Takes a seat for somebody at home in this county, of a posting that may still be
+/// answered, by one conditional statement.
+pub(super) fn take(tx: &mut Tx<'_>, posting: PostingId, home: Region, now: Moment) -> Result<Taken, StoreError> {
+    let taken = tx.one(
         "UPDATE postings SET taken = taken + 1, updated_at = $2
-         WHERE id = $1 AND taken < openings AND declared <> 'closed' AND closes_at > $2",
-        params![posting.uuid(), now.ms()],
+         WHERE id = $1 AND taken < openings AND declared <> 'closed' AND closes_at > $2
+           AND NOT EXISTS (SELECT 1 FROM county_seats c WHERE c.posting = $1 AND c.county = $3 AND c.taken >= c.openings)
+         RETURNING per_county",
+        params![posting.uuid(), now.ms(), i64::from(home.code())],
     )?;
-    if taken == 1 {
+    if let Some(row) = taken {
+        let per_county = row.count(0)?;
+        if per_county > 0 {
+            counties::take(tx, posting, home, per_county)?;
+        }
         return Ok(Taken::Seat);
     }
     let alive =
@@ -48,27 +67,37 @@ pub(super) fn take(tx: &mut Tx<'_>, posting: PostingId, now: Moment) -> Result<T
     Ok(if alive.is_some() { Taken::Full } else { Taken::Gone })
 }
 
-/// Takes a seat although none may be free: the platform hired all the same. True
-/// if that made one more seat than there were.
-pub(super) fn take_anyway(tx: &mut Tx<'_>, posting: PostingId, now: Moment) -> Result<bool, StoreError> {
-    let within = "UPDATE postings SET taken = taken + 1, updated_at = $2 WHERE id = $1 AND taken < openings";
-    if tx.exec(within, params![posting.uuid(), now.ms()])? == 1 {
-        return Ok(false);
-    }
-    let beyond = "UPDATE postings SET taken = taken + 1, openings = taken + 1, updated_at = $2 WHERE id = $1";
-    tx.exec(beyond, params![posting.uuid(), now.ms()])?;
-    Ok(true)
+/// Takes a seat although none may be free: the platform hired all the same.
+pub(super) fn take_anyway(tx: &mut Tx<'_>, posting: PostingId, home: Region, now: Moment) -> Result<Beyond, StoreError> {
+    let row = tx.one(
+        "UPDATE postings SET taken = taken + 1, openings = CASE WHEN taken < openings THEN openings ELSE taken + 1 END, updated_at = $2
+         WHERE id = $1 RETURNING taken, total_declared, per_county",
+        params![posting.uuid(), now.ms()],
+    )?;
+    let Some(row) = row else { return Ok(Beyond::Nothing) };
+    let per_county = row.count(2)?;
+    let of_county = per_county > 0 && counties::take_anyway(tx, posting, home, per_county)?;
+    // Where more sit than are declared the openings are who sits: one more was over.
+    let of_posting = row.count(0)? > row.count(1)?;
+    Ok(match (of_posting, of_county) {
+        (true, _) => Beyond::Posting,
+        (false, true) => Beyond::County,
+        (false, false) => Beyond::Nothing,
+    })
 }
 
-/// Gives a seat back.
-pub(super) fn free(tx: &mut Tx<'_>, posting: PostingId, now: Moment) -> Result<(), StoreError> {
-    tx.exec(
+/// Gives back the seat that an offer holds.
+pub(super) fn free(tx: &mut Tx<'_>, posting: PostingId, offer: OfferId, now: Moment) -> Result<(), StoreError> {
+    let row = tx.one(
         "UPDATE postings SET taken = taken - 1, updated_at = $2,
            openings = CASE WHEN taken - 1 > total_declared THEN taken - 1 ELSE total_declared END
-         WHERE id = $1 AND taken > 0",
+         WHERE id = $1 AND taken > 0 RETURNING per_county",
         params![posting.uuid(), now.ms()],
-    )
-    .map(|_| ())
+    )?;
+    match row.map_or(Ok(0), |row| row.count(0))? {
+        0 => Ok(()),
+        per_county => counties::free(tx, posting, offer, per_county),
+    }
 }
 
 /// Draws the consequences of a posting's row: promotes who waits, moves the
@@ -96,12 +125,19 @@ pub(super) fn settle_taken(tx: &mut Tx<'_>, posting: PostingId, now: Moment, pro
     let before = Status::parse(row.text(1)?).ok_or_else(|| corrupt("status"))?;
     let expired = row.int(2)? <= now.ms();
     let (openings, mut taken) = (row.count(3)?, row.count(4)?);
+    let (per_county, counties) = (row.count(5)?, row.count(6)?);
     if declared != Declared::Closed && !expired {
-        while taken < openings && promote(tx, posting, now, promoted_within)? {
+        while taken < openings && promote(tx, posting, per_county > 0, now, promoted_within)? {
             taken += 1;
         }
     }
-    let after = Status::of(declared, expired, taken, openings);
+    // Counties are full only where that many sit: most postings need no look at them.
+    let by_county = |tx: &mut Tx<'_>| {
+        let may_be = per_county > 0 && u64::from(taken) >= u64::from(per_county) * u64::from(counties);
+        if may_be { counties::are_full(tx, posting) } else { Ok(false) }
+    };
+    let full = taken >= openings || by_county(tx)?;
+    let after = Status::of(declared, expired, full);
     if after == before {
         return Ok(after);
     }
@@ -125,19 +161,35 @@ pub(super) fn settle_taken(tx: &mut Tx<'_>, posting: PostingId, now: Moment, pro
     Ok(after)
 }
 
-/// Holds a free seat for the first who waits; false where nobody does.
-fn promote(tx: &mut Tx<'_>, posting: PostingId, now: Moment, within: Duration) -> Result<bool, StoreError> {
-    let sql = "SELECT id, worker FROM offers WHERE posting = $1 AND state = 'waitlisted' ORDER BY waiting LIMIT 1";
-    let Some(first) = tx.one(sql, params![posting.uuid()])? else { return Ok(false) };
-    if take(tx, posting, now)? != Taken::Seat {
-        return Ok(false);
+/// Holds a free seat for the first who waits and may take it; false where nobody does.
+fn promote(tx: &mut Tx<'_>, posting: PostingId, by_county: bool, now: Moment, within: Duration) -> Result<bool, StoreError> {
+    loop {
+        let first = if by_county { counties::first_waiting(tx, posting)? } else { first_waiting(tx, posting)? };
+        let Some(first) = first else { return Ok(false) };
+        let home = region(first.int(2)?)?;
+        if by_county && first.int(3)? != i64::from(home.code()) {
+            // They moved while their answer was being stored.
+            counties::wait_elsewhere(tx, posting, OfferId::new(first.uuid(0)?), home)?;
+            continue;
+        }
+        if take(tx, posting, home, now)? != Taken::Seat {
+            return Ok(false);
+        }
+        tx.exec(
+            "UPDATE offers SET state = 'offered', promoted = 1, expires_at = $2, waiting = NULL, county = $4, updated_at = $3 WHERE id = $1",
+            params![first.uuid(0)?, now.plus(within).ms(), now.ms(), i64::from(home.code())],
+        )?;
+        tx.log.change(ChangeKind::Worker, first.uuid(1)?, 0, now);
+        return Ok(true);
     }
-    tx.exec(
-        "UPDATE offers SET state = 'offered', promoted = 1, expires_at = $2, waiting = NULL, updated_at = $3 WHERE id = $1",
-        params![first.uuid(0)?, now.plus(within).ms(), now.ms()],
-    )?;
-    tx.log.change(ChangeKind::Worker, first.uuid(1)?, 0, now);
-    Ok(true)
+}
+
+/// The first who waits: offer, worker, home.
+fn first_waiting(s: &mut dyn Sql, posting: PostingId) -> Result<Option<Row>, StoreError> {
+    let sql = "SELECT o.id, o.worker, w.home
+               FROM (SELECT id, worker FROM offers WHERE posting = $1 AND state = 'waitlisted' ORDER BY waiting LIMIT 1) o
+               JOIN workers w ON w.id = o.worker";
+    s.one(sql, params![posting.uuid()])
 }
 
 /// Withdraws what nobody can accept any more: unanswered and waiting offers.
@@ -150,7 +202,7 @@ fn withdraw_waiting(tx: &mut Tx<'_>, posting: PostingId, now: Moment) -> Result<
             params![row.uuid(0)?, now.ms()],
         )?;
         if row.flag(2)? && row.text(3)? != "waitlisted" {
-            free(tx, posting, now)?;
+            free(tx, posting, OfferId::new(row.uuid(0)?), now)?;
         }
         tx.log.change(ChangeKind::Worker, row.uuid(1)?, 0, now);
     }

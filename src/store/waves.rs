@@ -12,6 +12,7 @@ use super::engine::bulk::Bulk;
 use super::engine::{Sql, StoreError, Val, params};
 use super::offers::state;
 use super::postings::{self, Posting};
+use super::wants::{Counted, Wants};
 use super::work::Lease;
 use crate::domain::grounds::Grounds;
 use crate::domain::id::{OfferId, PostingId};
@@ -85,17 +86,21 @@ pub struct RoutingState {
 pub struct Wanted {
     pub posting: Posting,
     /// Offers it wants now.
-    pub offers: u32,
+    pub wants: Wants,
     /// Handles of those who had an offer of it or of its group.
     pub excluded: Vec<u32>,
 }
 
 impl WaveTerms {
-    /// How many offers a posting wants: the free openings times `overbook`, less those
-    /// that wait for an answer, at most one wave's.
-    fn wanted(&self, openings: u32, taken: u32, live: u32) -> u32 {
-        let most = (f64::from(openings.saturating_sub(taken)) * self.overbook).ceil() as u32;
-        most.saturating_sub(live).min(self.wave_max)
+    /// How many offers a posting with so many free openings wants: those times
+    /// `overbook`, less what waits for an answer, at most one wave's.
+    pub(super) fn wanted(&self, free: u32, live: u32) -> u32 {
+        self.most(free).saturating_sub(live).min(self.wave_max)
+    }
+
+    /// Most unanswered offers for so many free openings.
+    pub(super) fn most(&self, free: u32) -> u32 {
+        (f64::from(free) * self.overbook).ceil() as u32
     }
 }
 
@@ -136,8 +141,12 @@ fn all_wanted(s: &mut dyn Sql, ids: &[PostingId], terms: &WaveTerms) -> Result<V
     for row in POSTINGS.query(s, &[], &ids_asked)? {
         let posting = postings::posting(&row)?;
         let id = posting.id.uuid();
-        let offers = terms.wanted(posting.seats.openings, posting.seats.taken, live.get(&id).copied().unwrap_or(0));
-        found.insert(id, Wanted { posting, offers, excluded: excluded.remove(&id).unwrap_or_default() });
+        let free = posting.seats.openings.saturating_sub(posting.seats.taken);
+        let wants = match Counted::of(&posting.content) {
+            Some(counted) => counted.wants(s, posting.id, free, terms)?,
+            None => Wants::of_posting(terms.wanted(free, live.get(&id).copied().unwrap_or(0))),
+        };
+        found.insert(id, Wanted { posting, wants, excluded: excluded.remove(&id).unwrap_or_default() });
     }
     Ok(ids.iter().map(|id| found.remove(&id.uuid())).collect())
 }
@@ -171,6 +180,10 @@ fn routing_state(s: &mut dyn Sql, id: PostingId, terms: &WaveTerms) -> Result<Op
     let ids = keys(std::iter::once(id.uuid()));
     let excluded = excluded(s, &ids)?.remove(&id.uuid()).unwrap_or_default();
     let live = live(s, &ids)?.remove(&id.uuid()).unwrap_or(0);
-    let wanted = terms.wanted(p.seats.openings, p.seats.taken, live);
+    let free = p.seats.openings.saturating_sub(p.seats.taken);
+    let wanted = match Counted::of(&p.content) {
+        Some(counted) => counted.wants(s, id, free, terms)?.offers,
+        None => terms.wanted(free, live),
+    };
     Ok(Some((p, RoutingState { by_state, waves, excluded, wanted })))
 }

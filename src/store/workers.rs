@@ -6,7 +6,7 @@ use super::log::ChangeKind;
 use super::vault::{Place, Vault};
 use super::writer::Tx;
 use super::{Store, access, offers, seats, work};
-use crate::domain::id::{PostingId, WorkerId};
+use crate::domain::id::{OfferId, PostingId, WorkerId};
 use crate::domain::offer::OfferState;
 use crate::domain::person::{IdNumber, PersonName, Phone};
 use crate::domain::region::Region;
@@ -194,19 +194,20 @@ fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) 
         return Ok(false);
     }
     let open = tx.query(
-        "SELECT id FROM offers WHERE handle = (SELECT handle FROM workers WHERE id = $1) AND state IN ('offered', 'seen', 'waitlisted', 'accepted') ORDER BY posting",
+        "SELECT id, posting FROM offers WHERE handle = (SELECT handle FROM workers WHERE id = $1) AND state IN ('offered', 'seen', 'waitlisted', 'accepted') ORDER BY posting",
         params![id.uuid()],
     )?;
     let mut postings: Vec<PostingId> = Vec::new();
     for row in &open {
-        let Some(offer) = offers::by_id(tx, crate::domain::id::OfferId::new(row.uuid(0)?))? else { continue };
-        seats::lock(tx, offer.posting)?;
+        seats::lock(tx, PostingId::new(row.uuid(1)?))?;
+        let offer = offers::by_id(tx, OfferId::new(row.uuid(0)?))?;
+        let Some(offer) = offer.filter(|o| o.state.unanswered() || o.sits_or_waits()) else { continue };
         tx.exec(
             "UPDATE offers SET state = 'withdrawn', waiting = NULL, share_contact = 0, reason = 'consent_withdrawn', updated_at = $2 WHERE id = $1",
             params![offer.id.uuid(), now.ms()],
         )?;
         if offer.holds_seat() {
-            seats::free(tx, offer.posting, now)?;
+            seats::free(tx, offer.posting, offer.id, now)?;
         }
         if offer.state == OfferState::Accepted {
             offers::withdrawn(tx, &offer, "worker", now)?;

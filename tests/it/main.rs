@@ -2,6 +2,7 @@
 
 mod adapters;
 mod batches;
+mod counties;
 mod crash;
 mod erasure;
 mod explain;

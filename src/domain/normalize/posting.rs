@@ -11,7 +11,7 @@ use super::{category, dates, pay, region, requirements};
 use crate::domain::category::Category;
 use crate::domain::pay::{Money, Pay};
 use crate::domain::posting::{
-    Arrangement, Content, Declared, Fault, Occupation, Organization, OrganizationKind, Place, Requirements, Target,
+    Arrangement, Content, Declared, Fault, Occupation, Organization, OrganizationKind, Place, Requirements, Target, counties,
 };
 use crate::domain::region::{Region, RegionFault, focus_set, resolve_code};
 use crate::domain::skill::Skill;
@@ -22,6 +22,9 @@ use sha2::{Digest, Sha256};
 
 /// Days that a posting is open where it does not say.
 const DAYS_OPEN: i64 = 30;
+
+/// Most people that one posting may want.
+const MOST_OPENINGS: i64 = 100_000;
 
 /// Reads one record. `today` is the day in Asia/Shanghai.
 pub fn read(record: &Value, today: Date) -> Result<Content, Vec<Fault>> {
@@ -54,7 +57,7 @@ impl Reader<'_> {
         let job_location = self.place(arrangement);
         let target_regions = self.targets(arrangement);
         let base_salary = self.salary();
-        let total_job_openings = self.fields.integer("total_job_openings", 1..=100_000, &mut self.faults).unwrap_or(1);
+        let (total_job_openings, openings_per_county) = self.openings(arrangement, &target_regions);
         let (requirements, asked) = self.requirements();
         let (date_posted, valid_through) = self.dates(today);
         let hiring_organization = self.organization();
@@ -85,7 +88,8 @@ impl Reader<'_> {
             arrangement,
             target_regions,
             base_salary,
-            total_job_openings: total_job_openings as u32,
+            total_job_openings,
+            openings_per_county,
             employment_type,
             job_immediate_start,
             requirements,
@@ -244,6 +248,23 @@ impl Reader<'_> {
             self.fault("/target_regions", "target_regions_missing", detail);
         }
         targets
+    }
+
+    /// How many are wanted in all, and of each target county where that is bounded.
+    /// Without a total it is what the counties come to.
+    fn openings(&mut self, arrangement: Arrangement, targets: &[Target]) -> (u32, Option<u32>) {
+        let total = self.fields.integer("total_job_openings", 1..=MOST_OPENINGS, &mut self.faults);
+        let each = self.fields.integer("openings_per_county", 1..=MOST_OPENINGS, &mut self.faults);
+        if each.is_some() && arrangement != Arrangement::InPlace {
+            self.fault("/openings_per_county", "unknown_value", "seats are counted by county for work in place only");
+            return (1, None);
+        }
+        let total = total.or_else(|| each.map(|each| each * counties(targets).leaves().count() as i64)).unwrap_or(1);
+        if total > MOST_OPENINGS {
+            let detail = "its counties together want more than 100000: a total is needed";
+            self.fault("/openings_per_county", "out_of_range", detail);
+        }
+        (total as u32, each.map(|each| each as u32))
     }
 
     fn salary(&mut self) -> Pay {

@@ -88,7 +88,7 @@ pub fn benefits(text: &str) -> Vec<String> {
 }
 
 /// Every name of a record that is read here, in the order of the alphabet.
-pub const FIELDS: [&str; 19] = [
+pub const FIELDS: [&str; 20] = [
     "arrangement",
     "base_salary",
     "category",
@@ -100,6 +100,7 @@ pub const FIELDS: [&str; 19] = [
     "job_immediate_start",
     "job_location",
     "occupation",
+    "openings_per_county",
     "requirements",
     "source_id",
     "status",

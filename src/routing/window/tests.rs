@@ -5,9 +5,13 @@ use crate::routing::plain::PlainIndex;
 use crate::store::work::Kind;
 use uuid::Uuid;
 
+fn wants(offers: u32) -> Wants {
+    Wants { offers, of_county: None }
+}
+
 fn wanting(n: u128, wanted: u32, skills: u64) -> Wanting {
     let lease = Lease { kind: Kind::Route, key: Uuid::from_u128(n), fence: 1 };
-    Wanting::new(lease, Some(Question { skills, ..question() }), wanted, Vec::new())
+    Wanting::new(lease, Some(Question { skills, ..question() }), wants(wanted), Vec::new())
 }
 
 /// `n` people who would go anywhere; every tenth has the skill.
@@ -26,7 +30,7 @@ fn keys(window: &[Wanting]) -> Vec<u128> {
 
 #[test]
 fn who_has_the_fewest_people_for_each_offer_chooses_first() {
-    let nobody = Wanting::new(wanting(4, 9, 0).lease, None, 9, Vec::new());
+    let nobody = Wanting::new(wanting(4, 9, 0).lease, None, wants(9), Vec::new());
     let window = vec![wanting(1, 1, 0), wanting(2, 10, 0), wanting(3, 5, 1), nobody];
     let window = scarcest_first(window, &index(100), TERMS);
     // 100 ÷ 1 counted up to 8, 100 ÷ 10 up to 8, 10 ÷ 5; nobody to be asked.

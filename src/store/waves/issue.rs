@@ -7,10 +7,13 @@
 use super::{Candidate, Issued, Wave, WaveTerms, keys, live};
 use crate::domain::id::OfferId;
 use crate::domain::posting::Status;
+use crate::domain::region::Region;
 use crate::domain::time::Moment;
 use crate::store::engine::bulk::Bulk;
 use crate::store::engine::{Row, Sql, StoreError, Val, params};
 use crate::store::log::ChangeKind;
+use crate::store::region;
+use crate::store::wants::{Counted, Wants};
 use crate::store::work;
 use crate::store::writer::Tx;
 use std::collections::{HashMap, HashSet};
@@ -29,6 +32,9 @@ struct Open<'a> {
     posting: &'a Row,
     number: i64,
     candidates: std::slice::Iter<'a, Candidate>,
+    wants: Wants,
+    /// Somebody was passed over since their county wanted nobody more.
+    passed: bool,
     issued: Issued,
 }
 
@@ -38,6 +44,7 @@ const TAKEN: usize = 3;
 const LAST_WAVE: usize = 4;
 const GROUP: usize = 5;
 const PLATFORM: usize = 6;
+const PER_COUNTY: usize = 8;
 
 pub(super) fn all(tx: &mut Tx<'_>, waves: &[Wave], terms: &WaveTerms, now: Moment) -> Result<Vec<Issued>, StoreError> {
     let leases: Vec<_> = waves.iter().filter_map(|wave| wave.lease).collect();
@@ -53,9 +60,14 @@ pub(super) fn all(tx: &mut Tx<'_>, waves: &[Wave], terms: &WaveTerms, now: Momen
         let last = posting.int(LAST_WAVE)?;
         // Parts of a wave are made at one moment.
         let number = if begun.contains(&(id, last)) { last } else { last + 1 };
-        let wanted = terms.wanted(posting.count(OPENINGS)?, posting.count(TAKEN)?, live.get(&id).copied().unwrap_or(0));
-        let issued = Issued { wanted, ..Issued::default() };
-        open.push(Open { at, wave, posting, number, candidates: wave.candidates.iter(), issued });
+        let free = posting.count(OPENINGS)?.saturating_sub(posting.count(TAKEN)?);
+        let counted = if posting.count(PER_COUNTY)? > 0 { Counted::read(tx, wave.posting)? } else { None };
+        let wants = match counted {
+            Some(counted) => counted.wants(tx, wave.posting, free, terms)?,
+            None => Wants::of_posting(terms.wanted(free, live.get(&id).copied().unwrap_or(0))),
+        };
+        let issued = Issued { wanted: wants.offers, ..Issued::default() };
+        open.push(Open { at, wave, posting, number, candidates: wave.candidates.iter(), wants, passed: false, issued });
     }
     let mut room = room(tx, &open, terms.cap, now)?;
     while fill(tx, &mut open, &mut room, terms, now)? {}
@@ -65,7 +77,7 @@ pub(super) fn all(tx: &mut Tx<'_>, waves: &[Wave], terms: &WaveTerms, now: Momen
 /// Locks the postings of these waves; the rows of those that are open.
 fn open_postings<'a>(tx: &mut Tx<'_>, waves: impl Iterator<Item = &'a Wave>, now: Moment) -> Result<HashMap<Uuid, Row>, StoreError> {
     static POSTINGS: Bulk = Bulk::keys(
-        "SELECT id, status, openings, taken, wave, group_key, platform, closes_at FROM postings WHERE id IN {list} ORDER BY id {for_update}",
+        "SELECT id, status, openings, taken, wave, group_key, platform, closes_at, per_county FROM postings WHERE id IN {list} ORDER BY id {for_update}",
         0,
     );
     let mut ids: Vec<Uuid> = waves.map(|wave| wave.posting.uuid()).collect();
@@ -85,15 +97,15 @@ fn begun(tx: &mut Tx<'_>, ids: &[Val], now: Moment) -> Result<HashSet<(Uuid, i64
     BEGUN.query(tx, params![now.ms()], ids)?.iter().map(|row| Ok((row.uuid(0)?, row.int(1)?))).collect()
 }
 
-/// The candidates of one transaction who may have an offer: their ids, and how many
-/// more they may hold.
-type Room = HashMap<u32, (Uuid, u32)>;
+/// The candidates of one transaction who may have an offer: their ids, how many more
+/// they may hold, and their homes.
+type Room = HashMap<u32, (Uuid, u32, Region)>;
 
 /// Locks the candidates, in the order of their handles, whoever routes what, and counts
 /// their open offers.
 fn room(tx: &mut Tx<'_>, open: &[Open<'_>], cap: u32, now: Moment) -> Result<Room, StoreError> {
     static WORKERS: Bulk = Bulk::keys(
-        "SELECT handle, id FROM workers WHERE handle IN {list} AND consent_on IS NOT NULL AND paused = 0 AND looking = 1
+        "SELECT handle, id, home FROM workers WHERE handle IN {list} AND consent_on IS NOT NULL AND paused = 0 AND looking = 1
          AND cooling_until <= $1 ORDER BY handle {for_update}",
         1,
     );
@@ -110,10 +122,10 @@ fn room(tx: &mut Tx<'_>, open: &[Open<'_>], cap: u32, now: Moment) -> Result<Roo
     let handles: Vec<Val> = handles.into_iter().map(Val::from).collect();
     let mut room = Room::with_capacity(handles.len());
     for row in WORKERS.query(tx, params![now.ms()], &handles)? {
-        room.insert(row.count(0)?, (row.uuid(1)?, cap));
+        room.insert(row.count(0)?, (row.uuid(1)?, cap, region(row.int(2)?)?));
     }
     for row in HOLDING.query(tx, &[], &handles)? {
-        if let Some((_, left)) = room.get_mut(&row.count(0)?) {
+        if let Some((_, left, _)) = room.get_mut(&row.count(0)?) {
             *left = cap.saturating_sub(row.count(1)?);
         }
     }
@@ -140,10 +152,15 @@ fn fill(tx: &mut Tx<'_>, open: &mut [Open<'_>], room: &mut Room, terms: &WaveTer
         while lacking > 0
             && let Some(candidate) = o.candidates.next()
         {
-            let Some((worker, left)) = room.get_mut(&candidate.handle).filter(|(_, left)| *left > 0) else {
+            let Some((worker, left, home)) = room.get_mut(&candidate.handle).filter(|(_, left, _)| *left > 0) else {
                 o.issued.refused.push(candidate.handle);
                 continue;
             };
+            if !o.wants.of(*home) {
+                o.passed = true;
+                continue;
+            }
+            o.wants.count(*home);
             *left -= 1;
             lacking -= 1;
             let id = tx.ids.v7(now);
@@ -168,10 +185,13 @@ fn fill(tx: &mut Tx<'_>, open: &mut [Open<'_>], room: &mut Room, terms: &WaveTer
         Ok(())
     })?;
     for (which, handle, id) in chosen {
-        let issued = &mut open[which].issued;
+        let Open { issued, wants, .. } = &mut open[which];
         if had_one.contains(&id) {
             issued.refused.push(handle);
-            room.entry(handle).and_modify(|(_, left)| *left += 1);
+            room.entry(handle).and_modify(|(_, left, home)| {
+                *left += 1;
+                wants.uncount(*home);
+            });
         } else {
             issued.offered.push((OfferId::new(id), handle));
         }
@@ -198,10 +218,10 @@ fn finish(
     );
     let mut out = vec![Issued::default(); waves.len()];
     let (mut made, mut short) = (Vec::new(), HashSet::new());
-    for Open { at, wave, posting, number, mut issued, .. } in open {
+    for Open { at, wave, posting, number, passed, mut issued, .. } in open {
         let (id, offered) = (wave.posting.uuid(), issued.offered.len());
         let lacks = offered < issued.wanted as usize;
-        issued.again = lacks && (wave.more || !wave.exhausted);
+        issued.again = lacks && (wave.more || !wave.exhausted || passed);
         if lacks {
             short.insert(at);
         }

@@ -1,6 +1,8 @@
 //! Every fact of the store, on every engine.
 
 mod clients;
+mod counties;
+mod county_model;
 mod hires;
 mod log;
 mod offers;
@@ -108,12 +110,19 @@ impl Bench {
 
     async fn register(&self, people: &[Person], now: Moment) -> Vec<Registered> {
         let read = |p: &Person| read_row(p.json().as_object().unwrap(), now.day(), Region::NATION).unwrap_or_else(|f| panic!("{f:?}"));
-        self.store.register_workers(Arc::new(people.iter().map(|p| self.store.prepare(read(p))).collect()), None, now).await.unwrap()
+        self.store
+            .register_workers(Arc::new(people.iter().map(|p| self.store.prepare(read(p))).collect()), None, PROMOTED, now)
+            .await
+            .unwrap()
     }
 
     /// Registers `n` people of one county.
     async fn people(&self, n: usize) -> Vec<WorkerId> {
-        let people: Vec<Person> = (0..n).map(|_| crate::harness::in_region("522624")).collect();
+        self.people_of("522624", n).await
+    }
+
+    async fn people_of(&self, county: &str, n: usize) -> Vec<WorkerId> {
+        let people: Vec<Person> = (0..n).map(|_| crate::harness::in_region(county)).collect();
         let id = |r: Registered| match r {
             Registered::Created(id) => id,
             other => panic!("{other:?}"),
@@ -171,6 +180,10 @@ impl Bench {
     }
 
     async fn report(&self, offer: OfferId, report: StatusReport) -> Reported {
+        self.report_at(offer, report, noon()).await
+    }
+
+    async fn report_at(&self, offer: OfferId, report: StatusReport, now: Moment) -> Reported {
         let terms = HireTerms {
             platform: PLATFORM.to_owned(),
             share: PlatformConfig::default(),
@@ -178,7 +191,7 @@ impl Bench {
             displaced_for: HOUR * 24 * 365,
         };
         let slice = Arc::new(vec![Report { subject: Subject::Offer(offer), report }]);
-        self.store.report_hires(terms, slice, None, noon()).await.unwrap()[0]
+        self.store.report_hires(terms, slice, None, now).await.unwrap()[0]
     }
 
     async fn events(&self) -> Vec<Listed> {

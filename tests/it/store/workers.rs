@@ -22,14 +22,17 @@ async fn one_person_is_one_file_whoever_registers_them(engine: Engine) {
     let bare = json!({"id_number": person.text("id_number"), "home_region": "522624"});
     let row = read_row(bare.as_object().unwrap(), noon().day(), Region::NATION).unwrap();
     assert_eq!(
-        b.store.register_workers(Arc::new(vec![b.store.prepare(row)]), None, noon()).await.unwrap(),
+        b.store.register_workers(Arc::new(vec![b.store.prepare(row)]), None, PROMOTED, noon()).await.unwrap(),
         [Registered::Unchanged(id)],
         "a missing column keeps"
     );
     let unknown = in_region("522624");
     let bare = json!({"id_number": unknown.text("id_number"), "name": "虚构·无", "phone": "10000012345", "home_region": "522624"});
     let row = read_row(bare.as_object().unwrap(), noon().day(), Region::NATION).unwrap();
-    assert_eq!(b.store.register_workers(Arc::new(vec![b.store.prepare(row)]), None, noon()).await.unwrap(), [Registered::Lacks("consent")]);
+    assert_eq!(
+        b.store.register_workers(Arc::new(vec![b.store.prepare(row)]), None, PROMOTED, noon()).await.unwrap(),
+        [Registered::Lacks("consent")]
+    );
 }
 
 async fn a_region_sees_its_own_people(engine: Engine) {

@@ -58,6 +58,38 @@ fn the_contract_s_example_comes_back_as_it_went() {
     assert_eq!(again, record);
 }
 
+/// Work in place for 52 counties that wants so many people of each.
+fn in_place(each: Value) -> Value {
+    json!({"arrangement": "in_place", "target_regions": ["set:listed-52"], "openings_per_county": each})
+}
+
+#[test]
+fn seats_are_counted_by_county_where_a_posting_in_place_says_so() {
+    let openings = |changes: Value| {
+        let content = sound(changes);
+        (content.total_job_openings, content.openings_per_county)
+    };
+    assert_eq!(openings(in_place(json!(3))), (156, Some(3)), "without a total it is what the counties come to");
+    assert_eq!(openings(in_place(json!("1923"))), (99_996, Some(1923)));
+    assert_eq!(openings(in_place(json!(null))), (1, None));
+    assert_eq!(openings(json!({"openings_per_county": " "})), (1, None));
+    let with_total = |total: u32, each: u32| {
+        let mut changes = in_place(json!(each));
+        changes["total_job_openings"] = json!(total);
+        openings(changes)
+    };
+    assert_eq!(with_total(20, 3), (20, Some(3)), "a total stays the bound over all");
+    assert_eq!(with_total(100_000, 5_000), (100_000, Some(5_000)));
+    // A county that two targets name counts once.
+    let twice = json!({"arrangement": "in_place", "target_regions": ["522600", "522632", "522601"], "openings_per_county": 2});
+    assert_eq!(openings(twice), (32, Some(2)));
+    // A posting that does not count so says nothing of it.
+    assert!(serde_json::to_value(sound(json!({}))).unwrap().get("openings_per_county").is_none());
+    let counted = serde_json::to_value(sound(in_place(json!(3)))).unwrap();
+    assert_eq!(counted["openings_per_county"], 3);
+    assert_eq!(sound(counted).total_job_openings, 156);
+}
+
 #[test]
 fn every_fault_is_told_with_its_pointer() {
     assert_eq!(read(&json!([]), today()).unwrap_err()[0].pointer, "");
@@ -89,6 +121,14 @@ fn every_fault_is_told_with_its_pointer() {
         (json!({"total_job_openings": "99999999999999999999"}), "/total_job_openings out_of_range"),
         (json!({"total_job_openings": 2.5}), "/total_job_openings invalid_type"),
         (json!({"total_job_openings": "several"}), "/total_job_openings invalid_type"),
+        (json!({"openings_per_county": 3}), "/openings_per_county unknown_value"),
+        (json!({"openings_per_county": 3, "target_regions": ["522632"]}), "/openings_per_county unknown_value"),
+        (in_place(json!(0)), "/openings_per_county out_of_range"),
+        (in_place(json!(-2)), "/openings_per_county out_of_range"),
+        (in_place(json!(100_001)), "/openings_per_county out_of_range"),
+        (in_place(json!(2.5)), "/openings_per_county invalid_type"),
+        (in_place(json!("some")), "/openings_per_county invalid_type"),
+        (in_place(json!(1924)), "/openings_per_county out_of_range"),
         (json!({"category": "astronaut"}), "/category unknown_value"),
         (json!({"base_salary": {"min": 9, "max": 8}}), "/base_salary/min out_of_range"),
         (json!({"base_salary": {"min": -1}}), "/base_salary/min out_of_range"),
@@ -192,7 +232,7 @@ fn words_become_codes() {
 fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
     use proptest::prelude::*;
     let name = "title|source_id|job_location|text|region|base_salary|min|max|unit|requirements|skills|url\
-                |age_min|date_posted|valid_through|target_regions|arrangement|warnings|job_benefits|[a-z]{0,3}";
+                |age_min|date_posted|valid_through|target_regions|openings_per_county|arrangement|warnings|job_benefits|[a-z]{0,3}";
     let word = "[0-9万千百元/天月小时\\-~.·薪起以上下K ]{0,12}|[上海浦东新区广西青秀市县路、/· ]{0,12}|\\PC{0,20}";
     let leaf = prop_oneof![
         Just(Value::Null),
