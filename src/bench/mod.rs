@@ -9,7 +9,6 @@ pub mod e2e;
 pub mod ingest;
 mod people;
 mod place;
-mod threads;
 pub mod routing;
 mod threads;
 
