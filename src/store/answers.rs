@@ -180,7 +180,11 @@ impl Store {
     /// Expires offers whose deadline has passed, and tops their postings up.
     pub async fn expire_offers(&self, promoted_within: Duration, now: Moment) -> Result<usize, StoreError> {
         self.write(move |tx| {
-            let sql = columns!("WHERE o.state IN ('offered', 'seen') AND o.expires_at <= $1 ORDER BY o.posting LIMIT 500");
+            // Sorted by posting at once, all who wait for an answer would be looked at.
+            let sql = columns!(
+                "WHERE o.id IN (SELECT id FROM offers WHERE state IN ('offered', 'seen') AND expires_at <= $1 ORDER BY expires_at LIMIT 500)
+                 ORDER BY o.posting"
+            );
             let due: Vec<Offer> = tx.query(sql, params![now.ms()])?.iter().map(offer).collect::<Result<_, _>>()?;
             let mut posting = None;
             for o in &due {

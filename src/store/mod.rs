@@ -121,6 +121,9 @@ impl Store {
             conn.exec("UPDATE feeds SET lease_until = 0", &[])?;
         }
         drop(conn);
+        if alone {
+            engine.tend()?;
+        }
         let writer = Writer::start(engine.clone(), opening.ids.clone())?;
         let readers = Readers::start(engine.clone(), opening.readers)?;
         Ok(Self { engine, writer, readers, vault, ids: opening.ids, url: opening.url.into(), _serving: serving })

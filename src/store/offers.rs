@@ -11,6 +11,7 @@ use crate::domain::id::{OfferId, PostingId, Pseudonym, WorkerId};
 use crate::domain::offer::{OfferState, Reason};
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
+use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -69,20 +70,26 @@ pub(super) fn state(text: &str) -> Result<OfferState, StoreError> {
     OfferState::parse(text).ok_or_else(|| StoreError::Corrupt("an offer's state".to_owned()))
 }
 
+/// What an offer shows of its posting's content; the rest is passed over.
+#[derive(Deserialize)]
+struct Titled {
+    #[serde(default)]
+    title: String,
+}
+
 /// Offers that were made before grounds were stored as figures hold the words.
 fn reasons(stored: &str) -> Option<Vec<Reason>> {
     if stored.starts_with('[') { serde_json::from_str(stored).ok() } else { Grounds::parse(stored).map(|g| g.reasons()) }
 }
 
 pub(super) fn offer(row: &Row) -> Result<Offer, StoreError> {
-    let content: serde_json::Value =
-        serde_json::from_str(row.text(13)?).map_err(|_| StoreError::Corrupt("a posting's content".to_owned()))?;
+    let Titled { title } = serde_json::from_str(row.text(13)?).map_err(|_| StoreError::Corrupt("a posting's content".to_owned()))?;
     Ok(Offer {
         id: OfferId::new(row.uuid(0)?),
         posting: PostingId::new(row.uuid(1)?),
         worker: WorkerId::new(row.uuid(2)?),
         platform: row.text(3)?.to_owned(),
-        title: content["title"].as_str().unwrap_or_default().to_owned(),
+        title,
         state: state(row.text(4)?)?,
         wave: row.int(5)?,
         reasons: reasons(row.text(6)?).ok_or_else(|| StoreError::Corrupt("an offer's reasons".to_owned()))?,

@@ -236,3 +236,44 @@ pub fn migrate(s: &mut dyn Connection) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::OfferId;
+    use crate::domain::offer::OfferState;
+    use crate::store::engine::{Engine, Sql, sqlite::Sqlite};
+    use crate::store::offers;
+
+    #[test]
+    fn offers_of_an_older_store_stand_as_they_stood() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut s = Sqlite::new(folder.path().join("old.db")).connect().unwrap();
+        s.batch("CREATE TABLE migrations (number BIGINT PRIMARY KEY)").unwrap();
+        for (number, text) in (1i64..).zip(&MIGRATIONS[..6]) {
+            s.batch(text).unwrap();
+            s.exec("INSERT INTO migrations (number) VALUES ($1)", params![number]).unwrap();
+        }
+        s.batch(
+            r#"INSERT INTO workers (id, handle, home, birth, tier, seeking_since, registered_at, updated_at) VALUES (x'07', 42, 522624, 0, 'lifted', 0, 1, 1);
+            INSERT INTO postings (id, platform, source_id, content, content_hash, group_key, declared, status, closes_at, total_declared,
+              openings, created_at, updated_at) VALUES (x'000102030405060708090a0b0c0d0e0f', 'p', 's', '{"title":"t"}', x'00', x'aa', 'open', 'open', 9, 1, 1, 1, 1);
+            INSERT INTO offers (id, posting, worker, platform, state, wave, reasons, group_key, offered_at, expires_at, answered_at, updated_at, waiting)
+              VALUES (x'100102030405060708090a0b0c0d0e0f', x'000102030405060708090a0b0c0d0e0f', x'07', 'p', 'waitlisted', 3,
+              '[{"code":"seeking_days","text":"words of old"}]', x'aa', 5, 6, 7, 8, 1);"#,
+        )
+        .unwrap();
+        migrate(s.as_mut()).unwrap();
+        migrate(s.as_mut()).unwrap();
+        let row =
+            s.one("SELECT handle, id, wave, group_key, offered_at, expires_at, answered_at, updated_at FROM offers", &[]).unwrap().unwrap();
+        assert_eq!([row.int(0), row.int(2), row.int(4), row.int(5), row.int(6), row.int(7)], [42, 3, 5, 6, 7, 8].map(Ok));
+        // A worker's id is 16 bytes, which this one's is not.
+        s.batch("UPDATE offers SET worker = posting").unwrap();
+        let offer = offers::by_id(s.as_mut() as &mut dyn Sql, OfferId::new(row.uuid(1).unwrap())).unwrap().unwrap();
+        assert_eq!((offer.state, offer.position, offer.reasons[0].text.as_str()), (OfferState::Waitlisted, Some(1), "words of old"));
+        let twice = "INSERT INTO offers (id, posting, handle, worker, platform, state, wave, reasons, group_key, offered_at, expires_at, updated_at)
+          SELECT x'11', posting, handle, worker, platform, state, wave, reasons, x'bb', 1, 1, 1 FROM offers";
+        assert!(matches!(s.exec(twice, &[]), Err(StoreError::Constraint(_))), "nobody twice");
+    }
+}

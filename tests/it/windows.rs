@@ -2,6 +2,7 @@
 //! urgent or not new does not wait.
 
 use crate::harness::*;
+use doorstep::routing::Router;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ on_every_engine![
     an_urgent_posting_does_not_wait,
     a_posting_that_is_pushed_again_keeps_the_end_of_its_window,
     a_window_outlives_a_restart,
+    what_another_node_offered_is_counted_here,
     a_declined_offer_is_replaced_at_once,
     who_loses_a_job_gets_open_postings_at_once_and_who_is_new_waits,
     a_dry_run_and_a_posting_closed_in_its_window_are_offered_to_nobody,
@@ -130,6 +132,8 @@ async fn an_urgent_posting_does_not_wait(engine: Engine) {
     worker.offer_for(&urgent).await;
     assert_eq!(platform.posting(&urgent).await["job_immediate_start"], true);
     assert!(platform.posting(&usual).await.get("job_immediate_start").is_none());
+    let document = app.anonymous().get("/openapi.json").await.expect(200).json;
+    assert!(document["components"]["schemas"]["PostingBody"]["properties"]["job_immediate_start"].is_object());
     // From another format.
     let record = json!({"@type": "JobPosting", "identifier": "S-1", "title": "分拣员", "jobLocation": "浙江省宁波市鄞州区",
         "baseSalary": "5000-8000元/月", "jobImmediateStart": true, "datePosted": "2020-06-01"});
@@ -251,5 +255,34 @@ async fn a_dry_run_and_a_posting_closed_in_its_window_are_offered_to_nobody(engi
     assert_eq!(offered(&app, &worker).await, 3, "as many as one may hold");
     let gone = platform.id_of(feed[0]["source_id"].as_str().unwrap()).await;
     assert!(worker.offers().await.iter().all(|o| o["posting"]["id"] != gone.as_str()));
+    app.finish().await;
+}
+
+async fn what_another_node_offered_is_counted_here(engine: Engine) {
+    let app = spawn_with(engine, |c| c.routing.cap = 1).await;
+    let platform = app.platform("example").await;
+    app.workers((0..3).map(|_| in_region("522624")).collect()).await;
+    app.settle().await;
+    let here = &app.state().router;
+    let available = async |posting: &Posting| {
+        let id = doorstep::domain::id::PostingId::parse(&posting.id).unwrap();
+        here.funnel(id, app.now()).await.unwrap().unwrap().0[5]
+    };
+    let there = Router::new(app.state().store.clone(), &app.state().config);
+    let posting = platform.publish(a_posting().with("requirements", json!({"age_max": 60}))).await;
+    assert_eq!(available(&posting).await, 3);
+    there.route_due(app.now()).await.unwrap();
+    assert_eq!(platform.offers(&posting).await.len(), 3);
+    assert_eq!(available(&posting).await, 0);
+    // What is offered here is counted once.
+    app.workers((0..2).map(|_| in_region("522624")).collect()).await;
+    let other = platform.publish(a_posting()).await;
+    app.settle().await;
+    assert_eq!(platform.offers(&other).await.len(), 2);
+    assert_eq!(available(&other).await, 0);
+    let id = platform.offers(&other).await[0]["id"].as_str().unwrap().to_owned();
+    platform.report(json!({"offer": id, "status": "NOT_SELECTED"})).await;
+    assert_eq!(available(&other).await, 1, "and freed when it ends");
+    app.settle().await;
     app.finish().await;
 }

@@ -160,6 +160,11 @@ pub trait Connection: Sql + Send {
 /// Opens connections to one database.
 pub trait Engine: Send + Sync {
     fn connect(&self) -> Result<Box<dyn Connection>, StoreError>;
+    /// Does beside the connections that are opened from now on what they would have to
+    /// do themselves; for the one process that serves an embedded file.
+    fn tend(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// `sqlite` or `postgres`.
     fn name(&self) -> &'static str;
 }

@@ -1,12 +1,14 @@
 //! SQLite, bundled: WAL, `synchronous=FULL`. Other processes may write beside
 //! this one, so each write begins IMMEDIATE and waits for the lock.
 
+mod checkpoint;
+
 use super::{Connection, Engine, Row, Sql, StoreError, Val, expand};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 const FRAGMENTS: &[(&str, &str)] = &[
@@ -20,11 +22,30 @@ const FRAGMENTS: &[(&str, &str)] = &[
 /// The file behind `sqlite://PATH`.
 pub struct Sqlite {
     path: PathBuf,
+    /// A thread keeps the write-ahead log short as long as this is there.
+    tended: OnceLock<Arc<()>>,
 }
 
 impl Sqlite {
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), tended: OnceLock::new() }
+    }
+
+    fn open(&self) -> Result<rusqlite::Connection, StoreError> {
+        if let Some(folder) = self.path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|e| StoreError::Unavailable(format!("{}: {e}", folder.display())))?;
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(unavailable)?;
+        conn.busy_timeout(Duration::from_secs(10)).map_err(unavailable)?;
+        // Whoever writes beside a server, or where none runs, moves the log by itself.
+        let alone = if self.tended.get().is_some() { 0 } else { 16_000 };
+        conn.execute_batch(&format!(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;
+             PRAGMA cache_size=-65536; PRAGMA mmap_size=2147418112; PRAGMA secure_delete=ON; PRAGMA wal_autocheckpoint={alone};"
+        ))
+        .map_err(unavailable)?;
+        Ok(conn)
     }
 
     pub fn path(&self) -> &Path {
@@ -34,20 +55,16 @@ impl Sqlite {
 
 impl Engine for Sqlite {
     fn connect(&self) -> Result<Box<dyn Connection>, StoreError> {
-        if let Some(folder) = self.path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|e| StoreError::Unavailable(format!("{}: {e}", folder.display())))?;
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let conn = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(unavailable)?;
-        conn.busy_timeout(Duration::from_secs(10)).map_err(unavailable)?;
-        conn.execute_batch(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;
-             PRAGMA cache_size=-65536; PRAGMA mmap_size=2147418112; PRAGMA secure_delete=ON;
-             PRAGMA wal_autocheckpoint=16000;",
-        )
-        .map_err(unavailable)?;
-        conn.set_prepared_statement_cache_capacity(256);
+        let conn = self.open()?;
+        conn.set_prepared_statement_cache_capacity(512);
         Ok(Box::new(SqliteConnection { conn, texts: HashMap::new() }))
+    }
+
+    fn tend(&self) -> Result<(), StoreError> {
+        let conn = self.open()?;
+        conn.busy_timeout(checkpoint::patience()).map_err(unavailable)?;
+        let alive = self.tended.get_or_init(Arc::default);
+        checkpoint::start(conn, alive).map_err(|e| StoreError::Unavailable(e.to_string()))
     }
 
     fn name(&self) -> &'static str {
