@@ -4,7 +4,8 @@
 #   bash tests/run.sh           everything: format, lints, unit tests, both engines,
 #                               crashes, adapters, the demonstration, the pages
 #   bash tests/run.sh --quick   format, lints, unit tests, and what needs SQLite only
-#   bash tests/run.sh --deep    everything, with more cases and more crashes
+#   bash tests/run.sh --deep    everything, with more cases and more crashes, and the
+#                               routing index beside its peers
 #
 # PostgreSQL and Redis are private ones in a temporary folder, on free ports, and gone
 # at the end; DOORSTEP_TEST_POSTGRES and DOORSTEP_TEST_REDIS name others to be used
@@ -20,7 +21,7 @@ case "${1:-}" in
     "") ;;
     --quick) mode=quick ;;
     --deep) mode=deep ;;
-    *) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    *) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac
 
 export CARGO_TERM_COLOR=never RUST_BACKTRACE=${RUST_BACKTRACE:-0}
@@ -220,12 +221,17 @@ tests() {
 
 build() { cargo build --all-targets; }
 lints() { cargo clippy --all-targets -- -D warnings; }
+lints_peers() { cargo clippy --all-targets --features peers -- -D warnings; }
 
 profile=(--release)
 [ "${DOORSTEP_RUN_PROFILE:-release}" = dev ] && profile=()
 
 build_demo() { cargo build "${profile[@]}" --bin doorstep; }
 demo() { cargo run -q "${profile[@]}" --bin doorstep -- demo; }
+
+# The routing index beside others: every answer of every one of them is compared.
+build_peers() { cargo build "${profile[@]}" --features peers --bin doorstep; }
+peers() { cargo run -q "${profile[@]}" --features peers --bin doorstep -- bench peers --workers 100000 --postings 300; }
 
 pages() {
     local script=tests/browser/pages.mjs told="$work/demo.out" field demo_pid
@@ -286,6 +292,14 @@ else
     else
         not_run demonstration "it was not built"
         not_run pages "the demonstration was not built"
+    fi
+fi
+if [ "$mode" = deep ]; then
+    part "lints, with peers" 600 lints_peers
+    if part "build of the peers" 1200 build_peers; then
+        part peers 120 peers
+    else
+        not_run peers "it was not built"
     fi
 fi
 

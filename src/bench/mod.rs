@@ -8,6 +8,8 @@
 pub mod e2e;
 mod flow;
 pub mod ingest;
+#[cfg(feature = "peers")]
+pub mod peers;
 mod people;
 mod place;
 pub mod routing;

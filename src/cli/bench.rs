@@ -1,6 +1,8 @@
 //! `doorstep bench …`: measurements on data that they make themselves.
 
 use super::{Failure, Outcome};
+#[cfg(feature = "peers")]
+use crate::bench::peers;
 use crate::bench::{e2e, ingest, routing};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +15,21 @@ pub enum Command {
     Routing(Routing),
     /// From a pushed batch to its offers committed, and offers beside workers' answers
     E2e(E2e),
+    /// The routing index beside a search engine and PostgreSQL on the same people and postings
+    #[cfg(feature = "peers")]
+    Peers(Peers),
+}
+
+#[cfg(feature = "peers")]
+#[derive(clap::Args)]
+pub struct Peers {
+    #[arg(long, default_value_t = 1_000_000)]
+    workers: u32,
+    #[arg(long, default_value_t = 1_000)]
+    postings: u64,
+    /// Ask this PostgreSQL too, in a schema that goes again
+    #[arg(long, value_name = "URL", env = "DOORSTEP_TEST_POSTGRES")]
+    postgres: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -80,6 +97,12 @@ pub fn run(command: Command) -> Outcome {
             let E2e { workers, rounds, seconds, answers, store } = args;
             let plan = e2e::Plan { workers, rounds, flow: Duration::from_secs(seconds), answers, store };
             crate::app::block_on(e2e::run(plan)).map_err(Failure)?;
+        }
+        #[cfg(feature = "peers")]
+        Command::Peers(args) => {
+            let Peers { workers, postings, postgres } = args;
+            let postgres = postgres.filter(|url| !url.is_empty());
+            peers::run(&peers::Plan { workers, postings, postgres }).map_err(Failure)?;
         }
         Command::Ingest(args) => {
             if args.batches.iter().any(|b| !(1..=20_000).contains(b)) {

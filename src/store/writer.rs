@@ -285,6 +285,10 @@ impl Sql for Plain<'_> {
         self.0.query(sql, params)
     }
 
+    fn each(&mut self, sql: &'static str, params: &[Val], look: &mut dyn FnMut(Row) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.0.each(sql, params, look)
+    }
+
     fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
         self.0.batch(sql)
     }

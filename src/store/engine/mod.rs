@@ -1,4 +1,4 @@
-//! The face of a database: three methods, over a small value enum. Every
+//! The face of a database: a few methods, over a small value enum. Every
 //! business fact is written once over [`Sql`]; only DDL types and a few named
 //! fragments differ between the engines.
 //!
@@ -135,6 +135,11 @@ pub trait Sql {
     fn query(&mut self, sql: &'static str, params: &[Val]) -> Result<Vec<Row>, StoreError>;
     /// Runs several statements without parameters.
     fn batch(&mut self, sql: &str) -> Result<(), StoreError>;
+
+    /// Runs one statement and looks at its rows as they come; an engine keeps none.
+    fn each(&mut self, sql: &'static str, params: &[Val], look: &mut dyn FnMut(Row) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.query(sql, params)?.into_iter().try_for_each(look)
+    }
 
     /// The first row, where there is one.
     fn one(&mut self, sql: &'static str, params: &[Val]) -> Result<Option<Row>, StoreError> {

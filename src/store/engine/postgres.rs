@@ -3,6 +3,7 @@
 
 use super::{Connection, Engine, Row, Sql, StoreError, Val, expand};
 use postgres::error::SqlState;
+use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::{IsNull, ToSql, Type, private::BytesMut};
 use postgres::{Client, NoTls, Statement};
 use std::collections::HashMap;
@@ -135,6 +136,15 @@ impl Sql for PostgresConnection {
         let statement = self.statement(sql)?;
         let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|v| v as _).collect();
         self.client.query(&statement, &params).map_err(failed)?.iter().map(read).collect()
+    }
+
+    fn each(&mut self, sql: &'static str, params: &[Val], look: &mut dyn FnMut(Row) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let statement = self.statement(sql)?;
+        let mut rows = self.client.query_raw(&statement, params).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            look(read(&row)?)?;
+        }
+        Ok(())
     }
 
     fn batch(&mut self, sql: &str) -> Result<(), StoreError> {

@@ -106,11 +106,19 @@ impl Sql for SqliteConnection {
     }
 
     fn query(&mut self, sql: &'static str, params: &[Val]) -> Result<Vec<Row>, StoreError> {
+        let mut out = Vec::new();
+        self.each(sql, params, &mut |row| {
+            out.push(row);
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    fn each(&mut self, sql: &'static str, params: &[Val], look: &mut dyn FnMut(Row) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let text = self.text(sql);
         let mut statement = self.conn.prepare_cached(&text).map_err(failed)?;
         let columns = statement.column_count();
         let mut rows = statement.query(rusqlite::params_from_iter(params)).map_err(failed)?;
-        let mut out = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
             let mut values = Vec::with_capacity(columns);
             for column in 0..columns {
@@ -122,9 +130,9 @@ impl Sql for SqliteConnection {
                     ValueRef::Blob(v) => Val::Blob(v.to_vec()),
                 });
             }
-            out.push(Row(values));
+            look(Row(values))?;
         }
-        Ok(out)
+        Ok(())
     }
 
     fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
