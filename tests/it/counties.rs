@@ -137,63 +137,6 @@ async fn a_freed_county_is_asked_again_and_no_other(engine: Engine) {
     assert_eq!(explain(&late.id).await, Explanation::Failed(Condition::CountyFilled));
     platform.report(json!({"offer": open[1]["id"], "status": "HIRED"})).await;
     assert_eq!(platform.posting(&posting).await["status"], "filled");
-    let plain = platform.publish(a_posting()).await;
-    let plain = platform.posting(&plain).await;
-    assert!(plain["seats"].get("by_county").is_none() && plain.get("openings_per_county").is_none(), "{plain}");
-    app.settle().await;
-    app.finish().await;
-}
-
-async fn a_populous_county_does_not_take_a_small_ones_offers(engine: Engine) {
-    let app = spawn_with(engine, |c| c.routing.overbook = 3.0).await;
-    let platform = app.platform("ai-bean").await;
-    // The many of one county have waited longer than the few of the other.
-    let long = people(HERE, 60).into_iter().map(|p| p.with("seeking_since", json!("2019-01-01")));
-    let all: Vec<Person> = long.chain(people(THERE, 5)).chain(people("522624", 20)).collect();
-    app.office("000000").await.register(&all.iter().map(Person::json).collect::<Vec<_>>()).await;
-    let counties = [HERE, THERE, "522624"];
-    let posting = platform.publish(annotation(&counties, 4)).await;
-    app.settle().await;
-    let expected = |n: [usize; 3]| counties.iter().map(|c| c.to_string()).zip(n).collect::<HashMap<_, _>>();
-    assert_eq!(offered(&app, &posting.id).await, expected([12, 5, 12]), "three for each seat, or all there are");
-    // A total that is soon reached: the best of all counties, and still not more of one.
-    let few = platform.publish(annotation(&counties, 4).openings(6)).await;
-    app.settle().await;
-    let got = offered(&app, &few.id).await;
-    assert_eq!((got.values().sum::<usize>(), got[HERE]), (18, 12), "{got:?}");
-    let funnel = platform.caller.get(&format!("/v1/postings/{}/routing", few.id)).await.expect(200).json;
-    assert_eq!((&funnel["place"], &funnel["offered"]), (&json!(85), &json!(18)), "{funnel}");
-    assert_eq!(funnel["waves"][0]["wanted"], 18);
-    app.finish().await;
-}
-
-async fn a_freed_county_is_asked_again_and_no_other(engine: Engine) {
-    let app = spawn_with(engine, |c| c.routing.overbook = 1.0).await;
-    let platform = app.platform("ai-bean").await;
-    let all: Vec<Person> = people(HERE, 3).into_iter().chain(people(THERE, 30)).collect();
-    app.office("000000").await.register(&all.iter().map(Person::json).collect::<Vec<_>>()).await;
-    let worker = app.worker(in_region(HERE).with("seeking_since", json!("2018-01-01"))).await;
-    let posting = platform.publish(annotation(&[HERE, THERE], 1)).await;
-    app.settle().await;
-    assert_eq!(offered(&app, &posting.id).await, HashMap::from([(HERE.to_owned(), 1), (THERE.to_owned(), 1)]));
-    let offer = worker.offer_for(&posting).await["id"].as_str().unwrap().to_owned();
-    worker.decline(&offer).await.expect(200);
-    app.settle().await;
-    assert_eq!(offered(&app, &posting.id).await, HashMap::from([(HERE.to_owned(), 2), (THERE.to_owned(), 1)]));
-    // Explained to the operator: a county whose seats are taken is the reason.
-    let late = app.worker(in_region(HERE).with("seeking_since", json!("2020-06-14"))).await;
-    let of = |id: &str| doorstep::domain::id::WorkerId::parse(id).unwrap();
-    let explain = async |id: &str| {
-        let posting = doorstep::domain::id::PostingId::parse(&posting.id).unwrap();
-        app.state().router.explain(posting, of(id), app.now()).await.unwrap().unwrap()
-    };
-    assert_eq!(explain(&late.id).await, doorstep::routing::Explanation::Ranked(2), "two of the county come before");
-    for offer in platform.offers(&posting).await {
-        if offer["state"] == "offered" {
-            platform.report(json!({"offer": offer["id"], "status": "HIRED"})).await;
-        }
-    }
-    assert_eq!(platform.posting(&posting).await["status"], "filled");
     assert_eq!(explain(&late.id).await, Explanation::Failed(Condition::Posting(Status::Filled)));
     app.settle().await;
     app.finish().await;
