@@ -104,15 +104,15 @@ mod tests {
 
     #[test]
     fn reasons_name_tier_focus_wait_place_and_pay() {
-        let far = grounds(&question(), &Seeker { home: Region::parse("520628").unwrap(), ..seeker() });
+        let listed = focus_set("listed-52").unwrap();
+        let far = grounds(&question(), &Seeker { home: listed.counties()[0], ..seeker() });
         let told = |g: Grounds| g.reasons().into_iter().map(|r| format!("{} {}", r.code, r.text)).collect::<Vec<_>>();
         assert_eq!(far.stored(), "1;listed-52;92;2;330000;6000;3000");
-        let title = focus_set("listed-52").unwrap().title_zh;
         assert_eq!(
             told(far),
             [
                 "tier_not_lifted 帮扶对象：未脱贫".to_owned(),
-                format!("focus 家乡属于重点地区：{title}"),
+                format!("focus 家乡属于重点地区：{}", listed.title_zh),
                 "seeking_days 已求职 92 天".to_owned(),
                 "destination 在您愿意去的浙江省".to_owned(),
                 "pay_surplus 月薪可达 6000 元，比您的最低要求高 3000 元".to_owned(),
