@@ -35,7 +35,7 @@ pub use kernel::Path;
 pub use national::{National, Packed, packed};
 pub use scarcity::Scarcity;
 pub use search::Scratch;
-pub use snapshot::{Mark, SnapshotFault};
+pub use snapshot::{Mark, SnapshotFault, read as read_snapshot, write as write_snapshot};
 
 use crate::config::Config;
 use crate::domain::eligibility::{Question, Step, Terms};

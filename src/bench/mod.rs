@@ -10,7 +10,7 @@ mod flow;
 pub mod ingest;
 #[cfg(feature = "peers")]
 pub mod peers;
-mod people;
+pub mod people;
 mod place;
 pub mod routing;
 mod threads;

@@ -7,7 +7,7 @@ use crate::domain::eligibility::{Question, Terms};
 use crate::domain::time::Moment;
 use crate::domain::worker::{Seeker, Tier};
 use crate::routing::plain::PlainIndex;
-use crate::routing::{Asked, Index, National, Of, Path, Scratch};
+use crate::routing::{Asked, Index, Mark, National, Of, Path, Scratch, read_snapshot, write_snapshot};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -169,7 +169,7 @@ pub fn run(plan: &Plan) -> Result<(), String> {
     println!("the routing index on one thread, paths {:?}; load average {}", Path::available(), load_average());
     for workers in &plan.workers {
         let has = |track: char| plan.tracks.contains(track);
-        if "ABCF".chars().any(has) {
+        if "ABCEF".chars().any(has) {
             let mut bench = Bench::new(*workers, 0.0, plan.check > 0);
             if has('A') {
                 bench.time("A read-only mix", Nation::question, plan.postings);
@@ -185,6 +185,9 @@ pub fn run(plan: &Plan) -> Result<(), String> {
             if has('F') {
                 together(&bench, plan);
             }
+            if has('E') {
+                cold_start(&mut bench, plan.check)?;
+            }
         }
         if has('D') {
             let mut bench = Bench::new(*workers, 0.9, plan.check > 0);
@@ -193,6 +196,30 @@ pub fn run(plan: &Plan) -> Result<(), String> {
         }
     }
     if plan.tracks.contains('W') { window::run() } else { Ok(()) }
+}
+
+/// Track E: the index written to its file and read again, as a node does that starts.
+/// Beside it stands the filling from packed records, above; from a store, `bench e2e`.
+fn cold_start(bench: &mut Bench, check: u64) -> Result<(), String> {
+    let (folder, sets) = (crate::scratch::Scratch::make("index").map_err(|e| e.to_string())?, SETS.map(str::to_owned));
+    let path = folder.path().join("bench.index");
+    let (mut bytes, mut read) = (0, None);
+    let wrote = timed(|| {
+        bytes = write_snapshot(&bench.index, &sets, CAP, Mark::default(), &path).and_then(|()| path.metadata()).map_or(0, |m| m.len())
+    });
+    let took = timed(|| read = read_snapshot(&path, &sets, CAP).ok());
+    let (index, _) = read.ok_or("the index's file was not read again")?;
+    println!(
+        "  E cold start: a file of {:.2} GB written in {:.2} s, read in {:.2} s; load {}",
+        bytes as f64 / 1e9,
+        wrote.as_secs_f64(),
+        took.as_secs_f64(),
+        load_average()
+    );
+    let kept = std::mem::replace(&mut bench.index, index);
+    bench.differences("E", Nation::question, check)?;
+    bench.index = kept;
+    Ok(())
 }
 
 /// Track C: postings are offered, offers answered or expire, people find work and

@@ -56,9 +56,9 @@ pub struct Routing {
     /// How many workers, one after the other
     #[arg(long, value_delimiter = ',', default_values_t = [1_000_000])]
     workers: Vec<u32>,
-    /// A read-only, B stress, C closed loop, D one date for nine of ten, F reader beside writer, W a
+    /// A read-only, B stress, C closed loop, D one date for nine of ten, E start from a file, F reader beside writer, W a
     /// window of 1,000 postings over 100,000 workers beside the most offers that anybody could fill
-    #[arg(long, default_value = "ABCDFW")]
+    #[arg(long, default_value = "ABCDEFW")]
     tracks: String,
     /// Postings of track A; the others ask fewer
     #[arg(long, default_value_t = 50_000)]

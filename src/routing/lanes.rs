@@ -8,7 +8,7 @@
 //! stands behind a block's sorted part, at most [`TAIL`] entries. Somebody who was
 //! taken out leaves a word of 0, which passes no sieve.
 
-use super::kernel::Sixteen;
+use super::kernel::{self, Sixteen};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicUsize, Ordering};
@@ -195,6 +195,24 @@ impl Lane {
         }
     }
 
+    /// Asks for what will be read when the block after this one is: of that its words,
+    /// of the next but one where they are.
+    #[inline]
+    pub fn ask_ahead(&self, block: usize) {
+        if let Some(next) = self.block(block + 1) {
+            next.sifted.iter().chain(&next.reach).for_each(kernel::prefetch);
+        }
+        self.ask_for(block + 2);
+    }
+
+    /// Asks for a block, but not for its words.
+    #[inline]
+    pub fn ask_for(&self, block: usize) {
+        if let Some(block) = self.block(block) {
+            kernel::prefetch(&**block);
+        }
+    }
+
     /// One block of it.
     #[inline]
     pub fn block(&self, at: usize) -> Option<arc_swap::Guard<Arc<Block>>> {
@@ -236,6 +254,14 @@ impl Lanes {
 
     pub fn get(&self, key: usize) -> Option<Arc<Lane>> {
         self.all[key].load_full()
+    }
+
+    /// Asks for a lane that will be read soon.
+    #[inline]
+    pub fn ask_for(&self, key: usize) {
+        if let Some(lane) = self.all[key].load().as_ref() {
+            kernel::prefetch(&**lane);
+        }
     }
 
     /// People of a lane.

@@ -32,6 +32,7 @@ pub struct Scratch {
     line: Vec<Hit>,
     exclude: Vec<u32>,
     cursors: Vec<Cursor>,
+    lanes: Vec<Arc<Lane>>,
     order: BinaryHeap<Reverse<(u16, u16)>>,
 }
 
@@ -90,6 +91,8 @@ struct Search<'a> {
     line: &'a mut Vec<Hit>,
     exclude: &'a [u32],
     cursors: &'a mut Vec<Cursor>,
+    /// Those about to be begun.
+    lanes: &'a mut Vec<Arc<Lane>>,
     order: &'a mut BinaryHeap<Reverse<(u16, u16)>>,
     /// Keys from here on are not among the best.
     bound: u64,
@@ -131,7 +134,7 @@ pub fn about(world: &World, plan: &Plan<'_>, enough: usize, path: Path, scratch:
 
 impl<'a> Search<'a> {
     fn new(world: &'a World, plan: &'a Plan<'a>, k: usize, exclude: &[u32], path: Path, scratch: &'a mut Scratch) -> Self {
-        let Scratch { hits, line, exclude: sorted, cursors, order } = scratch;
+        let Scratch { hits, line, exclude: sorted, cursors, lanes, order } = scratch;
         sorted.clear();
         sorted.extend_from_slice(exclude);
         sorted.sort_unstable();
@@ -161,6 +164,7 @@ impl<'a> Search<'a> {
             line,
             exclude: sorted,
             cursors,
+            lanes,
             order,
             bound,
             more,
@@ -181,8 +185,16 @@ impl<'a> Search<'a> {
             match self.lead {
                 Lead::Columns => self.through_columns(segment),
                 Lead::Counties => {
-                    let homes = self.plan.homes.into_iter().flat_map(Counties::leaves);
-                    homes.for_each(|county| self.open(segment, usize::from(county)));
+                    let homes = || self.plan.homes.into_iter().flat_map(Counties::leaves).map(usize::from);
+                    // All are asked for before the first is read, so that they are
+                    // waited for together.
+                    let lanes = &self.world.segments[usize::from(segment)].lanes;
+                    homes().for_each(|county| lanes.ask_for(county));
+                    self.lanes.extend(homes().filter_map(|county| lanes.get(county)));
+                    self.lanes.iter().for_each(|lane| lane.ask_for(0));
+                    while let Some(lane) = self.lanes.pop() {
+                        self.begin(segment, lane);
+                    }
                     self.through_lanes(segment);
                 }
                 Lead::Skill(skill) => {
@@ -343,7 +355,12 @@ impl<'a> Search<'a> {
 
     /// Begins a lane.
     fn open(&mut self, segment: u8, key: usize) {
-        let Some(lane) = self.world.segments[usize::from(segment)].lanes.get(key) else { return };
+        if let Some(lane) = self.world.segments[usize::from(segment)].lanes.get(key) {
+            self.begin(segment, lane);
+        }
+    }
+
+    fn begin(&mut self, segment: u8, lane: Arc<Lane>) {
         let Some(block) = lane.block(0).map(|block| block.clone()) else { return };
         self.cursors.push(Cursor { lane, number: 0, block, at: 0, sorted: 0 });
         self.open_block(segment, self.cursors.len() - 1);
@@ -351,7 +368,8 @@ impl<'a> Search<'a> {
 
     /// Begins a block: what stands behind its sorted part is looked at whole.
     fn open_block(&mut self, segment: u8, cursor: usize) {
-        let Cursor { block, at, sorted, .. } = &mut self.cursors[cursor];
+        let Cursor { lane, number, block, at, sorted } = &mut self.cursors[cursor];
+        lane.ask_ahead(*number);
         let (in_order, len) = block.lengths();
         (*at, *sorted) = (0, in_order);
         let block = block.clone();

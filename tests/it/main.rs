@@ -9,6 +9,7 @@ mod explain;
 mod feeds;
 mod floors;
 mod harness;
+mod index;
 mod journey;
 mod limits;
 mod normalize;

@@ -8,12 +8,14 @@ struct Counting;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(0);
+static CALLS: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: every call goes to the system's allocator as it came; only sizes are noted.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
         MOST.fetch_max(held, Relaxed);
+        CALLS.fetch_add(1, Relaxed);
         unsafe { System.alloc(layout) }
     }
 
@@ -32,4 +34,11 @@ pub fn most_held<T>(work: impl FnOnce() -> T) -> (T, usize) {
     MOST.store(before, Relaxed);
     let made = work();
     (made, MOST.load(Relaxed).saturating_sub(before))
+}
+
+/// How often `work` asked for memory.
+pub fn allocations(work: impl FnOnce()) -> usize {
+    let before = CALLS.load(Relaxed);
+    work();
+    CALLS.load(Relaxed) - before
 }
