@@ -144,7 +144,7 @@ impl Upkeep {
         let old = self.states[handle as usize];
         let state = State::new(&standing, self.now);
         self.states[handle as usize] = state;
-        self.remember(handle, &standing);
+        self.remember(handle, &standing, old);
         if !standing.consent {
             if place != NOWHERE {
                 self.take_out(handle, place);
@@ -227,12 +227,17 @@ impl Upkeep {
         }
     }
 
-    fn remember(&mut self, handle: u32, s: &Standing) {
-        for (until, ends) in [(s.cooling_until, &mut self.cooling), (s.displaced_until, &mut self.displaced)] {
-            if until <= self.now {
+    /// Notes when somebody's cooldown and first rank end; `old` says whether either was
+    /// noted before.
+    fn remember(&mut self, handle: u32, s: &Standing, old: State) {
+        let noted = [(s.cooling_until, COOLING, &mut self.cooling), (s.displaced_until, DISPLACED, &mut self.displaced)];
+        for (until, flag, ends) in noted {
+            if until > self.now {
+                if ends.insert(handle, Ms::of(until)) != Some(Ms::of(until)) {
+                    self.due.push(Reverse((Ms::of(until), handle)));
+                }
+            } else if old.flags & flag != 0 {
                 ends.remove(&handle);
-            } else if ends.insert(handle, Ms::of(until)) != Some(Ms::of(until)) {
-                self.due.push(Reverse((Ms::of(until), handle)));
             }
         }
     }
@@ -375,7 +380,7 @@ impl Upkeep {
             let (record, state) = (self.numbered(record), State::new(&standing, self.now));
             let row = record.row;
             self.states[row.handle() as usize] = state;
-            self.remember(row.handle(), &standing);
+            self.remember(row.handle(), &standing, State::default());
             let (segment, available) = (self.segment(state, row), state.is_available(self.cap));
             if filled.is_some_and(|filled| filled != segment) {
                 filled.into_iter().for_each(|filled| self.fill_lanes(filled, &mut lanes));
