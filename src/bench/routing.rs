@@ -182,11 +182,11 @@ pub fn run(plan: &Plan) -> Result<(), String> {
             if has('C') {
                 closed_loop(&mut bench, plan)?;
             }
-            if has('F') {
-                together(&bench, plan);
-            }
             if has('E') {
                 cold_start(&mut bench, plan.check)?;
+            }
+            if has('F') {
+                together(&bench, plan);
             }
         }
         if has('D') {
