@@ -124,7 +124,7 @@ const WINDOW: i64 = 10_000;
 /// While such a window is being routed, so many others come before its next part.
 const BETWEEN: i64 = 64;
 /// Offers of one part.
-const PART: usize = 5_000;
+const PART: u64 = 2_500;
 /// Postings read at once.
 const READ: usize = 500;
 /// Transactions that wait for the writer at once.
@@ -238,23 +238,29 @@ impl Router {
     /// it says none.
     pub async fn route_due(&self, now: Moment) -> Result<usize, StoreError> {
         let mut waiting = self.waiting.lock().await;
-        let between = !waiting.is_empty();
-        let leases = self.store.take_work(Kind::Route, if between { BETWEEN } else { WINDOW }, LEASE, now).await?;
-        if leases.is_empty() && !between {
+        if waiting.is_empty() {
+            *waiting = self.take(WINDOW, now).await?.into();
+        }
+        let chosen = window::part(&mut waiting, PART);
+        if chosen.is_empty() {
             return Ok(0);
         }
-        self.catch_up().await?;
-        let fresh = self.ask(leases, now).await?;
-        let mut chosen = Vec::new();
-        if between {
-            chosen = fresh;
-        } else {
-            *waiting = fresh.into();
-        }
-        chosen.extend(window::part(&mut waiting, PART));
         let routed = chosen.len();
-        self.offer(chosen, now).await?;
-        Ok(routed)
+        // While their offers are made, what comes next is read.
+        let most = if waiting.is_empty() { WINDOW } else { BETWEEN };
+        let (offered, next) = tokio::join!(self.offer(chosen, now), self.take(most, now));
+        next?.into_iter().rev().for_each(|one| waiting.push_front(one));
+        offered.map(|()| routed)
+    }
+
+    /// Takes due postings, and reads what they ask for.
+    async fn take(&self, most: i64, now: Moment) -> Result<Vec<Wanting>, StoreError> {
+        let leases = self.store.take_work(Kind::Route, most, LEASE, now).await?;
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.catch_up().await?;
+        self.ask(leases, now).await
     }
 
     /// Reads what postings ask for, and puts them into the order in which they choose.
@@ -269,7 +275,7 @@ impl Router {
             }));
         }
         let wanted: u64 = asked.iter().map(|a| u64::from(a.wanted)).sum();
-        if wanted > PART as u64 {
+        if wanted > PART {
             // A thousand offers a second, should the store be slow.
             let long = LEASE + Duration::from_millis(wanted);
             self.store.keep_work(leases, now.plus(long)).await?;

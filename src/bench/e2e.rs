@@ -47,8 +47,9 @@ const BATCH: u64 = 100;
 const ROWS: u32 = 20_000;
 /// This share of the answers is a yes.
 const YES: f64 = 0.15;
-/// Batches are pushed while fewer postings than this wait to be routed.
-const BACKLOG: i64 = 300;
+/// Batches are pushed while fewer postings than this wait to be routed, those among
+/// them of which somebody declined an offer.
+const BACKLOG: i64 = 1_000;
 
 /// Measures and prints.
 pub async fn run(plan: Plan) -> Result<(), String> {

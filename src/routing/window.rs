@@ -17,7 +17,7 @@ use crate::store::work::Lease;
 use std::collections::VecDeque;
 
 /// Candidates of one transaction: answers wait behind it.
-const SLICE: usize = 200;
+const SLICE: usize = 128;
 
 /// A posting of a window.
 pub(super) struct Wanting {
@@ -42,6 +42,11 @@ impl Wanting {
         }
         Self { lease, question, wanted, of_county: wants.of_county, excluded, scarcity: Scarcity::default() }
     }
+
+    /// Offers that it may come to; one where it may come to none, which is work as well.
+    fn likely(&self) -> u64 {
+        u64::from(self.wanted).min(self.eligible).max(1)
+    }
 }
 
 /// Puts the postings of a window into the order in which they choose.
@@ -54,14 +59,14 @@ pub(super) fn scarcest_first(mut window: Vec<Wanting>, index: &dyn Index, terms:
     window
 }
 
-/// Takes postings from the front that want about so many offers; at least one.
-pub(super) fn part(window: &mut VecDeque<Wanting>, offers: usize) -> Vec<Wanting> {
+/// Takes postings from the front that will come to about so many offers; at least one.
+pub(super) fn part(window: &mut VecDeque<Wanting>, offers: u64) -> Vec<Wanting> {
     let mut room = offers;
     let mut taken = Vec::new();
-    while window.front().is_some_and(|next| taken.is_empty() || next.wanted as usize <= room)
+    while window.front().is_some_and(|next| taken.is_empty() || next.likely() <= room)
         && let Some(next) = window.pop_front()
     {
-        room = room.saturating_sub(next.wanted as usize);
+        room = room.saturating_sub(next.likely());
         taken.push(next);
     }
     taken

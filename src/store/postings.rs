@@ -343,6 +343,10 @@ impl Store {
 
     /// Expires postings whose last day is over; says how many.
     pub async fn expire_postings(&self, promoted_within: Duration, now: Moment) -> Result<usize, StoreError> {
+        let due = "SELECT 1 FROM postings WHERE status IN ('open', 'paused', 'filled') AND closes_at <= $1 LIMIT 1";
+        if self.read(move |s| s.one(due, params![now.ms()])).await?.is_none() {
+            return Ok(0);
+        }
         self.write(move |tx| {
             let sql = "SELECT id FROM postings WHERE status IN ('open', 'paused', 'filled') AND closes_at <= $1 ORDER BY id LIMIT 500";
             let due = tx.query(sql, params![now.ms()])?;

@@ -48,13 +48,17 @@ fn the_scarce_are_taken_out_of_a_window_of_any_size() {
 
 #[test]
 fn a_part_holds_so_many_offers_and_at_least_one_posting() {
-    let mut window: VecDeque<Wanting> = [3, 3, 3, 50, 1].iter().zip(1..).map(|(wanted, n)| wanting(n, *wanted, 0)).collect();
+    let window = [3, 3, 3, 50, 1].iter().zip(1..).map(|(wanted, n)| wanting(n, *wanted, 0));
+    let mut window: VecDeque<Wanting> = window.map(|one| Wanting { eligible: 100, ..one }).collect();
     let mut parts = Vec::new();
     while !window.is_empty() {
         parts.push(keys(&part(&mut window, 7)));
     }
     assert_eq!(parts, [vec![1, 2], vec![3], vec![4], vec![5]]);
     assert!(part(&mut window, 7).is_empty());
+    // Where nobody suits, much may be wanted and little comes of it.
+    window.extend((1..=5).map(|n| wanting(n, 600, 0)));
+    assert_eq!(part(&mut window, 4).len(), 4);
 }
 
 #[test]

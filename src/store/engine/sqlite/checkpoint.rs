@@ -10,7 +10,7 @@ use std::time::Duration;
 /// How often the log is looked at.
 const EVERY: Duration = Duration::from_millis(250);
 /// A log of so many pages begins anew, as soon as no reader needs it.
-const LONG: i64 = 16_000;
+const LONG: i64 = 64_000;
 /// A reader that takes longer than this is not waited for.
 const PATIENCE: Duration = Duration::from_millis(20);
 
@@ -22,7 +22,7 @@ pub(super) fn start<T: Send + Sync + 'static>(conn: rusqlite::Connection, engine
 
 fn serve<T>(conn: &rusqlite::Connection, engine: &Weak<T>) {
     while engine.strong_count() > 0 {
-        match step(conn) {
+        match step(conn, LONG) {
             Ok(_) => {}
             Err(e) => tracing::warn!(error = %e, "the write-ahead log stays long for a while"),
         }
@@ -31,10 +31,10 @@ fn serve<T>(conn: &rusqlite::Connection, engine: &Weak<T>) {
 }
 
 /// Moves what there is; a long log begins anew. The pages in the log after it.
-fn step(conn: &rusqlite::Connection) -> rusqlite::Result<i64> {
+fn step(conn: &rusqlite::Connection, long: i64) -> rusqlite::Result<i64> {
     let moved = |mode| conn.query_row(mode, [], |row| row.get::<_, i64>(1));
     let pages = moved("PRAGMA wal_checkpoint(PASSIVE)")?;
-    if pages < LONG {
+    if pages < long {
         return Ok(pages);
     }
     // Little is left to be moved, so that whoever writes waits for that and no more.
@@ -50,6 +50,8 @@ pub(super) fn patience() -> Duration {
 mod tests {
     use super::*;
     use crate::store::engine::{Connection, Engine, params, sqlite::Sqlite};
+
+    const MANY: i64 = 2_000;
 
     fn write(s: &mut dyn Connection, rows: i64) {
         s.begin().unwrap();
@@ -68,13 +70,13 @@ mod tests {
         s.batch("CREATE TABLE t (n BIGINT, filler BLOB)").unwrap();
         let log = engine.open().unwrap();
         for _ in 0..3 {
-            write(s.as_mut(), LONG / 2 + 100);
+            write(s.as_mut(), MANY / 2 + 100);
         }
-        step(&log).unwrap();
+        step(&log, MANY).unwrap();
         write(s.as_mut(), 1);
-        let pages = step(&log).unwrap();
+        let pages = step(&log, MANY).unwrap();
         assert!(pages < 100, "{pages} pages after it began anew");
-        assert_eq!(s.one("SELECT COUNT(*) FROM t", &[]).unwrap().unwrap().int(0), Ok(3 * (LONG / 2 + 100) + 1));
+        assert_eq!(s.one("SELECT COUNT(*) FROM t", &[]).unwrap().unwrap().int(0), Ok(3 * (MANY / 2 + 100) + 1));
     }
 
     #[test]
@@ -87,14 +89,14 @@ mod tests {
         log.busy_timeout(PATIENCE).unwrap();
         reader.begin_read().unwrap();
         reader.query("SELECT COUNT(*) FROM t", &[]).unwrap();
-        write(s.as_mut(), LONG + 100);
+        write(s.as_mut(), MANY + 100);
         let began = std::time::Instant::now();
-        step(&log).unwrap();
+        step(&log, MANY).unwrap();
         assert!(began.elapsed() < Duration::from_secs(5));
         write(s.as_mut(), 1);
         reader.rollback();
-        step(&log).unwrap();
+        step(&log, MANY).unwrap();
         write(s.as_mut(), 1);
-        assert!(step(&log).unwrap() < 100);
+        assert!(step(&log, MANY).unwrap() < 100);
     }
 }
