@@ -18,7 +18,16 @@ pub struct Scarcity {
 impl Scarcity {
     /// Counts in the index, as it stands now.
     pub fn of(index: &dyn Index, q: &Question, wanted: u32, terms: Terms) -> Self {
-        Self { eligible: index.about(q, wanted as usize * ENOUGH, terms), wanted }
+        Self::counted(index.about(q, wanted as usize * ENOUGH, terms), wanted)
+    }
+
+    pub fn counted(eligible: u64, wanted: u32) -> Self {
+        Self { eligible, wanted }
+    }
+
+    /// How many suit, about.
+    pub fn eligible(&self) -> u64 {
+        self.eligible
     }
 }
 
@@ -49,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_fewer_for_each_offer_the_sooner() {
-        let of = |eligible, wanted| Scarcity { eligible, wanted };
+        let of = Scarcity::counted;
         let mut all = [of(100, 10), of(0, 3), of(9, 1), of(5, 2), of(50, 20)];
         all.sort();
         assert_eq!(all.map(|s| (s.eligible, s.wanted)), [(0, 3), (5, 2), (50, 20), (9, 1), (100, 10)]);

@@ -45,7 +45,7 @@ impl Wanting {
 
     /// Offers that it may come to; one where it may come to none, which is work as well.
     fn likely(&self) -> u64 {
-        u64::from(self.wanted).min(self.eligible).max(1)
+        u64::from(self.wanted).min(self.scarcity.eligible()).max(1)
     }
 }
 

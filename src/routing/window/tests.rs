@@ -49,7 +49,7 @@ fn the_scarce_are_taken_out_of_a_window_of_any_size() {
 #[test]
 fn a_part_holds_so_many_offers_and_at_least_one_posting() {
     let window = [3, 3, 3, 50, 1].iter().zip(1..).map(|(wanted, n)| wanting(n, *wanted, 0));
-    let mut window: VecDeque<Wanting> = window.map(|one| Wanting { eligible: 100, ..one }).collect();
+    let mut window: VecDeque<Wanting> = window.map(|one| Wanting { scarcity: Scarcity::counted(100, one.wanted), ..one }).collect();
     let mut parts = Vec::new();
     while !window.is_empty() {
         parts.push(keys(&part(&mut window, 7)));
