@@ -104,21 +104,23 @@ async fn a_thousand_postings_are_one_window(engine: Engine) {
 async fn an_urgent_posting_comes_between_the_parts_of_a_large_window(engine: Engine) {
     let app = spawn_with(engine, |c| (c.routing.overbook, c.routing.cap) = (100.0, 100)).await;
     let platform = app.platform("example").await;
-    let worker = app.worker(in_region("522624")).await;
-    // Each wants a wave of 600, 12,000 in all: more than one part.
-    let batch: Vec<Value> = (0..20).map(|_| a_posting().openings(10).with("base_salary", json!({"text": "面议"})).json()).collect();
+    let people: Vec<Value> = (0..60).map(|_| in_region("522624").json()).collect();
+    app.office("000000").await.register(&people).await;
+    // 60 offers of each, 5,400 in all: more than two parts.
+    let batch: Vec<Value> = (0..90).map(|_| a_posting().json()).collect();
     platform.caller.post("/v1/postings", &json!(batch)).await.expect(200);
     let router = &app.state().router;
     let first = router.route_due(app.now()).await.unwrap();
-    assert!((1..20).contains(&first), "{first} of 20 at once");
+    assert!((1..60).contains(&first), "{first} of 90 at once");
     let urgent = platform.publish(a_posting().with("job_immediate_start", json!(true))).await;
     // It is read beside the next part, and comes before the one after that.
     router.route_due(app.now()).await.unwrap();
+    let left = async || 91 * 60 - platform.caller.get("/v1/offers?limit=1").await.expect(200).json["total"].as_i64().unwrap();
+    assert!(left().await > 60, "there is a rest");
     router.route_due(app.now()).await.unwrap();
-    assert_eq!(platform.offers(&urgent).await.len(), 1, "it did not wait for the rest");
-    assert!(worker.offers().await.len() < 21, "and there is a rest");
+    assert_eq!(platform.offers(&urgent).await.len(), 60, "it did not wait for all the rest");
     app.settle().await;
-    assert_eq!(worker.offers().await.len(), 21);
+    assert_eq!(left().await, 0);
     app.pass(seconds(600));
     app.settle().await;
     app.finish().await;
