@@ -4,8 +4,8 @@
 #   bash tests/run.sh           everything: format, lints, unit tests, both engines,
 #                               crashes, adapters, the demonstration, the pages
 #   bash tests/run.sh --quick   format, lints, unit tests, and what needs SQLite only
-#   bash tests/run.sh --deep    everything, with more cases and more crashes, and the
-#                               routing index beside its peers
+#   bash tests/run.sh --deep    everything, with more cases and more crashes, the
+#                               routing of a million compared, and its peers
 #
 # PostgreSQL and Redis are private ones in a temporary folder, on free ports, and gone
 # at the end; DOORSTEP_TEST_POSTGRES and DOORSTEP_TEST_REDIS name others to be used
@@ -233,6 +233,14 @@ demo() { cargo run -q "${profile[@]}" --bin doorstep -- demo; }
 build_peers() { cargo build "${profile[@]}" --features peers --bin doorstep; }
 peers() { cargo run -q "${profile[@]}" --features peers --bin doorstep -- bench peers --workers 100000 --postings 300; }
 
+# Every track at a million, each answer of a sample compared with looking at everybody.
+compare_index() {
+    cargo run -q --release --bin doorstep -- bench routing --postings 20000 --check 1000
+}
+
+# A million registered; the bench fails where a promise was broken.
+end_to_end() { cargo run -q --release --bin doorstep -- bench e2e; }
+
 pages() {
     local script=tests/browser/pages.mjs told="$work/demo.out" field demo_pid
     [ -f "$script" ] || { echo "there is no $script"; return 1; }
@@ -295,6 +303,8 @@ else
     fi
 fi
 if [ "$mode" = deep ]; then
+    part "index, compared" 600 compare_index
+    part "end to end" 300 end_to_end
     part "lints, with peers" 600 lints_peers
     if part "build of the peers" 1200 build_peers; then
         part peers 120 peers

@@ -105,9 +105,7 @@ impl App {
     pub async fn restart_with(&mut self, set: impl FnOnce(&mut Config)) {
         self.gateway.take().expect("running").stop().await;
         set(&mut self.config);
-        self.starts += 1;
-        self.gateway = Some(self.start().await);
-        self.url = format!("http://{}", self.gateway().address);
+        self.start_again().await;
     }
 
     /// The same, but what the gateway would write of its index at its end is lost, as
@@ -120,6 +118,10 @@ impl App {
             Some(kept) => std::fs::write(&file, kept).expect("written"),
             None => drop(std::fs::remove_file(&file)),
         }
+        self.start_again().await;
+    }
+
+    async fn start_again(&mut self) {
         self.starts += 1;
         self.gateway = Some(self.start().await);
         self.url = format!("http://{}", self.gateway().address);
