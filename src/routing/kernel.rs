@@ -7,7 +7,7 @@
 //! aligned quadword is atomic), which is what a relaxed load promises.
 #![allow(unsafe_code)]
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// 512 positions of one column: a cache line.
 #[derive(Debug, Default)]
@@ -94,57 +94,6 @@ fn and_words(lines: &[Line], stride: usize, line: usize, columns: &[u16]) -> [u6
     out
 }
 
-/// 16 workers of a lane, as [`Sieve`] reads them: a cache line.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-pub struct Sixteen(pub [AtomicU32; 16]);
-
-/// What most who do not suit fail, asked of sixteens at once: a bit in common with
-/// `any`; within `upper` at most `most`; within `lower` at least `least`; none of
-/// `none`; everything of `all`. All are masks and masked values of one 32-bit word.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Sieve {
-    pub any: u32,
-    pub upper: u32,
-    pub most: u32,
-    pub lower: u32,
-    pub least: u32,
-    pub none: u32,
-    pub all: u32,
-}
-
-impl Sieve {
-    fn passes(&self, word: u32) -> bool {
-        word & self.any != 0
-            && word & self.upper <= self.most
-            && word & self.lower >= self.least
-            && word & self.none == 0
-            && word & self.all == self.all
-    }
-}
-
-/// Groups of sixteen that [`sift`] looks at together.
-pub const GROUPS: usize = 8;
-
-/// For each of at most [`GROUPS`] groups, one bit for each of its sixteen that pass.
-#[inline]
-pub fn sift(path: Path, groups: &[Sixteen], sieve: &Sieve, out: &mut [u16; GROUPS]) {
-    debug_assert!(groups.len() <= GROUPS);
-    match path {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: `Path::available` saw the feature on this processor.
-        Path::Avx512 => unsafe { x86::sift_avx512(groups, sieve, out) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Path::Avx2 => unsafe { x86::sift_avx2(groups, sieve, out) },
-        _ => {
-            for (out, words) in out.iter_mut().zip(groups) {
-                *out = (0u16..).zip(&words.0).fold(0, |out, (at, word)| out | u16::from(sieve.passes(word.load(Ordering::Relaxed))) << at);
-            }
-        }
-    }
-}
-
 /// Asks for a cache line that will be read soon.
 #[inline]
 pub fn prefetch<T>(at: &T) {
@@ -159,60 +108,12 @@ pub fn prefetch<T>(at: &T) {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{BLOCK, GROUPS, Line, Sieve, Sixteen};
+    use super::{BLOCK, Line};
     use std::arch::asm;
     use std::arch::x86_64::{
-        __m256i, __m512i, _mm256_and_si256, _mm256_andnot_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cmpgt_epi32,
-        _mm256_movemask_ps, _mm256_or_si256, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_storeu_si256,
-        _mm256_testz_si256, _mm512_and_si512, _mm512_cmpeq_epi32_mask, _mm512_cmpge_epu32_mask, _mm512_cmple_epu32_mask, _mm512_or_si512,
-        _mm512_set1_epi32, _mm512_set1_epi64, _mm512_storeu_si512, _mm512_test_epi32_mask, _mm512_test_epi64_mask, _mm512_testn_epi32_mask,
+        __m256i, __m512i, _mm256_and_si256, _mm256_or_si256, _mm256_set1_epi64x, _mm256_storeu_si256, _mm256_testz_si256, _mm512_and_si512,
+        _mm512_or_si512, _mm512_set1_epi64, _mm512_storeu_si512, _mm512_test_epi64_mask,
     };
-
-    #[target_feature(enable = "avx512f")]
-    pub unsafe fn sift_avx512(groups: &[Sixteen], s: &Sieve, out: &mut [u16; GROUPS]) {
-        let all = |mask: u32| _mm512_set1_epi32(mask.cast_signed());
-        let (any, none, every) = (all(s.any), all(s.none), all(s.all));
-        let (upper, most, lower, least) = (all(s.upper), all(s.most), all(s.lower), all(s.least));
-        for (out, words) in out.iter_mut().zip(groups) {
-            let loaded: __m512i;
-            // SAFETY: 64 aligned bytes.
-            unsafe {
-                asm!("vmovdqa64 {0}, zmmword ptr [{1}]", out(zmm_reg) loaded, in(reg) words, options(nostack, readonly, preserves_flags))
-            };
-            *out = _mm512_test_epi32_mask(loaded, any)
-                & _mm512_testn_epi32_mask(loaded, none)
-                & _mm512_cmpeq_epi32_mask(_mm512_and_si512(loaded, every), every)
-                & _mm512_cmple_epu32_mask(_mm512_and_si512(loaded, upper), most)
-                & _mm512_cmpge_epu32_mask(_mm512_and_si512(loaded, lower), least);
-        }
-    }
-
-    #[target_feature(enable = "avx2")]
-    pub unsafe fn sift_avx2(groups: &[Sixteen], s: &Sieve, out: &mut [u16; GROUPS]) {
-        let all = |mask: u32| _mm256_set1_epi32(mask.cast_signed());
-        let (zero, ones) = (_mm256_setzero_si256(), all(u32::MAX));
-        let (any, none, every) = (all(s.any), all(s.none), all(s.all));
-        let (upper, most, lower, least) = (all(s.upper), all(s.most), all(s.lower), all(s.least));
-        // The fields compared lie below the sign bit, so signed compares serve.
-        let eight = |v: __m256i| {
-            let none_in_common = _mm256_cmpeq_epi32(_mm256_and_si256(v, any), zero);
-            let forbidden = _mm256_andnot_si256(_mm256_cmpeq_epi32(_mm256_and_si256(v, none), zero), ones);
-            let above = _mm256_cmpgt_epi32(_mm256_and_si256(v, upper), most);
-            let below = _mm256_cmpgt_epi32(least, _mm256_and_si256(v, lower));
-            let fails = _mm256_or_si256(_mm256_or_si256(none_in_common, forbidden), _mm256_or_si256(above, below));
-            let passes = _mm256_andnot_si256(fails, _mm256_cmpeq_epi32(_mm256_and_si256(v, every), every));
-            _mm256_movemask_ps(_mm256_castsi256_ps(passes)) as u16
-        };
-        for (out, words) in out.iter_mut().zip(groups) {
-            let (first, second): (__m256i, __m256i);
-            // SAFETY: 64 aligned bytes.
-            unsafe {
-                asm!("vmovdqa {0}, ymmword ptr [{2}]", "vmovdqa {1}, ymmword ptr [{2} + 32]", out(ymm_reg) first, out(ymm_reg) second,
-                    in(reg) words, options(nostack, readonly, preserves_flags));
-            }
-            *out = eight(first) | eight(second) << 8;
-        }
-    }
 
     #[target_feature(enable = "avx512f")]
     pub unsafe fn and_avx512(lines: &[Line], stride: usize, line: usize, columns: &[u16]) -> [u64; 8] {
@@ -294,21 +195,6 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #[test]
-        fn every_path_lets_the_same_through(seed: u64, any in 0u32..1 << 16, most in 0u32..16, least in 0u32..16, none in 0u32..8, all in 0u32..4) {
-            let word = |group: usize, at: usize| AtomicU32::new((mix(seed ^ (group * 16 + at) as u64) >> 36) as u32);
-            let groups: [Sixteen; 5] = std::array::from_fn(|group| Sixteen(std::array::from_fn(|at| word(group, at))));
-            let sieve = Sieve { any, upper: 15 << 16, most: most << 16, lower: 15 << 20, least: least << 20, none: none << 24, all: all << 25 };
-            let passes = |group: &Sixteen| (0..16).filter(|at| sieve.passes(group.0[*at].load(Ordering::Relaxed))).fold(0, |out, at| out | 1 << at);
-            let mut expected = [u16::MAX; GROUPS];
-            expected.iter_mut().zip(&groups).for_each(|(out, group)| *out = passes(group));
-            for path in Path::available() {
-                let mut out = [u16::MAX; GROUPS];
-                sift(path, &groups, &sieve, &mut out);
-                prop_assert_eq!(out, expected, "{:?}", path);
-            }
-        }
-
         #[test]
         fn every_path_gives_the_same_lines(seed: u64, line in 0usize..16, columns in prop::collection::vec(0u16..6, 0..8), dense: bool) {
             let word = |at: u64| if dense { mix(seed ^ at) | mix(at) } else { mix(seed ^ at) & mix(at) & mix(!at) };

@@ -1,17 +1,18 @@
 //! The people of one county, or with one skill, in one segment, by the day they began
-//! to seek and their handle, for postings that ask for them: handle, day, and words by
-//! which sixteen at once are sifted ([`Record::sifted`](super::record::Record::sifted)).
+//! to seek and their handle, for postings that ask for them: handle, day, and bit
+//! columns as a chunk has them ([`Record::lane_bits`](super::record::Record::lane_bits)).
 //!
 //! A lane is cut into blocks, so that a change copies one block at most. Written by
 //! one thread, read by many: an entry is filled before the length that covers it is
 //! stored; a block that is made anew is put in its place whole. What came out of order
 //! stands behind a block's sorted part, at most [`TAIL`] entries. Somebody who was
-//! taken out leaves a word of 0, which passes no sieve.
+//! taken out keeps their entry without its bits of `AVAILABLE` and `PRESENT`.
 
-use super::kernel::{self, Sixteen};
+use super::kernel;
+use super::record::{AVAILABLE, COUNTY_COLUMNS, PRESENT, SKILL_COLUMNS};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Most entries behind a block's sorted part.
 const TAIL: usize = 16;
@@ -23,9 +24,8 @@ const BLOCK: usize = 512;
 pub struct Entry {
     pub day: u16,
     pub handle: u32,
-    pub sifted: u32,
-    /// Only lanes of skills keep it.
-    pub reach: u32,
+    /// One for each column; a county's lane keeps fewer.
+    pub bits: u128,
 }
 
 impl Entry {
@@ -43,34 +43,62 @@ fn key(day: u16, handle: u32) -> u64 {
 pub struct Block {
     days: Box<[AtomicU16]>,
     handles: Box<[AtomicU32]>,
-    sifted: Box<[Sixteen]>,
-    /// Empty in a county's lane.
-    reach: Box<[Sixteen]>,
+    /// The columns one after the other, `width` words each.
+    words: Box<[AtomicU64]>,
+    width: usize,
     sorted: AtomicU32,
     len: AtomicU32,
 }
 
-fn sixteens(room: usize, word: impl Fn(usize) -> u32) -> Box<[Sixteen]> {
-    (0..room / 16).map(|w| Sixteen(std::array::from_fn(|i| AtomicU32::new(word(w * 16 + i))))).collect()
-}
-
 impl Block {
-    /// `entries` in order; room for some more.
-    fn of(entries: &[Entry], reaches: bool) -> Self {
-        let room = (entries.len() + (entries.len() / 16).clamp(1, TAIL)).next_multiple_of(16);
+    /// `entries` in order, at most [`BLOCK`]; room for some more.
+    fn of(entries: &[Entry], columns: usize) -> Self {
+        let room = (entries.len() + (entries.len() / 16).clamp(1, TAIL)).next_multiple_of(16).min(BLOCK);
         let at = |i: usize| entries.get(i).copied().unwrap_or_default();
+        let width = room.div_ceil(64);
+        let mut words = vec![0u64; columns * width];
+        for (at, entry) in entries.iter().enumerate() {
+            each(entry.bits, columns, |column| words[column * width + at / 64] |= 1 << (at % 64));
+        }
         Self {
             days: (0..room).map(|i| AtomicU16::new(at(i).day)).collect(),
             handles: (0..room).map(|i| AtomicU32::new(at(i).handle)).collect(),
-            sifted: sixteens(room, |i| at(i).sifted),
-            reach: sixteens(if reaches { room } else { 0 }, |i| at(i).reach),
+            words: words.into_iter().map(AtomicU64::new).collect(),
+            width,
             sorted: AtomicU32::new(entries.len() as u32),
             len: AtomicU32::new(entries.len() as u32),
         }
     }
 
     fn bytes(&self) -> usize {
-        size_of::<Self>() + size_of_val(&*self.days) + size_of_val(&*self.handles) + size_of_val(&*self.sifted) + size_of_val(&*self.reach)
+        size_of::<Self>() + size_of_val(&*self.days) + size_of_val(&*self.handles) + size_of_val(&*self.words)
+    }
+
+    fn columns(&self) -> usize {
+        self.words.len() / self.width
+    }
+
+    /// The and of some columns, for the 64 entries from `word` times 64 on.
+    #[inline]
+    pub fn and(&self, columns: &[u8], word: usize) -> u64 {
+        let mut all = u64::MAX;
+        for column in columns {
+            all &= self.words[usize::from(*column) * self.width + word].load(Ordering::Relaxed);
+            if all == 0 {
+                break;
+            }
+        }
+        all
+    }
+
+    fn put(&self, column: usize, at: usize, on: bool) {
+        let word = &self.words[column * self.width + at / 64];
+        let (old, mask) = (word.load(Ordering::Relaxed), 1 << (at % 64));
+        word.store(if on { old | mask } else { old & !mask }, Ordering::Relaxed);
+    }
+
+    fn bit(&self, column: usize, at: usize) -> bool {
+        self.words[column * self.width + at / 64].load(Ordering::Relaxed) >> (at % 64) & 1 == 1
     }
 
     /// The sorted part's length, then the whole.
@@ -90,22 +118,6 @@ impl Block {
         self.handles[at].load(Ordering::Relaxed)
     }
 
-    /// The words of its entries, sixteen and sixteen.
-    #[inline]
-    pub fn sifted(&self) -> &[Sixteen] {
-        &self.sifted
-    }
-
-    /// The same entries' second words; none in a county's lane.
-    #[inline]
-    pub fn reach(&self) -> &[Sixteen] {
-        &self.reach
-    }
-
-    fn word(&self, at: usize) -> &AtomicU32 {
-        &self.sifted[at / 16].0[at % 16]
-    }
-
     fn key(&self, at: usize) -> u64 {
         key(self.day(at), self.handle(at))
     }
@@ -119,10 +131,7 @@ impl Block {
         }
         self.days[len].store(entry.day, Ordering::Relaxed);
         self.handles[len].store(entry.handle, Ordering::Relaxed);
-        self.word(len).store(entry.sifted, Ordering::Relaxed);
-        if let Some(reach) = self.reach.get(len / 16) {
-            reach.0[len % 16].store(entry.reach, Ordering::Relaxed);
-        }
+        each(entry.bits, self.columns(), |column| self.put(column, len, true));
         self.len.store(len as u32 + 1, Ordering::Release);
         if in_order {
             self.sorted.store(len as u32 + 1, Ordering::Release);
@@ -147,28 +156,36 @@ impl Block {
         (sorted..len).find(|at| self.key(*at) == wanted)
     }
 
-    /// Gives somebody who stands here, in or taken out, other words.
+    /// Gives somebody who stands here, in or taken out, other bits.
     fn rewrite(&self, entry: Entry) -> bool {
         let Some(at) = self.find(entry.day, entry.handle) else { return false };
-        if let Some(reach) = self.reach.get(at / 16) {
-            reach.0[at % 16].store(entry.reach, Ordering::Relaxed);
+        for column in (0..self.columns()).rev() {
+            self.put(column, at, entry.bits >> column & 1 == 1);
         }
-        self.word(at).store(entry.sifted, Ordering::Release);
         true
     }
 
     /// Who is in it, in order.
     fn entries(&self) -> Vec<Entry> {
-        let word = |words: Option<&Sixteen>, at: usize| words.map_or(0, |words| words.0[at % 16].load(Ordering::Relaxed));
-        let entry = |at| Entry {
-            day: self.day(at),
-            handle: self.handle(at),
-            sifted: word(self.sifted.get(at / 16), at),
-            reach: word(self.reach.get(at / 16), at),
-        };
-        let mut all: Vec<Entry> = (0..self.lengths().1).map(entry).filter(|e| e.sifted != 0).collect();
+        let len = self.lengths().1;
+        let mut all: Vec<Entry> = (0..len).map(|at| Entry { day: self.day(at), handle: self.handle(at), bits: 0 }).collect();
+        for (n, word) in self.words.iter().enumerate() {
+            let (column, first) = (n / self.width, n % self.width * 64);
+            super::record::ones(word.load(Ordering::Relaxed)).for_each(|bit| all[first + bit].bits |= 1 << column);
+        }
+        all.retain(|entry| entry.bits >> PRESENT & 1 == 1);
         all.sort_unstable_by_key(Entry::key);
         all
+    }
+}
+
+/// The columns among the first of a lane that are set.
+#[inline]
+fn each(bits: u128, columns: usize, mut visit: impl FnMut(usize)) {
+    let mut rest = bits & ((1 << columns) - 1);
+    while rest != 0 {
+        visit(rest.trailing_zeros() as usize);
+        rest &= rest - 1;
     }
 }
 
@@ -182,7 +199,7 @@ pub struct Lane {
 }
 
 impl Lane {
-    fn of(entries: &[Entry], reaches: bool) -> Self {
+    fn of(entries: &[Entry], columns: usize) -> Self {
         // Blocks are left room to grow.
         let mut parts: Vec<&[Entry]> = entries.chunks(BLOCK * 7 / 8).collect();
         if parts.is_empty() {
@@ -190,17 +207,17 @@ impl Lane {
         }
         Self {
             bounds: parts.iter().skip(1).map(|part| part[0].key()).collect(),
-            blocks: parts.iter().map(|part| ArcSwap::from_pointee(Block::of(part, reaches))).collect(),
+            blocks: parts.iter().map(|part| ArcSwap::from_pointee(Block::of(part, columns))).collect(),
             people: AtomicUsize::new(entries.len()),
         }
     }
 
-    /// Asks for what will be read when the block after this one is: of that its words,
-    /// of the next but one where they are.
+    /// Asks for what will be read when the block after this one is: of that some
+    /// columns, of the next but one where they are.
     #[inline]
-    pub fn ask_ahead(&self, block: usize) {
+    pub fn ask_ahead(&self, block: usize, columns: &[u8]) {
         if let Some(next) = self.block(block + 1) {
-            next.sifted.iter().chain(&next.reach).for_each(kernel::prefetch);
+            columns.iter().for_each(|column| kernel::prefetch(&next.words[usize::from(*column) * next.width]));
         }
         self.ask_for(block + 2);
     }
@@ -243,13 +260,17 @@ impl Lane {
 #[derive(Debug)]
 pub struct Lanes {
     all: Box<[ArcSwapOption<Lane>]>,
-    /// From this number on lanes have second words.
-    reaching: usize,
+    /// From this number on they are skills'.
+    skills: usize,
 }
 
 impl Lanes {
     pub fn new(counties: usize, skills: usize) -> Self {
-        Self { all: (0..counties + skills).map(|_| ArcSwapOption::empty()).collect(), reaching: counties }
+        Self { all: (0..counties + skills).map(|_| ArcSwapOption::empty()).collect(), skills: counties }
+    }
+
+    fn columns(&self, key: usize) -> usize {
+        if key < self.skills { COUNTY_COLUMNS } else { SKILL_COLUMNS }
     }
 
     pub fn get(&self, key: usize) -> Option<Arc<Lane>> {
@@ -281,15 +302,15 @@ impl Lanes {
         lane.people.fetch_add(1, Ordering::Relaxed);
         let at = lane.place(entry.key());
         let block = lane.blocks[at].load();
-        // Who was taken out here comes back by their words.
+        // Who was taken out here comes back by their bits.
         if block.rewrite(entry) || block.push(entry) {
             return;
         }
-        let reaches = key >= self.reaching;
+        let columns = self.columns(key);
         let mut entries = block.entries();
         entries.insert(entries.partition_point(|e| e.key() < entry.key()), entry);
         if entries.len() <= BLOCK {
-            return lane.blocks[at].store(Arc::new(Block::of(&entries, reaches)));
+            return lane.blocks[at].store(Arc::new(Block::of(&entries, columns)));
         }
         // At the end everybody new follows, so the full one stays full.
         let cut = if at + 1 == lane.blocks.len() { BLOCK } else { entries.len() / 2 };
@@ -297,7 +318,7 @@ impl Lanes {
         let mut bounds = lane.bounds.to_vec();
         bounds.insert(at, right[0].key());
         let mut blocks: Vec<Arc<Block>> = lane.blocks.iter().map(ArcSwap::load_full).collect();
-        blocks.splice(at..=at, [Arc::new(Block::of(left, reaches)), Arc::new(Block::of(right, reaches))]);
+        blocks.splice(at..=at, [Arc::new(Block::of(left, columns)), Arc::new(Block::of(right, columns))]);
         place.store(Some(Arc::new(Lane {
             bounds: bounds.into(),
             blocks: blocks.into_iter().map(ArcSwap::new).collect(),
@@ -307,40 +328,38 @@ impl Lanes {
 
     /// Only the one writer calls this.
     pub fn erase(&self, key: usize, day: u16, handle: u32) {
-        self.set(key, day, handle, |lane, word| {
-            if word.swap(0, Ordering::Relaxed) != 0 {
+        self.at(key, day, handle, |lane, block, at| {
+            if block.bit(PRESENT, at) {
                 lane.people.fetch_sub(1, Ordering::Relaxed);
             }
+            [AVAILABLE, PRESENT].into_iter().for_each(|column| block.put(column, at, false));
         });
     }
 
-    /// Gives somebody other words. Only the one writer calls this.
+    /// Gives somebody other bits. Only the one writer calls this.
     pub fn change(&self, key: usize, entry: Entry) {
         if let Some(lane) = self.all[key].load().as_ref() {
             lane.blocks[lane.place(entry.key())].load().rewrite(entry);
         }
     }
 
-    /// Sets or clears bits of somebody's word. Only the one writer calls this.
-    pub fn mark(&self, key: usize, day: u16, handle: u32, mask: u32, on: bool) {
-        self.set(key, day, handle, |_, word| {
-            let old = word.load(Ordering::Relaxed);
-            word.store(if on { old | mask } else { old & !mask }, Ordering::Relaxed);
-        });
+    /// Somebody may be offered something now, or not. Only the one writer calls this.
+    pub fn show(&self, key: usize, day: u16, handle: u32, on: bool) {
+        self.at(key, day, handle, |_, block, at| block.put(AVAILABLE, at, on));
     }
 
-    fn set(&self, key: usize, day: u16, handle: u32, set: impl FnOnce(&Lane, &AtomicU32)) {
+    fn at(&self, key: usize, day: u16, handle: u32, act: impl FnOnce(&Lane, &Block, usize)) {
         if let Some(lane) = self.all[key].load().as_ref() {
             let block = lane.blocks[lane.place(self::key(day, handle))].load();
             if let Some(at) = block.find(day, handle) {
-                set(lane, block.word(at));
+                act(lane, &block, at);
             }
         }
     }
 
     /// A whole lane at once, in order.
     pub fn fill(&self, key: usize, entries: &[Entry]) {
-        self.all[key].store(Some(Arc::new(Lane::of(entries, key >= self.reaching))));
+        self.all[key].store(Some(Arc::new(Lane::of(entries, self.columns(key)))));
     }
 
     /// Who is in a lane, in order.
@@ -364,7 +383,7 @@ mod tests {
         for at in 0..lane.blocks() {
             let block = lane.block(at).unwrap();
             let (sorted, len) = block.lengths();
-            assert!((1..sorted).all(|at| block.key(at - 1) < block.key(at)) && len - sorted <= TAIL && len <= BLOCK + TAIL);
+            assert!((1..sorted).all(|at| block.key(at - 1) < block.key(at)) && len - sorted <= TAIL && len <= BLOCK);
             assert!((0..len).all(|i| block.day(i) >= lane.first_day(at)), "a block's days come before its first");
         }
     }
@@ -374,7 +393,7 @@ mod tests {
         let (lanes, mut expected) = (Lanes::new(1, 1), BTreeMap::new());
         for n in 0..20_000u32 {
             let of = |n: u32| (mix(u64::from(n)) % 100) as u16;
-            let entry = Entry { day: of(n), handle: n, sifted: n | 1, reach: n };
+            let entry = Entry { day: of(n), handle: n, bits: u128::from(n) << 40 | 1 << PRESENT };
             lanes.add(1, entry);
             expected.insert(entry.key(), entry);
             let old = n / 2;
@@ -384,13 +403,13 @@ mod tests {
                     expected.remove(&key(of(old), old));
                 }
                 1 if !expected.contains_key(&key(of(old), old)) => {
-                    let back = Entry { day: of(old), handle: old, sifted: 9, reach: 5 };
+                    let back = Entry { day: of(old), handle: old, bits: 9 << 60 | 1 << PRESENT };
                     lanes.add(1, back);
                     expected.insert(back.key(), back);
                 }
                 2 if let Some(entry) = expected.get_mut(&key(of(old), old)) => {
-                    lanes.mark(1, of(old), old, 1 << 31, true);
-                    entry.sifted |= 1 << 31;
+                    lanes.show(1, of(old), old, true);
+                    entry.bits |= 1 << AVAILABLE;
                 }
                 _ => {}
             }
@@ -402,11 +421,11 @@ mod tests {
     #[test]
     fn a_lane_filled_at_once_grows_at_its_end_and_in_its_middle() {
         let (lanes, mut expected) = (Lanes::new(1, 1), BTreeMap::new());
-        let entries: Vec<Entry> = (0..3000).map(|n| Entry { day: 7, handle: n * 3, sifted: 1, reach: 0 }).collect();
+        let entries: Vec<Entry> = (0..3000).map(|n| Entry { day: 7, handle: n * 3, bits: 1 << PRESENT }).collect();
         lanes.fill(0, &entries);
         expected.extend(entries.iter().map(|e| (e.key(), *e)));
-        let after = (0..2000u32).map(|n| Entry { day: 9, handle: (mix(u64::from(n)) >> 40) as u32, sifted: 2, reach: 0 });
-        let between = (0..2000).map(|n| Entry { day: 7, handle: n * 3 + 1, sifted: 3, reach: 0 });
+        let after = (0..2000u32).map(|n| Entry { day: 9, handle: (mix(u64::from(n)) >> 40) as u32, bits: 3 << PRESENT });
+        let between = (0..2000).map(|n| Entry { day: 7, handle: n * 3 + 1, bits: 5 << PRESENT });
         for entry in after.chain(between) {
             if expected.insert(entry.key(), entry).is_none() {
                 lanes.add(0, entry);

@@ -2,8 +2,7 @@
 
 use super::Of;
 use super::chunk::Chunk;
-use super::kernel::GROUPS;
-use super::record::{self, AVAILABLE, CATEGORY, ON_SITE, Row, UNSTATED, ones};
+use super::record::{self, AVAILABLE, CATEGORY, ON_SITE, PROVINCE, Row, STAYS, UNSTATED, ones};
 use super::world::{Ages, SkillSets, World};
 use crate::domain::eligibility::Question;
 use crate::domain::ranking::{self, Distance, POSTING_BITS};
@@ -33,7 +32,6 @@ pub struct Plan<'a> {
     /// The column of the place of work, where it decides.
     pub province: Option<usize>,
     pub in_place: bool,
-    pub categories: u16,
     pub category: usize,
     pub skills: u64,
     pub seed: u64,
@@ -54,7 +52,6 @@ impl<'a> Plan<'a> {
             work_province: province.map_or(u8::MAX, |p| (p - record::PROVINCE) as u8),
             province,
             in_place: q.in_place,
-            categories: q.category as u16,
             category: CATEGORY + q.category.trailing_zeros() as usize,
             skills: q.skills,
             seed: q.seed,
@@ -83,6 +80,25 @@ impl<'a> Plan<'a> {
 
     pub fn columns(&self) -> &[u16] {
         &self.columns[..self.used]
+    }
+
+    /// The columns of the lanes that are read for it, where this leads, and how many
+    /// there are.
+    pub fn lane_columns(&self, lead: Lead) -> ([u8; 20], usize) {
+        let (mut out, mut used) = ([0; 20], 0);
+        let mut add = |column: usize| {
+            out[used] = column as u8;
+            used += 1;
+        };
+        self.columns().iter().map(|c| usize::from(*c)).filter(|c| *c < PROVINCE).for_each(&mut add);
+        record::skill_columns(self.skills).for_each(&mut add);
+        match lead {
+            // Beside the columns a lane adds only those who stand in none of them.
+            Lead::Columns => add(STAYS),
+            Lead::Counties => {}
+            Lead::Skill(_) => self.province.map(record::reach_column).into_iter().for_each(add),
+        }
+        (out, used)
     }
 
     /// What the columns cannot say exactly.
@@ -141,23 +157,25 @@ pub enum Lead {
 const LINE: f64 = 2.5;
 /// a row whose bits all stand,
 const ROW: f64 = 12.0;
-/// sixteen entries of a lane,
-const SIXTEEN: f64 = 5.0;
+/// sixty-four entries of a lane,
+const WORD: f64 = 8.0;
 /// somebody met in a lane, whose place, row and bits lie anywhere.
 const JUMP: f64 = 40.0;
 /// Columns of a line that are read before nothing is left of it.
 const COLUMNS_READ: f64 = 3.5;
 /// Of those who lack a skill so many stand in a lane as if they had it.
-const FOLDED: f64 = 0.2;
+const FOLDED: f64 = 0.1;
 
-/// A run of groups is read from a lane before others are asked who comes first;
-/// about so many of it should pass.
+/// A lane is read before others are asked who comes first until about so many of it
+/// should have passed,
 const PASSING_OF_RUN: f64 = 2.0;
+/// but these entries at least and at most.
+const RUN: (f64, f64) = (16.0, 512.0);
 
 impl Lead {
     /// The lead that reads least if everybody had to be looked at (who suits is as
     /// many on each way, so an early stop leaves the ratio as it is), and how many
-    /// groups of a lane to read at once.
+    /// entries of a lane to read at once.
     pub fn of(world: &World, plan: &Plan<'_>) -> (Self, usize) {
         let people = world.people().max(1) as f64;
         let share = |column: usize| world.population(column) as f64 / people;
@@ -166,7 +184,7 @@ impl Lead {
         let by_columns = people / 512.0 * LINE * COLUMNS_READ + people * bits * ROW;
         let mut least = (by_columns, Lead::Columns, asked);
         let mut consider = |entries: usize, passing: f64, lead: Lead| {
-            let cost = entries as f64 * (SIXTEEN / 16.0 + passing * JUMP);
+            let cost = entries as f64 * (WORD / 64.0 + passing * JUMP);
             if cost < least.0 {
                 least = (cost, lead, passing);
             }
@@ -180,6 +198,6 @@ impl Lead {
             consider(entries, asked * FOLDED.powi(skills), Lead::Counties);
         }
         let (_, lead, passing) = least;
-        (lead, (PASSING_OF_RUN / (16.0 * passing)).clamp(1.0, GROUPS as f64) as usize)
+        (lead, (PASSING_OF_RUN / passing).clamp(RUN.0, RUN.1) as usize)
     }
 }

@@ -1,12 +1,11 @@
 //! A worker as the index keeps them: which columns hold their bits, the row of 16
-//! bytes that makes a column's answer exact, and the words by which lanes sift.
+//! bytes that makes a column's answer exact, and their bits in lanes.
 //!
 //! Row word a, from the low bit: handle 32 · home leaf 12 · least pay in yuan 20.
 //! Row word b: birth day 16 · seeking day 13 · in place only 1 · stated pay only 1 ·
 //! unused 1 · number of the skill set 32. Skills stand in no column: few hold any one
 //! of them, so each has lanes of its own, and the sets that occur are kept once.
 
-use super::kernel::Sieve;
 use crate::domain::category::Category;
 use crate::domain::eligibility::Question;
 use crate::domain::ranking;
@@ -26,14 +25,28 @@ pub const ON_SITE: usize = 2;
 pub const UNSTATED: usize = 3;
 /// The first of the categories.
 pub const CATEGORY: usize = 4;
-/// The first of the provinces, by code.
-pub const PROVINCE: usize = CATEGORY + Category::ALL.len();
 /// The first of the columns "asks for at most".
-pub const PAY: usize = PROVINCE + PROVINCES;
+const PAY: usize = CATEGORY + Category::ALL.len();
 /// The first of the columns "born on or after".
-pub const BORN: usize = PAY + PAY_STEPS.len();
-/// How many columns there are.
-pub const COLUMNS: usize = BORN + BORN_YEARS.len();
+const BORN: usize = PAY + PAY_STEPS.len();
+/// The first of the provinces, by code.
+pub const PROVINCE: usize = BORN + BORN_YEARS.len();
+/// How many columns a chunk has.
+pub const COLUMNS: usize = PROVINCE + PROVINCES;
+
+/// In a lane, whose columns are those of a chunk up to the provinces: takes no work
+/// away from home in the own province.
+pub const STAYS: usize = PROVINCE;
+/// The first of the columns of skills, folded.
+const FOLD: usize = STAYS + 1;
+const FOLDED: usize = 8;
+/// The columns of a county's lane.
+pub const COUNTY_COLUMNS: usize = FOLD + FOLDED;
+/// In a skill's lane the first of the provinces of home and wishes.
+const REACH: usize = COUNTY_COLUMNS;
+/// The columns of a skill's lane.
+pub const SKILL_COLUMNS: usize = REACH + PROVINCES;
+
 /// Skills that can be told apart.
 pub const SKILLS: usize = 64;
 
@@ -176,26 +189,16 @@ impl Record {
         }
     }
 
-    /// The word by which lanes sift: categories 15 · pay step 4 · birth step 4 · in
-    /// place only 1 · goes anywhere in the own province 1 · stated pay only 1 ·
-    /// available 1 · skills folded to 5.
-    pub fn sifted(&self, available: bool) -> u32 {
-        let row = self.row;
-        let home = 1u64 << province_of_leaf(row.home());
-        u32::from(self.categories)
-            | pay_step(row.least()) << PAY_AT
-            | birth_step(row.birth()) << BIRTH_AT
-            | if row.in_place_only() { IN_PLACE_ONLY } else { 0 }
-            | if self.provinces & home != 0 { OWN_PROVINCE } else { 0 }
-            | if row.stated_only() { STATED_ONLY } else { 0 }
-            | if available { SHOWN } else { 0 }
-            | fold_skills(self.skills)
-    }
-
-    /// The provinces of home and wishes, folded to 32: the second word of a skill's
-    /// lane.
-    pub fn reach(&self) -> u32 {
-        fold(self.provinces | 1 << province_of_leaf(self.row.home()), 32)
+    /// Its bits in the columns of a lane.
+    pub fn lane_bits(&self, available: bool) -> u128 {
+        let [low, high] = self.bits().0;
+        let home = 1u64 << province_of_leaf(self.row.home());
+        (u128::from(low) | u128::from(high) << 64) & ((1 << PROVINCE) - 1)
+            | u128::from(available) << AVAILABLE
+            | 1 << PRESENT
+            | u128::from(self.provinces & home == 0) << STAYS
+            | u128::from(fold(self.skills)) << FOLD
+            | u128::from(self.provinces | home) << REACH
     }
 
     /// Its bits in the columns from [`ON_SITE`] on.
@@ -301,52 +304,20 @@ impl Standing {
     }
 }
 
-const PAY_AT: u32 = Category::ALL.len() as u32;
-const BIRTH_AT: u32 = PAY_AT + 4;
-/// Flags of [`Record::sifted`].
-pub const IN_PLACE_ONLY: u32 = 1 << (BIRTH_AT + 4);
-pub const OWN_PROVINCE: u32 = IN_PLACE_ONLY << 1;
-const STATED_ONLY: u32 = IN_PLACE_ONLY << 2;
-/// May be offered something now.
-pub const SHOWN: u32 = IN_PLACE_ONLY << 3;
-const FOLDED: usize = 5;
-
-/// Bit n of the mask stands for bit n modulo `bits` of what comes out.
-fn fold(mask: u64, bits: usize) -> u32 {
-    ones(mask).fold(0, |out, bit| out | 1 << (bit % bits))
+/// Skill n stands in the column n modulo [`FOLDED`].
+fn fold(skills: u64) -> u64 {
+    ones(skills).fold(0, |out, skill| out | 1 << (skill % FOLDED))
 }
 
-fn fold_skills(skills: u64) -> u32 {
-    fold(skills, FOLDED) << (32 - FOLDED)
+/// The columns of a lane in which everybody stands who has these skills.
+pub fn skill_columns(skills: u64) -> impl Iterator<Item = usize> {
+    ones(fold(skills)).map(|at| FOLD + at)
 }
 
-/// What a lane asks before it looks at somebody: who fails it does not suit, who
-/// passes may. `pay` and the earliest birth day are the posting's; `none` are the
-/// flags that nobody may have.
-pub fn sieve(categories: u16, pay: Option<u32>, earliest: u16, skills: u64, none: u32) -> Sieve {
-    Sieve {
-        any: u32::from(categories),
-        upper: 15 << PAY_AT,
-        most: pay.map_or(15, pay_step) << PAY_AT,
-        lower: 15 << BIRTH_AT,
-        least: birth_step(earliest) << BIRTH_AT,
-        none: none | if pay.is_none() { STATED_ONLY } else { 0 },
-        all: SHOWN | fold_skills(skills),
-    }
-}
-
-/// The same for the second words of a skill's lane: `province` is the column of the
-/// place of work.
-pub fn reach_sieve(province: usize) -> Sieve {
-    Sieve { any: fold(1 << (province - PROVINCE), 32), ..Sieve::default() }
-}
-
-fn pay_step(least: u32) -> u32 {
-    PAY_STEPS.iter().filter(|step| **step < least).count() as u32
-}
-
-fn birth_step(day: u16) -> u32 {
-    BORN_DAYS.iter().filter(|from| **from <= day).count() as u32
+/// The column of a skill's lane in which everybody stands who is at home in a
+/// province, given by its column, or goes there.
+pub fn reach_column(province: usize) -> usize {
+    province - PROVINCE + REACH
 }
 
 /// The column that holds everybody who asks for at most this much; none where it
@@ -397,7 +368,7 @@ mod tests {
         let province = PROVINCE + province_number(yunnan).unwrap();
         let pay: Vec<usize> = (PAY + 3..PAY + 10).collect();
         let born: Vec<usize> = (BORN..BORN + 6).collect();
-        assert_eq!(on, [vec![ON_SITE, UNSTATED, CATEGORY + 1, province], pay, born].concat());
+        assert_eq!(on, [vec![ON_SITE, UNSTATED, CATEGORY + 1], pay, born, vec![province]].concat());
         assert_eq!((bits.categories(), bits.provinces()), (0b10, 1 << (province - PROVINCE)));
     }
 

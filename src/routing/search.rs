@@ -8,10 +8,10 @@
 
 use super::Of;
 use super::chunk::{Chunk, LINES};
-use super::kernel::{self, BLOCK, GROUPS, Path, Sieve};
+use super::kernel::{self, BLOCK, Path};
 use super::lanes::{Block, Lane};
 use super::plan::{Hit, Lead, Plan};
-use super::record::{self, AVAILABLE, IN_PLACE_ONLY, OWN_PROVINCE, ones};
+use super::record::{AVAILABLE, ones};
 use super::world::{NOWHERE, SEGMENTS, World, position};
 use crate::domain::ranking::POSTING_BITS;
 use crate::domain::region::Counties;
@@ -67,7 +67,7 @@ pub struct Outcome {
     /// Lines of columns and entries of lanes that were read.
     pub lines: usize,
     pub entries: usize,
-    /// Entries that passed the sieve and were looked at.
+    /// Entries that passed and were looked at.
     pub jumps: usize,
 }
 
@@ -77,13 +77,12 @@ struct Search<'a> {
     slots: arc_swap::Guard<Arc<Vec<Option<Arc<Chunk>>>>>,
     plan: &'a Plan<'a>,
     path: Path,
-    sieve: Sieve,
-    /// What the second words of a lane must say.
-    reach: Option<Sieve>,
+    /// The columns of lanes.
+    lane_columns: ([u8; 20], usize),
     lead: Lead,
-    /// Groups of sixteen that are read of a lane at once.
+    /// Entries that are read of a lane at once.
     run: usize,
-    /// Handles that passed a sieve and are still to be looked at.
+    /// Handles that passed and are still to be looked at.
     jumps: [u32; JUMPS],
     waiting: usize,
     k: usize,
@@ -140,21 +139,13 @@ impl<'a> Search<'a> {
         sorted.sort_unstable();
         let ((lead, run), slots) = (Lead::of(world, plan), world.slots.load());
         let (bound, more, counting, outcome) = (u64::MAX, false, None, Outcome::default());
-        // Beside the columns a lane adds only those who go nowhere else in the province.
-        let none = match (plan.in_place, lead) {
-            (true, _) => 0,
-            (false, Lead::Columns) => IN_PLACE_ONLY | OWN_PROVINCE,
-            (false, _) => IN_PLACE_ONLY,
-        };
-        let sieve = record::sieve(plan.categories, plan.pay, *plan.born.start(), plan.skills, none);
-        let reach = plan.province.map(record::reach_sieve);
+        let lane_columns = plan.lane_columns(lead);
         Self {
             world,
             slots,
             plan,
             path,
-            sieve,
-            reach,
+            lane_columns,
             lead,
             run,
             jumps: [0; JUMPS],
@@ -369,7 +360,8 @@ impl<'a> Search<'a> {
     /// Begins a block: what stands behind its sorted part is looked at whole.
     fn open_block(&mut self, segment: u8, cursor: usize) {
         let Cursor { lane, number, block, at, sorted } = &mut self.cursors[cursor];
-        lane.ask_ahead(*number);
+        let (columns, used) = &self.lane_columns;
+        lane.ask_ahead(*number, &columns[..*used]);
         let (in_order, len) = block.lengths();
         (*at, *sorted) = (0, in_order);
         let block = block.clone();
@@ -397,34 +389,28 @@ impl<'a> Search<'a> {
             }
             return self.open_block(segment, cursor);
         }
-        let most = (*sorted).min(*at + 16 * self.run);
+        let most = (*sorted).min(*at + self.run);
         let upto = if day == u16::MAX { most } else { (*at..most).find(|at| block.day(*at) >= day).unwrap_or(most) };
         let (block, from) = (block.clone(), std::mem::replace(at, upto));
         self.entries(segment, &block, from..upto);
     }
 
-    /// Notes those of a block in a range who pass the sieve.
+    /// Notes those of a block in a range who stand in all columns.
     fn entries(&mut self, segment: u8, block: &Block, range: std::ops::Range<usize>) {
         self.outcome.entries += range.len();
         self.outcome.passed += if self.lead == Lead::Columns { 0 } else { range.len() };
-        let (first, last) = (range.start / 16, range.end.div_ceil(16));
-        for from in (first..last).step_by(GROUPS) {
-            let (groups, mut passing) = (from..last.min(from + GROUPS), [0; GROUPS]);
-            kernel::sift(self.path, &block.sifted()[groups.clone()], &self.sieve, &mut passing);
-            if let Some(sieve) = self.reach.filter(|_| !block.reach().is_empty() && passing != [0; GROUPS]) {
-                let mut reaching = [0; GROUPS];
-                kernel::sift(self.path, &block.reach()[groups], &sieve, &mut reaching);
-                passing.iter_mut().zip(reaching).for_each(|(passing, reaching)| *passing &= reaching);
-            }
-            for (group, passing) in passing.into_iter().enumerate() {
-                for at in ones(u64::from(passing)).map(|bit| (from + group) * 16 + bit).filter(|at| range.contains(at)) {
-                    if self.waiting == JUMPS {
-                        self.jump(segment);
-                    }
-                    self.jumps[self.waiting] = block.handle(at);
-                    self.waiting += 1;
-                    self.outcome.jumps += 1;
+        let (columns, used) = self.lane_columns;
+        for word in range.start / 64..range.end.div_ceil(64) {
+            let first = word * 64;
+            let from = u64::MAX << range.start.saturating_sub(first);
+            let upto = u64::MAX >> (first + 64).saturating_sub(range.end);
+            for bit in ones(block.and(&columns[..used], word) & from & upto) {
+                if self.waiting == JUMPS {
+                    self.jump(segment);
                 }
+                self.jumps[self.waiting] = block.handle(first + bit);
+                self.waiting += 1;
+                self.outcome.jumps += 1;
             }
         }
     }

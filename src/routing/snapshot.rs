@@ -211,9 +211,8 @@ fn write_upkeep(upkeep: &Upkeep, out: &mut Out<impl Write>) -> io::Result<()> {
             out.section(|content| {
                 content.u32s([key as u32, entries.len() as u32].into_iter());
                 content.u16s(entries.iter().map(|e| e.day));
-                [|e: &Entry| e.handle, |e: &Entry| e.sifted, |e: &Entry| e.reach]
-                    .iter()
-                    .for_each(|word| content.u32s(entries.iter().map(word)));
+                content.u32s(entries.iter().map(|e| e.handle));
+                content.u64s(entries.iter().flat_map(|e| [e.bits as u64, (e.bits >> 64) as u64]));
             })?;
         }
     }
@@ -288,8 +287,11 @@ fn read_upkeep(upkeep: &mut Upkeep, from: &mut In<impl Read>) -> Result<(), Snap
             }
             let mut entries: Vec<Entry> = section.u16s(n)?.map(|day| Entry { day, ..Entry::default() }).collect();
             entries.iter_mut().zip(section.u32s(n)?).for_each(|(e, handle)| e.handle = handle);
-            entries.iter_mut().zip(section.u32s(n)?).for_each(|(e, sifted)| e.sifted = sifted);
-            entries.iter_mut().zip(section.u32s(n)?).for_each(|(e, reach)| e.reach = reach);
+            let mut words = section.u64s(n * 2)?;
+            entries.iter_mut().for_each(|e| {
+                let mut word = || u128::from(words.next().unwrap_or_default());
+                e.bits = word() | word() << 64;
+            });
             world.segments[segment].lanes.fill(key, &entries);
         }
     }

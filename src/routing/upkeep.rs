@@ -8,7 +8,7 @@
 use super::chunk::Chunk;
 use super::kernel;
 use super::lanes::Entry;
-use super::record::{AVAILABLE, COLUMNS, PRESENT, Record, Row, SHOWN, SKILLS, Standing, ones};
+use super::record::{AVAILABLE, COLUMNS, PRESENT, Record, Row, SKILLS, Standing, ones};
 use super::tidy::Making;
 use super::world::{NOWHERE, Numbers, World, position};
 use crate::domain::ranking;
@@ -263,7 +263,7 @@ impl Upkeep {
         let row = chunk.row(at);
         let lanes = &self.world.segments[usize::from(chunk.segment)].lanes;
         for key in self.lane_keys(row.home(), self.world.sets.mask(row.skill_set())) {
-            lanes.mark(key, row.seeking_day(), row.handle(), SHOWN, on);
+            lanes.show(key, row.seeking_day(), row.handle(), on);
         }
     }
 
@@ -410,7 +410,7 @@ impl Upkeep {
 
 /// How somebody stands in their lanes.
 fn entry(record: &Record, available: bool) -> Entry {
-    Entry { day: record.row.seeking_day(), handle: record.row.handle(), sifted: record.sifted(available), reach: record.reach() }
+    Entry { day: record.row.seeking_day(), handle: record.row.handle(), bits: record.lane_bits(available) }
 }
 
 /// The counties of the sets whose people come first.
