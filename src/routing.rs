@@ -39,7 +39,6 @@ use crate::store::waves::{RoutingState, Wanted, Wave, WaveTerms};
 use crate::store::work::{Kind, Lease};
 use crate::store::workers::Stale;
 use crate::store::{Store, StoreError};
-use futures_util::StreamExt;
 use own::Own;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -122,7 +121,7 @@ const BETWEEN: i64 = 64;
 const PART: u64 = 2_500;
 /// Postings read at once.
 const READ: usize = 500;
-/// Transactions that wait for the writer at once.
+/// Transactions that are chosen before they are made.
 const AHEAD: usize = 2;
 
 /// Routes postings of one store.
@@ -267,7 +266,7 @@ impl Router {
     /// Chooses candidates and makes their offers, the one beside the other.
     async fn offer(&self, chosen: Vec<Wanting>, now: Moment) -> Result<(), StoreError> {
         let (index, focus, terms, floor_share) = (self.index.clone(), self.focus.clone(), self.terms(now), self.floor_share);
-        let (made, slices) = tokio::sync::mpsc::channel(AHEAD);
+        let (made, mut slices) = tokio::sync::mpsc::channel(AHEAD);
         let choosing = off(move || {
             let choosing = Choosing { index: &*index, focus: &focus, floor_share, terms };
             let mut cut = Slices::default();
@@ -276,11 +275,10 @@ impl Router {
             chosen.into_iter().for_each(|asked| cut.add(choosing.wave(asked), &mut hand_out));
             hand_out(cut.rest());
         });
-        let slices = futures_util::stream::unfold(slices, async |mut slices| slices.recv().await.map(|slice: Vec<Wave>| (slice, slices)));
-        let mut issuing = std::pin::pin!(slices.map(|slice| self.issue(slice, now)).buffered(AHEAD));
+        // One at a time: whoever answers an offer waits behind it.
         let issue = async {
-            while let Some(issued) = issuing.next().await {
-                issued?;
+            while let Some(slice) = slices.recv().await {
+                self.issue(slice, now).await?;
             }
             Ok(())
         };
