@@ -52,7 +52,6 @@ use crate::store::work::{Kind, Lease};
 use crate::store::workers::Stale;
 use crate::store::{Store, StoreError};
 use arc_swap::ArcSwap;
-use futures_util::StreamExt;
 use own::Own;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -127,7 +126,7 @@ const BETWEEN: i64 = 64;
 const PART: u64 = 2_500;
 /// Postings read at once.
 const READ: usize = 500;
-/// Transactions that wait for the writer at once.
+/// Transactions that are chosen before they are made.
 const AHEAD: usize = 2;
 
 /// Routes postings of one store.
@@ -287,7 +286,7 @@ impl Router {
     /// Chooses candidates and makes their offers, the one beside the other.
     async fn offer(&self, chosen: Vec<Wanting>, now: Moment) -> Result<(), StoreError> {
         let (index, focus, terms, floor_share) = (self.index(), self.focus.clone(), self.terms(now), self.floor_share);
-        let (made, slices) = tokio::sync::mpsc::channel(AHEAD);
+        let (made, mut slices) = tokio::sync::mpsc::channel(AHEAD);
         self.unsettled.store(true, Ordering::Release);
         let choosing = off(move || {
             let choosing = Choosing { index: &*index, focus: &focus, floor_share, terms };
@@ -297,11 +296,10 @@ impl Router {
             chosen.into_iter().for_each(|asked| cut.add(choosing.wave(asked), &mut hand_out));
             hand_out(cut.rest());
         });
-        let slices = futures_util::stream::unfold(slices, async |mut slices| slices.recv().await.map(|slice: Vec<Wave>| (slice, slices)));
-        let mut issuing = std::pin::pin!(slices.map(|slice| self.issue(slice, now)).buffered(AHEAD));
+        // One at a time: whoever answers an offer waits behind it.
         let issue = async {
-            while let Some(issued) = issuing.next().await {
-                issued?;
+            while let Some(slice) = slices.recv().await {
+                self.issue(slice, now).await?;
             }
             Ok(())
         };
