@@ -101,18 +101,22 @@ impl Router {
         if known.status == Status::Filled {
             return failed(Condition::Posting(Status::Filled));
         }
+        let mut wanted = state.wanted;
         if known.content.openings_per_county.is_some() {
             let counties = self.store.county_seats(posting).await?;
             if counties.iter().any(|c| c.region == seeker.home && c.taken >= c.openings) {
                 return failed(Condition::CountyFilled);
             }
-            // Only people of one's own county come before.
+            // Only people of one's own county come before, and only what it wants counts.
             q.homes = Some([seeker.home].into_iter().collect());
+            let wants = self.store.wanted_offers(vec![posting], self.terms).await?.pop().flatten().map(|w| w.wants);
+            let of_county = wants.and_then(|w| w.of_county).and_then(|counties| counties.get(&seeker.home).copied());
+            wanted = wanted.min(of_county.unwrap_or(0));
         }
-        if state.wanted == 0 {
+        if wanted == 0 {
             return failed(Condition::NoWaveWanted);
         }
-        let (index, handle, wanted) = (self.index(), seeker.handle, state.wanted);
+        let (index, handle) = (self.index(), seeker.handle);
         let count = move || before(&*index, &q, handle, &state.excluded, terms);
         let ahead = tokio::task::spawn_blocking(count).await.map_err(|e| StoreError::Statement(e.to_string()))?;
         Ok(Some(Explanation::Ranked { ahead, wanted }))

@@ -11,6 +11,7 @@ on_every_engine![
     each_county_gets_its_offers_and_its_seats,
     a_populous_county_does_not_take_a_small_ones_offers,
     a_freed_county_is_asked_again_and_no_other,
+    who_is_of_a_county_that_wants_nobody_more_is_told_so,
     a_wish_for_seats_by_county_that_makes_no_sense_is_refused,
     a_feed_of_annotation_work_says_how_many_of_each_county,
 ];
@@ -139,6 +140,21 @@ async fn a_freed_county_is_asked_again_and_no_other(engine: Engine) {
     assert_eq!(platform.posting(&posting).await["status"], "filled");
     assert_eq!(explain(&late.id).await, Explanation::Failed(Condition::Posting(Status::Filled)));
     app.settle().await;
+    app.finish().await;
+}
+
+async fn who_is_of_a_county_that_wants_nobody_more_is_told_so(engine: Engine) {
+    let app = spawn_with(engine, |c| c.routing.overbook = 1.0).await;
+    let platform = app.platform("ai-bean").await;
+    let (first, second) = (app.worker(in_region(HERE).with("seeking_since", json!("2018-01-01"))).await, app.worker(in_region(HERE)).await);
+    // The other county has nobody, so the posting lacks people.
+    let posting = platform.publish(annotation(&[HERE, THERE], 1)).await;
+    app.settle().await;
+    assert_eq!((first.offers().await.len(), second.offers().await.len()), (1, 0));
+    let id = doorstep::domain::id::PostingId::parse(&posting.id).unwrap();
+    let of = doorstep::domain::id::WorkerId::parse(&second.id).unwrap();
+    let explained = app.state().router.explain(id, of, app.now()).await.unwrap();
+    assert_eq!(explained, Some(Explanation::Failed(Condition::NoWaveWanted)));
     app.finish().await;
 }
 
