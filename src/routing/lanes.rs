@@ -269,7 +269,8 @@ impl Lanes {
         Self { all: (0..counties + skills).map(|_| ArcSwapOption::empty()).collect(), skills: counties }
     }
 
-    fn columns(&self, key: usize) -> usize {
+    /// The columns of a lane.
+    pub fn columns(&self, key: usize) -> usize {
         if key < self.skills { COUNTY_COLUMNS } else { SKILL_COLUMNS }
     }
 

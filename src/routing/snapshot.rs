@@ -212,7 +212,8 @@ fn write_upkeep(upkeep: &Upkeep, out: &mut Out<impl Write>) -> io::Result<()> {
                 content.u32s([key as u32, entries.len() as u32].into_iter());
                 content.u16s(entries.iter().map(|e| e.day));
                 content.u32s(entries.iter().map(|e| e.handle));
-                content.u64s(entries.iter().flat_map(|e| [e.bits as u64, (e.bits >> 64) as u64]));
+                let words = segment.lanes.columns(key).div_ceil(64);
+                content.u64s(entries.iter().flat_map(|e| (0..words).map(|word| (e.bits >> (64 * word)) as u64)));
             })?;
         }
     }
@@ -287,11 +288,11 @@ fn read_upkeep(upkeep: &mut Upkeep, from: &mut In<impl Read>) -> Result<(), Snap
             }
             let mut entries: Vec<Entry> = section.u16s(n)?.map(|day| Entry { day, ..Entry::default() }).collect();
             entries.iter_mut().zip(section.u32s(n)?).for_each(|(e, handle)| e.handle = handle);
-            let mut words = section.u64s(n * 2)?;
-            entries.iter_mut().for_each(|e| {
-                let mut word = || u128::from(words.next().unwrap_or_default());
-                e.bits = word() | word() << 64;
-            });
+            let words = world.segments[segment].lanes.columns(key).div_ceil(64);
+            let mut all = section.u64s(n * words)?;
+            for entry in &mut entries {
+                entry.bits = all.by_ref().take(words).enumerate().fold(0, |bits, (at, word)| bits | u128::from(word) << (64 * at));
+            }
             world.segments[segment].lanes.fill(key, &entries);
         }
     }
