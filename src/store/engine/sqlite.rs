@@ -8,7 +8,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 const FRAGMENTS: &[(&str, &str)] = &[
@@ -22,13 +22,12 @@ const FRAGMENTS: &[(&str, &str)] = &[
 /// The file behind `sqlite://PATH`.
 pub struct Sqlite {
     path: PathBuf,
-    /// A thread keeps the write-ahead log short as long as this is there.
-    tended: OnceLock<Arc<()>>,
+    tending: Arc<checkpoint::Tending>,
 }
 
 impl Sqlite {
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), tended: OnceLock::new() }
+        Self { path: path.into(), tending: Arc::default() }
     }
 
     fn open(&self) -> Result<rusqlite::Connection, StoreError> {
@@ -39,7 +38,7 @@ impl Sqlite {
         let conn = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(unavailable)?;
         conn.busy_timeout(Duration::from_secs(10)).map_err(unavailable)?;
         // Whoever writes beside a server, or where none runs, moves the log by itself.
-        let alone = if self.tended.get().is_some() { 0 } else { 16_000 };
+        let alone = if self.tending.on() { 0 } else { 16_000 };
         conn.execute_batch(&format!(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;
              PRAGMA cache_size=-65536; PRAGMA mmap_size=2147418112; PRAGMA secure_delete=ON; PRAGMA wal_autocheckpoint={alone};"
@@ -57,14 +56,12 @@ impl Engine for Sqlite {
     fn connect(&self) -> Result<Box<dyn Connection>, StoreError> {
         let conn = self.open()?;
         conn.set_prepared_statement_cache_capacity(512);
-        Ok(Box::new(SqliteConnection { conn, texts: HashMap::new() }))
+        Ok(Box::new(SqliteConnection { conn, tending: self.tending.clone(), texts: HashMap::new() }))
     }
 
     fn tend(&self) -> Result<(), StoreError> {
         let conn = self.open()?;
-        conn.busy_timeout(checkpoint::patience()).map_err(unavailable)?;
-        let alive = self.tended.get_or_init(Arc::default);
-        checkpoint::start(conn, alive).map_err(|e| StoreError::Unavailable(e.to_string()))
+        checkpoint::Tending::start(&self.tending, conn).map_err(|e| StoreError::Unavailable(e.to_string()))
     }
 
     fn name(&self) -> &'static str {
@@ -74,6 +71,7 @@ impl Engine for Sqlite {
 
 struct SqliteConnection {
     conn: rusqlite::Connection,
+    tending: Arc<checkpoint::Tending>,
     /// Each text rewritten once, by its address: `$1` is a named parameter to
     /// SQLite, `?1` a numbered one.
     texts: HashMap<(usize, usize), Arc<str>>,
@@ -142,6 +140,7 @@ impl Sql for SqliteConnection {
 
 impl Connection for SqliteConnection {
     fn begin(&mut self) -> Result<(), StoreError> {
+        self.tending.before_write(&self.conn).map_err(failed)?;
         self.conn.execute_batch("BEGIN IMMEDIATE").map_err(failed)
     }
 
@@ -179,9 +178,7 @@ fn failed(e: rusqlite::Error) -> StoreError {
     let Some(code) = e.sqlite_error() else {
         return StoreError::Statement(e.to_string());
     };
-    // SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC: what was written may be lost
-    // although later calls succeed.
-    if matches!(code.extended_code, 1034 | 1290) {
+    if checkpoint::is_fsync(&e) {
         return StoreError::Stopped;
     }
     match code.code {
