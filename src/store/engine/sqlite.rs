@@ -61,7 +61,7 @@ impl Engine for Sqlite {
 
     fn tend(&self) -> Result<(), StoreError> {
         let conn = self.open()?;
-        checkpoint::Tending::start(&self.tending, conn).map_err(|e| StoreError::Unavailable(e.to_string()))
+        checkpoint::Tending::start(&self.tending, conn, &self.path).map_err(|e| StoreError::Unavailable(e.to_string()))
     }
 
     fn name(&self) -> &'static str {
@@ -140,7 +140,7 @@ impl Sql for SqliteConnection {
 
 impl Connection for SqliteConnection {
     fn begin(&mut self) -> Result<(), StoreError> {
-        self.tending.before_write(&self.conn).map_err(failed)?;
+        self.tending.before_write(&self.conn)?;
         self.conn.execute_batch("BEGIN IMMEDIATE").map_err(failed)
     }
 
@@ -178,7 +178,9 @@ fn failed(e: rusqlite::Error) -> StoreError {
     let Some(code) = e.sqlite_error() else {
         return StoreError::Statement(e.to_string());
     };
-    if checkpoint::is_fsync(&e) {
+    // SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC: what was written may be lost
+    // although later calls succeed.
+    if matches!(code.extended_code, 1034 | 1290) {
         return StoreError::Stopped;
     }
     match code.code {

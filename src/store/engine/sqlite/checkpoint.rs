@@ -5,7 +5,11 @@
 //! as soon as no reader needs it; nothing is written any more after an fsync failed,
 //! whosever it was; the thread ends with the engine's connections.
 
-use rusqlite::ffi;
+use super::failed;
+use crate::store::engine::StoreError;
+use std::fs::File;
+use std::mem::ManuallyDrop;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -14,6 +18,25 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_millis(250);
 /// A log of so many pages begins anew.
 const LONG: i64 = 64_000;
+
+/// The log as the thread that moves it has it.
+struct Log {
+    conn: rusqlite::Connection,
+    /// Syncs the database. Never closed: that would drop all locks which this process
+    /// has on it (POSIX `fcntl`, and <https://sqlite.org/howtocorrupt.html> §2.2).
+    database: ManuallyDrop<File>,
+}
+
+impl Log {
+    /// Moves what there is, onto the disk. SQLite syncs the database at the end of a
+    /// move only where nobody wrote meanwhile, so that under load all of it would be
+    /// left to who moves the rest.
+    fn move_on(&self) -> Result<i64, StoreError> {
+        let pages = moved(&self.conn).map_err(failed)?;
+        self.database.sync_data().map_err(|_| StoreError::Stopped)?;
+        Ok(pages)
+    }
+}
 
 /// What the thread and the connections that write tell each other.
 #[derive(Debug, Default)]
@@ -28,10 +51,11 @@ pub(super) struct Tending {
 
 impl Tending {
     /// Works while somebody else holds `this`.
-    pub fn start(this: &Arc<Self>, conn: rusqlite::Connection) -> std::io::Result<()> {
+    pub fn start(this: &Arc<Self>, conn: rusqlite::Connection, path: &Path) -> std::io::Result<()> {
+        let log = Log { conn, database: ManuallyDrop::new(File::options().read(true).write(true).open(path)?) };
         this.on.store(true, Ordering::Relaxed);
         let this = Arc::downgrade(this);
-        std::thread::Builder::new().name("store-log".to_owned()).spawn(move || serve(&conn, &this)).map(drop)
+        std::thread::Builder::new().name("store-log".to_owned()).spawn(move || serve(&log, &this)).map(drop)
     }
 
     /// Whether the log is moved by a thread, so that no connection has to.
@@ -42,41 +66,33 @@ impl Tending {
     /// What a connection does before it writes. SQLite begins the log anew for a
     /// transaction that finds all of it moved; beside a busy writer no other thread
     /// gets that far without holding it up.
-    pub fn before_write(&self, conn: &rusqlite::Connection) -> rusqlite::Result<()> {
+    pub fn before_write(&self, conn: &rusqlite::Connection) -> Result<(), StoreError> {
         if self.failed.load(Ordering::Acquire) {
-            return Err(fsync_failed());
+            return Err(StoreError::Stopped);
         }
         if self.long.swap(false, Ordering::Relaxed) {
-            moved(conn)?;
+            moved(conn).map_err(failed)?;
         }
         Ok(())
     }
 
-    /// Moves what there is, onto the disk. `Err` where nothing may be written any more.
-    fn step(&self, conn: &rusqlite::Connection, long: i64) -> rusqlite::Result<i64> {
-        match moved(conn).and_then(|pages| sync(conn).map(|()| pages)) {
-            Ok(pages) => {
-                self.long.store(pages >= long, Ordering::Relaxed);
-                Ok(pages)
-            }
-            Err(e) => {
-                if is_fsync(&e) {
-                    self.failed.store(true, Ordering::Release);
-                }
-                Err(e)
-            }
+    fn step(&self, log: &Log, long: i64) -> Result<i64, StoreError> {
+        let outcome = log.move_on();
+        match &outcome {
+            Ok(pages) => self.long.store(*pages >= long, Ordering::Relaxed),
+            Err(StoreError::Stopped) => self.failed.store(true, Ordering::Release),
+            Err(_) => {}
         }
+        outcome
     }
 }
 
-fn serve(conn: &rusqlite::Connection, tending: &Weak<Tending>) {
+fn serve(log: &Log, tending: &Weak<Tending>) {
     while let Some(tending) = tending.upgrade() {
-        if let Err(e) = tending.step(conn, LONG) {
-            if is_fsync(&e) {
-                tracing::error!(error = %e, "an fsync of the database failed: nothing is written any more");
-                return;
-            }
-            tracing::warn!(error = %e, "the write-ahead log stays long for a while");
+        match tending.step(log, LONG) {
+            Ok(_) => {}
+            Err(StoreError::Stopped) => return tracing::error!("an fsync of the database failed: this process writes no more"),
+            Err(e) => tracing::warn!(error = %e, "the write-ahead log stays long for a while"),
         }
         drop(tending);
         std::thread::sleep(EVERY);
@@ -88,39 +104,10 @@ fn moved(conn: &rusqlite::Connection) -> rusqlite::Result<i64> {
     conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))
 }
 
-/// Syncs the database file. SQLite does that at the end of a move only where nobody
-/// wrote meanwhile, so that under load all of it would be left to who moves the rest.
-#[allow(unsafe_code, reason = "SQLite syncs its file by this call alone")]
-fn sync(conn: &rusqlite::Connection) -> rusqlite::Result<()> {
-    let mut file: *mut ffi::sqlite3_file = std::ptr::null_mut();
-    // SAFETY: the connection is open and this thread's alone; SQLite writes one pointer
-    // to where it is told, of a file that is there as long as the connection. A second
-    // descriptor would not do: closing it drops the locks of all of the process.
-    let code = unsafe {
-        let found = ffi::sqlite3_file_control(conn.handle(), c"main".as_ptr(), ffi::SQLITE_FCNTL_FILE_POINTER, (&raw mut file).cast());
-        let methods = if file.is_null() { std::ptr::null() } else { (*file).pMethods };
-        match methods.as_ref().and_then(|m| m.xSync).filter(|_| found == ffi::SQLITE_OK) {
-            Some(sync) => sync(file, ffi::SQLITE_SYNC_NORMAL),
-            None => ffi::SQLITE_MISUSE,
-        }
-    };
-    if code == ffi::SQLITE_OK { Ok(()) } else { Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)) }
-}
-
-/// SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC: what was written may be lost although
-/// later calls succeed.
-pub(super) fn is_fsync(e: &rusqlite::Error) -> bool {
-    e.sqlite_error().is_some_and(|code| matches!(code.extended_code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
-}
-
-fn fsync_failed() -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::engine::{Connection, Engine, StoreError, params, sqlite::Sqlite};
+    use crate::store::engine::{Connection, Engine, params, sqlite::Sqlite};
 
     const MANY: i64 = 2_000;
 
@@ -133,13 +120,14 @@ mod tests {
     }
 
     /// A file with a table, a connection that writes it and one that moves its log.
-    fn store(folder: &tempfile::TempDir) -> (Sqlite, Box<dyn Connection>, rusqlite::Connection) {
+    fn store(folder: &tempfile::TempDir) -> (Sqlite, Box<dyn Connection>, Log) {
         let engine = Sqlite::new(folder.path().join("a.db"));
         // Nobody moves it by the way.
         engine.tending.on.store(true, Ordering::Relaxed);
         let mut s = engine.connect().unwrap();
         s.batch("CREATE TABLE t (n BIGINT, filler BLOB)").unwrap();
-        let log = engine.open().unwrap();
+        let database = ManuallyDrop::new(File::options().write(true).open(engine.path()).unwrap());
+        let log = Log { conn: engine.open().unwrap(), database };
         (engine, s, log)
     }
 
@@ -164,12 +152,13 @@ mod tests {
         let mut reader = engine.connect().unwrap();
         write(s.as_mut(), 10);
         reader.begin_read().unwrap();
-        let seen = reader.one("SELECT COUNT(*) FROM t", &[]).unwrap().unwrap();
+        let seen = |reader: &mut dyn Connection| reader.one("SELECT COUNT(*) FROM t", &[]).unwrap().unwrap().int(0).unwrap();
+        assert_eq!(seen(reader.as_mut()), 10);
         write(s.as_mut(), MANY + 100);
         engine.tending.step(&log, MANY).unwrap();
         write(s.as_mut(), 1);
         assert!(engine.tending.step(&log, MANY).unwrap() > MANY, "what a reader sees is kept");
-        assert_eq!(reader.one("SELECT COUNT(*) FROM t", &[]).unwrap().unwrap(), seen);
+        assert_eq!(seen(reader.as_mut()), 10);
         reader.rollback();
         engine.tending.step(&log, MANY).unwrap();
         write(s.as_mut(), 1);
