@@ -3,7 +3,7 @@
 //! parsing of the same bodies.
 
 use super::place::Place;
-use super::{anonymous_memory, load_average, percentile, rate};
+use super::{anonymous_memory, load_average, millis, percentile, rate};
 use crate::adapter::Outcome;
 use crate::domain::client::Role;
 use crate::domain::normalize;
@@ -137,10 +137,6 @@ pub async fn run(plan: Plan) -> Result<(), String> {
     );
     drop(place.stop().await);
     Ok(())
-}
-
-fn millis(span: Duration) -> f64 {
-    span.as_secs_f64() * 1e3
 }
 
 struct Pushed {

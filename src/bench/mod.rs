@@ -5,6 +5,7 @@
 //! Promises: everything is measured on the real parts: sockets, adapters, the store
 //! that the URL names; what a figure is compared with is done in the same run.
 
+pub mod accept;
 pub mod e2e;
 mod flow;
 pub mod ingest;
@@ -12,6 +13,7 @@ pub mod ingest;
 pub mod peers;
 pub mod people;
 mod place;
+mod registry;
 pub mod routing;
 mod threads;
 mod window;
@@ -21,6 +23,14 @@ use std::time::Duration;
 /// So many a second.
 fn rate(n: usize, took: Duration) -> f64 {
     n as f64 / took.as_secs_f64().max(1e-9)
+}
+
+fn text(e: impl std::fmt::Display) -> String {
+    e.to_string()
+}
+
+fn millis(span: Duration) -> f64 {
+    span.as_secs_f64() * 1e3
 }
 
 /// The value below which this share of the sorted ones lies.

@@ -3,7 +3,7 @@
 use super::{Failure, Outcome};
 #[cfg(feature = "peers")]
 use crate::bench::peers;
-use crate::bench::{e2e, ingest, routing};
+use crate::bench::{accept, e2e, ingest, routing};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ pub enum Command {
     Ingest(Ingest),
     /// The routing index over generated workers, each track checked against looking at everybody
     Routing(Routing),
+    /// Yeses a second, durable, over HTTP and at the store, beside bare commits
+    Accept(Accept),
     /// From a pushed batch to its offers committed, and offers beside workers' answers
     E2e(E2e),
     /// The routing index beside a search engine and PostgreSQL on the same people and postings
@@ -30,6 +32,19 @@ pub struct Peers {
     /// Ask this PostgreSQL too, in a schema that goes again
     #[arg(long, value_name = "URL", env = "DOORSTEP_TEST_POSTGRES")]
     postgres: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct Accept {
+    /// Callers at once
+    #[arg(long, default_value_t = 64)]
+    clients: usize,
+    /// Yeses of each measurement, by as many workers
+    #[arg(long, default_value_t = 40_000)]
+    accepts: u32,
+    /// Measure on this store, which is written to; default: an embedded one that goes again
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -92,6 +107,9 @@ pub fn run(command: Command) -> Outcome {
         Command::Routing(args) => {
             let Routing { workers, tracks, postings, check, updates } = args;
             routing::run(&routing::Plan { workers, tracks: tracks.to_uppercase(), postings, check, updates }).map_err(Failure)?;
+        }
+        Command::Accept(Accept { clients, accepts, store }) => {
+            crate::app::block_on(accept::run(accept::Plan { clients, accepts, store })).map_err(Failure)?;
         }
         Command::E2e(args) => {
             let E2e { workers, rounds, seconds, answers, store } = args;

@@ -1,6 +1,6 @@
 //! What the end-to-end measurement sees of the store, on a connection of its own.
 
-use super::text;
+use crate::bench::text;
 use crate::domain::id::{OfferId, WorkerId};
 use crate::domain::time::Moment;
 use crate::store::engine::{Sql, Val, params};
