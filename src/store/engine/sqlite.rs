@@ -4,6 +4,7 @@
 mod checkpoint;
 
 use super::{Connection, Engine, Row, Sql, StoreError, Val, expand};
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags};
 use std::collections::HashMap;
@@ -37,6 +38,9 @@ impl Sqlite {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(unavailable)?;
         conn.busy_timeout(Duration::from_secs(10)).map_err(unavailable)?;
+        // A plan follows from the text alone: else a statement is planned anew for each
+        // value that is bound to it where a partial index is near, at ten times its cost.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(unavailable)?;
         // Whoever writes beside a server, or where none runs, moves the log by itself.
         let alone = if self.tending.on() { 0 } else { 16_000 };
         conn.execute_batch(&format!(
