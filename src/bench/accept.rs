@@ -1,6 +1,6 @@
 //! `doorstep bench accept`: yeses a second, durable, by many callers at once, over
 //! HTTP and at the store's own interface; beside them the bare rate of the same
-//! group-commit writer, one row for each caller, in the same run.
+//! group-commit writer, one row of an event's size for each caller, in the same run.
 
 use super::people::{Draw, Nation};
 use super::place::Place;
@@ -85,7 +85,8 @@ impl Bench {
         // An endpoint that asked for the events: they become due to it in the same
         // transaction.
         let endpoint = json!({"url": "https://receiver.example.com/", "types": ["offer.accepted"]});
-        let made = self.api.call("POST", "/v1/webhook-endpoints", Some(&self.token), Some(("application/json", endpoint.to_string().into())));
+        let made =
+            self.api.call("POST", "/v1/webhook-endpoints", Some(&self.token), Some(("application/json", endpoint.to_string().into())));
         if made.await.map_err(text)?.status != 201 {
             return Err("no endpoint was made".to_owned());
         }
@@ -97,7 +98,7 @@ impl Bench {
             let rate = rate(taken.each.len(), taken.took);
             println!("{what:<34} {rate:>9.0} {p50:>9.1} {p99:>9.1} {:>8.0}%   {}", 100.0 * rate / bare.rate(), taken.shares);
         };
-        shown("bare: one row for each caller", bare.clone());
+        shown("bare: one row for each yes", bare.clone());
         for (pattern, seats) in [("one posting", self.plan.accepts), ("ten seats each", SEATS)] {
             for over_http in [false, true] {
                 let ready = self.offers(pattern, over_http, seats).await?;
@@ -138,7 +139,8 @@ impl Bench {
         // Somewhat less than half of the people look for work.
         let most = i64::from(self.plan.accepts);
         let workers = self.reader.read(move |s| {
-            let rows = s.query("SELECT id, handle FROM workers WHERE looking = 1 AND paused = 0 ORDER BY handle LIMIT $1", params![most])?;
+            let rows =
+                s.query("SELECT id, handle FROM workers WHERE looking = 1 AND paused = 0 ORDER BY handle LIMIT $1", params![most])?;
             rows.iter().map(|r| Ok((r.count(1)?, WorkerId::new(r.uuid(0)?)))).collect::<Result<Vec<_>, _>>()
         });
         let workers = workers.await.map_err(text)?;
@@ -202,13 +204,17 @@ impl Bench {
     async fn bare(&self) -> Result<Taken, String> {
         let engine = crate::store::engine_of(&self.url).map_err(text)?;
         let writer = Writer::start(engine, Arc::new(crate::store::ids::Ids::from_os())).map_err(text)?;
-        let table = "DROP TABLE IF EXISTS bench_rows; CREATE TABLE bench_rows (id {blob} PRIMARY KEY, at BIGINT NOT NULL)";
+        let table =
+            "DROP TABLE IF EXISTS bench_rows; CREATE TABLE bench_rows (id {blob} PRIMARY KEY, at BIGINT NOT NULL, data TEXT NOT NULL)";
         writer.write(move |tx| tx.batch(table)).await.map_err(text)?;
         let now = self.state.clock.now();
         let insert = |_| {
             let (writer, id) = (writer.clone(), self.state.store.fresh_id(now));
             async move {
-                let row = writer.write(move |tx| tx.exec("INSERT INTO bench_rows (id, at) VALUES ($1, $2)", params![id, now.ms()]));
+                let row = writer.write(move |tx| {
+                    let data = json!({"offer": id, "worker": id, "posting": id, "sequence": 1, "source_id": "one posting-true-0"});
+                    tx.exec("INSERT INTO bench_rows (id, at, data) VALUES ($1, $2, $3)", params![id, now.ms(), data.to_string()])
+                });
                 row.await.map(|_| ()).map_err(text)
             }
         };

@@ -44,19 +44,19 @@ pub enum Refusal {
     Over(OfferState),
 }
 
-/// Finds an offer that the answerer may answer, and locks its posting.
-fn reach(tx: &mut Tx<'_>, a: &Answering) -> Result<Option<Offer>, StoreError> {
-    let Some(row) = tx.one("SELECT posting, worker FROM offers WHERE id = $1", params![a.offer.uuid()])? else { return Ok(None) };
-    let worker = WorkerId::new(row.uuid(1)?);
-    let may = match &a.by {
-        Answerer::Worker(who) => *who == worker,
-        Answerer::Office { region, .. } => home_of(tx, worker)?.is_some_and(|home| home.is_within(*region)),
-    };
-    if !may {
+/// An offer that the answerer may answer, as it stands under its posting's lock, and
+/// where its worker is at home.
+fn reach(tx: &mut Tx<'_>, a: &Answering) -> Result<Option<(Offer, Region)>, StoreError> {
+    if !seats::lock_of(tx, a.offer)? {
         return Ok(None);
     }
-    seats::lock(tx, PostingId::new(row.uuid(0)?))?;
-    tx.one(columns!("WHERE o.id = $1"), params![a.offer.uuid()])?.as_ref().map(offer).transpose()
+    let Some(o) = by_id(tx, a.offer)? else { return Ok(None) };
+    let Some(home) = home_of(tx, o.worker)? else { return Ok(None) };
+    let may = match &a.by {
+        Answerer::Worker(who) => *who == o.worker,
+        Answerer::Office { region, .. } => home.is_within(*region),
+    };
+    Ok(may.then_some((o, home)))
 }
 
 /// An answer for somebody else stands in the access log with it.
@@ -75,66 +75,93 @@ fn on_behalf(by: &Answerer) -> (Option<&str>, Option<&str>) {
 }
 
 fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, Refusal>, StoreError> {
-    let Some(o) = reach(tx, a)? else { return Ok(Err(Refusal::NotFound)) };
+    let Some((mut o, home)) = reach(tx, a)? else { return Ok(Err(Refusal::NotFound)) };
     match o.state.next(OfferEvent::Accept { seat: true }) {
         Err(impossible) => return Ok(Err(Refusal::Over(impossible.0))),
         Ok(same) if same == o.state => return Ok(Ok(o)),
         Ok(_) => {}
     }
-    let (by, method) = on_behalf(&a.by);
-    // A seat held for them counts where it was taken, a fresh one where they are at home.
-    let in_time = tx.one(
-        "UPDATE offers SET state = 'accepted', answered_at = $2, updated_at = $2, share_contact = $3, answered_by = $4, method = $5,
-           county = CASE WHEN promoted = 1 THEN county ELSE (SELECT w.home FROM workers w WHERE w.id = offers.worker) END
-         WHERE id = $1 AND state IN ('offered', 'seen') AND expires_at > $2 RETURNING county",
-        params![o.id.uuid(), now.ms(), a.share_contact, by, method],
-    )?;
-    let Some(row) = in_time else {
-        expire(tx, &o, now)?;
-        seats::settle(tx, o.posting, now, a.promoted_within)?;
-        return Ok(Err(Refusal::Over(OfferState::Expired)));
-    };
-    let home = super::region(row.int(0)?)?;
+    if o.expires_at <= now {
+        return too_late(tx, a, &o, now);
+    }
     log_on_behalf(tx, a, o.worker, "accept_on_behalf", now)?;
-    let seat = if o.holds_seat() { Taken::Seat } else { seats::take(tx, o.posting, home, now)? };
-    match seat {
-        Taken::Seat => {
-            tx.exec("UPDATE offers SET accepted_at = $2 WHERE id = $1", params![o.id.uuid(), now.ms()])?;
-            let pseudonym = pseudonym(tx, &o.platform, o.worker)?;
-            seats::tell(tx, o.posting, "offer.accepted", json!({"offer": o.id, "worker": pseudonym}), now)?;
+    // A seat held for them counts where it was taken, a fresh one where they are at home.
+    let held = o.holds_seat();
+    let taken = if held { None } else { Some(seats::take(tx, o.posting, home, true, now)?) };
+    o.state = match &taken {
+        None | Some(Taken::Seat(_)) => OfferState::Accepted,
+        Some(Taken::Full) => OfferState::Waitlisted,
+        Some(Taken::Gone) => OfferState::Withdrawn,
+    };
+    let (by, method) = on_behalf(&a.by);
+    (o.share_contact, o.answered_by, o.method) = (a.share_contact, by.map(str::to_owned), method.map(str::to_owned));
+    o.accepted_at = (o.state == OfferState::Accepted).then_some(now);
+    let in_time = tx.exec(
+        "UPDATE offers SET state = $3, answered_at = $2, updated_at = $2, share_contact = $4, answered_by = $5, method = $6, accepted_at = $7,
+           reason = $8, county = CASE WHEN promoted = 1 THEN county ELSE $9 END
+         WHERE id = $1 AND state IN ('offered', 'seen') AND expires_at > $2",
+        params![
+            o.id.uuid(),
+            now.ms(),
+            o.state.code(),
+            o.share_contact,
+            by,
+            method,
+            o.accepted_at.map(Moment::ms),
+            (o.state == OfferState::Withdrawn).then_some("posting_closed"),
+            i64::from(home.code())
+        ],
+    )?;
+    if in_time == 0 {
+        return Err(StoreError::Busy); // It changed in spite of the lock: once more.
+    }
+    tx.log.change(ChangeKind::Worker, o.worker.uuid(), 0, now);
+    let data = |worker| json!({"offer": o.id, "worker": worker});
+    match &taken {
+        None => {
+            let worker = pseudonym(tx, &o.platform, o.worker)?;
+            seats::tell(tx, o.posting, "offer.accepted", data(worker), now)?;
         }
-        Taken::Full => {
+        Some(Taken::Seat(seat)) => {
+            let worker = pseudonym(tx, &o.platform, o.worker)?;
+            seats::tell_of(tx, seat, o.posting, &o.platform, "offer.accepted", data(worker), now);
+            if seat.leaves_some() {
+                return Ok(Ok(o));
+            }
+        }
+        Some(Taken::Full) => {
             tx.exec("UPDATE postings SET queue = queue + 1 WHERE id = $1", params![o.posting.uuid()])?;
             tx.exec(
-                "UPDATE offers SET state = 'waitlisted', waiting = (SELECT queue FROM postings WHERE id = $2) WHERE id = $1",
+                "UPDATE offers SET waiting = (SELECT queue FROM postings WHERE id = $2) WHERE id = $1",
                 params![o.id.uuid(), o.posting.uuid()],
             )?;
             counties::wait(tx, o.posting, home)?;
         }
-        Taken::Gone => {
-            let sql = "UPDATE offers SET state = 'withdrawn', reason = 'posting_closed' WHERE id = $1";
-            tx.exec(sql, params![o.id.uuid()])?;
-        }
+        Some(Taken::Gone) => {}
     }
-    tx.log.change(ChangeKind::Worker, o.worker.uuid(), 0, now);
     seats::settle_taken(tx, o.posting, now, a.promoted_within)?;
-    if seat == Taken::Gone {
+    if o.state == OfferState::Withdrawn {
         return Ok(Err(Refusal::Over(OfferState::Withdrawn)));
     }
     Ok(by_id(tx, o.id)?.ok_or(Refusal::NotFound))
 }
 
+/// The deadline has passed: the offer expires, whoever notices it.
+fn too_late(tx: &mut Tx<'_>, a: &Answering, o: &Offer, now: Moment) -> Result<Result<Offer, Refusal>, StoreError> {
+    expire(tx, o, now)?;
+    seats::settle(tx, o.posting, now, a.promoted_within)?;
+    Ok(Err(Refusal::Over(OfferState::Expired)))
+}
+
 fn decline(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, Refusal>, StoreError> {
-    let Some(o) = reach(tx, a)? else { return Ok(Err(Refusal::NotFound)) };
+    let Some((o, _)) = reach(tx, a)? else { return Ok(Err(Refusal::NotFound)) };
     match o.state.next(OfferEvent::Decline) {
         Err(impossible) => return Ok(Err(Refusal::Over(impossible.0))),
         Ok(same) if same == o.state => return Ok(Ok(o)),
         Ok(_) => {}
     }
     if o.state.unanswered() && o.expires_at <= now {
-        expire(tx, &o, now)?;
-        seats::settle(tx, o.posting, now, a.promoted_within)?;
-        return Ok(Err(Refusal::Over(OfferState::Expired)));
+        return too_late(tx, a, &o, now);
     }
     let (by, method) = on_behalf(&a.by);
     tx.exec(
@@ -166,6 +193,34 @@ fn expire(tx: &mut Tx<'_>, o: &Offer, now: Moment) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Most offers that expire in one transaction, and postings that are looked at for them.
+const EXPIRED: usize = 500;
+
+fn expire_some(tx: &mut Tx<'_>, promoted_within: Duration, now: Moment) -> Result<usize, StoreError> {
+    let sql = "SELECT DISTINCT posting FROM (SELECT posting FROM expiries WHERE at <= $1 ORDER BY at LIMIT $2) AS due ORDER BY posting";
+    let postings = tx.query(sql, params![now.ms(), EXPIRED as i64])?;
+    let mut expired = 0;
+    for row in &postings {
+        let posting = PostingId::new(row.uuid(0)?);
+        seats::lock(tx, posting)?;
+        let sql = columns!("WHERE o.posting = $1 AND o.state IN ('offered', 'seen') AND o.expires_at <= $2 ORDER BY o.id LIMIT $3");
+        let most = (EXPIRED - expired) as i64;
+        let late: Vec<Offer> = tx.query(sql, params![posting.uuid(), now.ms(), most])?.iter().map(offer).collect::<Result<_, _>>()?;
+        for o in &late {
+            expire(tx, o, now)?;
+        }
+        if !late.is_empty() {
+            seats::settle(tx, posting, now, promoted_within)?;
+        }
+        expired += late.len();
+        if expired == EXPIRED {
+            break; // There may be more of this posting.
+        }
+        tx.exec("DELETE FROM expiries WHERE posting = $1 AND at <= $2", params![posting.uuid(), now.ms()])?;
+    }
+    Ok(expired)
+}
+
 impl Store {
     /// A worker, or somebody for them, says yes.
     pub async fn accept_offer(&self, answering: Answering, now: Moment) -> Result<Result<Offer, Refusal>, StoreError> {
@@ -180,32 +235,10 @@ impl Store {
     /// Expires offers whose deadline has passed, and tops their postings up.
     pub async fn expire_offers(&self, promoted_within: Duration, now: Moment) -> Result<usize, StoreError> {
         // Mostly there are none, and whoever writes need not wait to hear that.
-        let due = "SELECT 1 FROM offers WHERE state IN ('offered', 'seen') AND expires_at <= $1 LIMIT 1";
+        let due = "SELECT 1 FROM expiries WHERE at <= $1 LIMIT 1";
         if self.read(move |s| s.one(due, params![now.ms()])).await?.is_none() {
             return Ok(0);
         }
-        self.write(move |tx| {
-            // Sorted by posting at once, all who wait for an answer would be looked at.
-            let sql = columns!(
-                "WHERE o.id IN (SELECT id FROM offers WHERE state IN ('offered', 'seen') AND expires_at <= $1 ORDER BY expires_at LIMIT 500)
-                 ORDER BY o.posting"
-            );
-            let due: Vec<Offer> = tx.query(sql, params![now.ms()])?.iter().map(offer).collect::<Result<_, _>>()?;
-            let mut posting = None;
-            for o in &due {
-                if posting != Some(o.posting) {
-                    seats::lock(tx, o.posting)?;
-                    posting = Some(o.posting);
-                }
-                expire(tx, o, now)?;
-            }
-            let mut settled: Vec<PostingId> = due.iter().map(|o| o.posting).collect();
-            settled.dedup();
-            for posting in settled {
-                seats::settle(tx, posting, now, promoted_within)?;
-            }
-            Ok(due.len())
-        })
-        .await
+        self.write(move |tx| expire_some(tx, promoted_within, now)).await
     }
 }

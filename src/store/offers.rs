@@ -128,12 +128,13 @@ pub(super) fn pseudonym(tx: &mut Tx<'_>, platform: &str, worker: WorkerId) -> Re
         return Ok(known);
     }
     let fresh = tx.ids.v4();
-    tx.exec(
+    let made = tx.exec(
         "INSERT INTO pseudonyms (platform, worker, pseudonym) VALUES ($1, $2, $3) ON CONFLICT (platform, worker) DO NOTHING",
         params![platform, worker.uuid(), fresh],
     )?;
     // Another node may have made one meanwhile.
-    Ok(known_as(tx, platform, worker)?.unwrap_or(Pseudonym::new(fresh)))
+    let known = if made == 1 { None } else { known_as(tx, platform, worker)? };
+    Ok(known.unwrap_or(Pseudonym::new(fresh)))
 }
 
 /// An offer by id.

@@ -5,7 +5,8 @@
 use super::engine::{Connection, StoreError, params};
 
 /// Applied in order, each once, each in a transaction of its own.
-const MIGRATIONS: &[&str] = &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN, HISTORY_BY_HANDLE, OFFERS_BY_HANDLE, COUNTY_SEATS];
+const MIGRATIONS: &[&str] =
+    &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN, HISTORY_BY_HANDLE, OFFERS_BY_HANDLE, COUNTY_SEATS, EXPIRIES];
 
 const FOUNDATION: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -210,6 +211,15 @@ ALTER TABLE offers ADD COLUMN county BIGINT;
 UPDATE offers SET county = (SELECT w.home FROM workers w WHERE w.id = offers.worker)
   WHERE state IN ('accepted', 'hired', 'waitlisted') OR (state IN ('offered', 'seen') AND promoted = 1);
 CREATE INDEX offers_waiting_by_county ON offers (posting, county, waiting) WHERE state = 'waitlisted';
+";
+
+/// When unanswered offers of a posting run out. They were made together, so that a row
+/// for each moment does where an index over the offers held one for each of them, to be
+/// written when it was made and again when it was answered.
+const EXPIRIES: &str = "
+CREATE TABLE expiries (at BIGINT NOT NULL, posting {blob} NOT NULL, PRIMARY KEY (at, posting)) {clustered};
+INSERT INTO expiries (at, posting) SELECT DISTINCT expires_at, posting FROM offers WHERE state IN ('offered', 'seen');
+DROP INDEX offers_expiring;
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

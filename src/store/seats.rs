@@ -20,13 +20,23 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How taking a seat went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    Seat,
+    Seat(Seat),
     /// All openings are taken, or all of the worker's county; they may wait.
     Full,
     /// The posting is closed or expired.
     Gone,
+}
+
+/// A seat that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seat {
+    /// The number of the event that tells of it, where one does.
+    sequence: i64,
+    source_id: String,
+    /// There may be no other: the posting is to be settled.
+    last: bool,
 }
 
 /// Whether a seat that was taken anyway was one more than there were.
@@ -45,26 +55,42 @@ pub(super) fn lock(tx: &mut Tx<'_>, posting: PostingId) -> Result<Option<Row>, S
     tx.one(sql, params![posting.uuid()])
 }
 
+/// Locks the posting of an offer, where there is such an offer.
+pub(super) fn lock_of(tx: &mut Tx<'_>, offer: OfferId) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM postings WHERE id = (SELECT posting FROM offers WHERE id = $1) {for_update}";
+    Ok(tx.one(sql, params![offer.uuid()])?.is_some())
+}
+
 /// Takes a seat for somebody at home in this county, of a posting that may still be
-/// answered, by one conditional statement.
-pub(super) fn take(tx: &mut Tx<'_>, posting: PostingId, home: Region, now: Moment) -> Result<Taken, StoreError> {
+/// answered, by one conditional statement. `told` makes room for the event that tells
+/// the platform, see [`tell_of`].
+pub(super) fn take(tx: &mut Tx<'_>, posting: PostingId, home: Region, told: bool, now: Moment) -> Result<Taken, StoreError> {
     let taken = tx.one(
-        "UPDATE postings SET taken = taken + 1, updated_at = $2
+        "UPDATE postings SET taken = taken + 1, updated_at = $2, sequence = sequence + $4
          WHERE id = $1 AND taken < openings AND declared <> 'closed' AND closes_at > $2
            AND NOT EXISTS (SELECT 1 FROM county_seats c WHERE c.posting = $1 AND c.county = $3 AND c.taken >= c.openings)
-         RETURNING per_county",
-        params![posting.uuid(), now.ms(), i64::from(home.code())],
+         RETURNING per_county, taken, openings, sequence, source_id",
+        params![posting.uuid(), now.ms(), i64::from(home.code()), told],
     )?;
     if let Some(row) = taken {
         let per_county = row.count(0)?;
         if per_county > 0 {
             counties::take(tx, posting, home, per_county)?;
         }
-        return Ok(Taken::Seat);
+        let last = per_county > 0 || row.count(1)? >= row.count(2)?;
+        return Ok(Taken::Seat(Seat { sequence: row.int(3)?, source_id: row.text(4)?.to_owned(), last }));
     }
     let alive =
         tx.one("SELECT 1 FROM postings WHERE id = $1 AND declared <> 'closed' AND closes_at > $2", params![posting.uuid(), now.ms()])?;
     Ok(if alive.is_some() { Taken::Full } else { Taken::Gone })
+}
+
+impl Seat {
+    /// Nothing follows from it for the posting: it had a free seat before, so nobody
+    /// waits, and has one still.
+    pub fn leaves_some(&self) -> bool {
+        !self.last
+    }
 }
 
 /// Takes a seat although none may be free: the platform hired all the same.
@@ -172,16 +198,23 @@ fn promote(tx: &mut Tx<'_>, posting: PostingId, by_county: bool, now: Moment, wi
             counties::wait_elsewhere(tx, posting, OfferId::new(first.uuid(0)?), home)?;
             continue;
         }
-        if take(tx, posting, home, now)? != Taken::Seat {
+        if !matches!(take(tx, posting, home, false, now)?, Taken::Seat(_)) {
             return Ok(false);
         }
         tx.exec(
             "UPDATE offers SET state = 'offered', promoted = 1, expires_at = $2, waiting = NULL, county = $4, updated_at = $3 WHERE id = $1",
             params![first.uuid(0)?, now.plus(within).ms(), now.ms(), i64::from(home.code())],
         )?;
+        expires(tx, posting, now.plus(within))?;
         tx.log.change(ChangeKind::Worker, first.uuid(1)?, 0, now);
         return Ok(true);
     }
+}
+
+/// Unanswered offers of this posting run out at this moment.
+pub(super) fn expires(s: &mut dyn Sql, posting: PostingId, at: Moment) -> Result<(), StoreError> {
+    let sql = "INSERT INTO expiries (at, posting) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    s.exec(sql, params![at.ms(), posting.uuid()]).map(drop)
 }
 
 /// The first who waits: offer, worker, home.
@@ -211,13 +244,23 @@ fn withdraw_waiting(tx: &mut Tx<'_>, posting: PostingId, now: Moment) -> Result<
 
 /// Puts an event about a posting into its platform's list, with the posting's
 /// next sequence number.
-pub(super) fn tell(tx: &mut Tx<'_>, posting: PostingId, kind: &'static str, mut data: Value, now: Moment) -> Result<(), StoreError> {
+pub(super) fn tell(tx: &mut Tx<'_>, posting: PostingId, kind: &'static str, data: Value, now: Moment) -> Result<(), StoreError> {
     let sql = "UPDATE postings SET sequence = sequence + 1 WHERE id = $1 RETURNING sequence, platform, source_id";
     let Some(row) = tx.one(sql, params![posting.uuid()])? else { return Ok(()) };
-    data["sequence"] = json!(row.int(0)?);
-    data["posting"] = json!(posting);
-    data["source_id"] = json!(row.text(2)?);
-    let event = Event { id: EventId::new(tx.ids.v7(now)), platform: row.text(1)?.to_owned(), kind, at: now, posting: Some(posting), data };
-    tx.log.event(event);
+    listed(tx, posting, row.text(1)?, (row.int(0)?, row.text(2)?), kind, data, now);
     Ok(())
+}
+
+/// [`tell`] of a seat that was taken so that there is room for it.
+pub(super) fn tell_of(tx: &mut Tx<'_>, seat: &Seat, posting: PostingId, platform: &str, kind: &'static str, data: Value, now: Moment) {
+    listed(tx, posting, platform, (seat.sequence, &seat.source_id), kind, data, now);
+}
+
+fn listed(tx: &mut Tx<'_>, posting: PostingId, platform: &str, of: (i64, &str), kind: &'static str, mut data: Value, now: Moment) {
+    let (sequence, source_id) = of;
+    data["sequence"] = json!(sequence);
+    data["posting"] = json!(posting);
+    data["source_id"] = json!(source_id);
+    let event = Event { id: EventId::new(tx.ids.v7(now)), platform: platform.to_owned(), kind, at: now, posting: Some(posting), data };
+    tx.log.event(event);
 }

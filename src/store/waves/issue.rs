@@ -13,6 +13,7 @@ use crate::store::engine::bulk::Bulk;
 use crate::store::engine::{Row, Sql, StoreError, Val, params};
 use crate::store::log::ChangeKind;
 use crate::store::region;
+use crate::store::seats;
 use crate::store::wants::{Counted, Wants};
 use crate::store::work;
 use crate::store::writer::Tx;
@@ -227,6 +228,7 @@ fn finish(
         }
         if offered > 0 {
             made.extend_from_slice(params![id, number, issued.wanted, offered as i64]);
+            seats::expires(tx, wave.posting, now.plus(terms.answer_within))?;
             tx.log.change(ChangeKind::Wave, id, number, now);
         }
         let last = if offered > 0 { number } else { posting.int(LAST_WAVE)? };
