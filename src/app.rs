@@ -218,6 +218,7 @@ async fn save_index(state: &State) {
 async fn route_and_expire(state: &State) -> Result<usize, StoreError> {
     let (now, within) = (state.clock.now(), state.config.offer.promoted_within);
     let expired = async { Ok(state.store.expire_offers(within, now).await? + state.store.expire_postings(within, now).await?) };
+    state.store.route_for_freed(crate::routing::LEASE, now).await?;
     let (expired, routed) = tokio::try_join!(expired, state.router.route_due(now))?;
     let tended = state.store.tend_runs(within, now).await?;
     state.router.catch_up().await?;

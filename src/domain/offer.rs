@@ -102,7 +102,7 @@ impl OfferState {
             (S::Hired, E::Withdraw) => S::Withdrawn,
             (S::Waitlisted, E::Promote) => S::Offered,
             (S::NotSelected, E::Reject) => S::NotSelected,
-            (S::Accepted | S::Hired | S::Waitlisted | S::Offered | S::Seen, E::Reject) => S::NotSelected,
+            (S::Accepted | S::Waitlisted | S::Offered | S::Seen, E::Reject) => S::NotSelected,
             (_, E::Hire) => S::Hired,
             (state, _) => return Err(Impossible(state)),
         })

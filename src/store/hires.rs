@@ -446,7 +446,7 @@ fn over(
         )?;
         workers::bump(tx, m.worker.uuid(), now)?;
         // Who has lost a job waits for no batch.
-        work::enqueue_short(tx, until > now.ms(), now)?;
+        work::seek(tx, if until > now.ms() { work::Freed::Urgently } else { work::Freed::Somebody }, now)?;
     }
     if status == HireStatus::Withdrawn {
         let sql = "UPDATE offers SET state = 'withdrawn', share_contact = 0, reason = 'platform', updated_at = $2 WHERE id = $1 AND state = 'hired'";

@@ -238,7 +238,7 @@ impl Store {
             }
             handles.keep(tx)?;
             if out.iter().any(|r| matches!(r, Registered::Created(_) | Registered::Updated(_))) {
-                work::enqueue_short(tx, false, now)?;
+                work::seek(tx, work::Freed::Somebody, now)?;
             }
             if let Some(progress) = &progress {
                 progress.write(tx, &out, now)?;

@@ -6,7 +6,7 @@ use super::engine::{Connection, StoreError, params};
 
 /// Applied in order, each once, each in a transaction of its own.
 const MIGRATIONS: &[&str] =
-    &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN, HISTORY_BY_HANDLE, OFFERS_BY_HANDLE, COUNTY_SEATS, EXPIRIES];
+    &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN, HISTORY_BY_HANDLE, OFFERS_BY_HANDLE, COUNTY_SEATS, EXPIRIES, SHORT];
 
 const FOUNDATION: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -220,6 +220,11 @@ const EXPIRIES: &str = "
 CREATE TABLE expiries (at BIGINT NOT NULL, posting {blob} NOT NULL, PRIMARY KEY (at, posting)) {clustered};
 INSERT INTO expiries (at, posting) SELECT DISTINCT expires_at, posting FROM offers WHERE state IN ('offered', 'seen');
 DROP INDEX offers_expiring;
+";
+
+/// The open postings that lack people are found among all.
+const SHORT: &str = "
+CREATE INDEX postings_short ON postings (id) WHERE status = 'open' AND short = 1;
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

@@ -15,12 +15,24 @@ use uuid::Uuid;
 pub enum Kind {
     /// Offer a posting to workers.
     Route,
+    /// Somebody may be offered work who could not before: make the postings that lack
+    /// people due. The key is one of [`Freed`]'s.
+    Seek,
+}
+
+/// Whom there is new to offer work to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Freed {
+    Somebody,
+    /// They wait for no batch: new postings are routed before their window ends.
+    Urgently,
 }
 
 impl Kind {
     fn code(self) -> &'static str {
         match self {
             Kind::Route => "route",
+            Kind::Seek => "seek",
         }
     }
 }
@@ -62,19 +74,32 @@ pub(super) fn release(s: &mut dyn Sql, kind: Kind, held: Moment, due: Moment) ->
     s.exec(sql, params![kind.code(), held.ms(), due.ms()]).map(|_| ())
 }
 
-/// Makes every open posting that has fewer offers than it wants due for routing:
-/// somebody new may suit it. One that is being routed just now is routed once more,
-/// since its candidates were chosen before; one that is due anyway stays as it is.
-/// New postings that wait for the end of their window do so only where `hasten` says
-/// that this person does not.
-pub(super) fn enqueue_short(s: &mut dyn Sql, hasten: bool, due: Moment) -> Result<(), StoreError> {
-    s.exec(
-        "INSERT INTO work (kind, key, due_at) SELECT 'route', id, CAST($1 AS BIGINT) FROM postings WHERE status = 'open' AND short = 1 ORDER BY id
-         ON CONFLICT (kind, key) DO UPDATE SET fence = work.fence + 1, due_at = excluded.due_at
-         WHERE work.due_at > excluded.due_at AND (work.fence > 0 OR CAST($2 AS BIGINT) = 1)",
-        params![due.ms(), hasten],
-    )
-    .map(|_| ())
+impl Freed {
+    fn key(self) -> Uuid {
+        Uuid::from_u128(self as u128)
+    }
+}
+
+/// Somebody new may suit the postings that have fewer offers than they want; they are
+/// looked through beside whoever writes, once for all who came free meanwhile.
+pub(super) fn seek(s: &mut dyn Sql, freed: Freed, due: Moment) -> Result<(), StoreError> {
+    enqueue(s, Kind::Seek, freed.key(), due)
+}
+
+/// Makes a slice of the open postings that lack people due for routing. One that is
+/// being routed just now is routed once more, since its candidates were chosen before;
+/// one that is due anyway stays as it is. New postings that wait for the end of their
+/// window do so only where somebody is free who does not.
+fn route_short(tx: &mut Tx<'_>, ids: &[Uuid], freed: Freed, due: Moment) -> Result<(), StoreError> {
+    for id in ids {
+        tx.exec(
+            "INSERT INTO work (kind, key, due_at) VALUES ('route', $1, $2)
+             ON CONFLICT (kind, key) DO UPDATE SET fence = work.fence + 1, due_at = excluded.due_at
+             WHERE work.due_at > excluded.due_at AND (work.fence > 0 OR CAST($3 AS BIGINT) = 1)",
+            params![*id, due.ms(), freed == Freed::Urgently],
+        )?;
+    }
+    Ok(())
 }
 
 /// Locks the rows of these leases; the keys of those that are still ours.
@@ -134,6 +159,31 @@ impl Store {
             self.write(keep).await?;
         }
         Ok(())
+    }
+
+    /// Makes the postings that lack people due where somebody came free, in slices; how
+    /// many there were.
+    pub async fn route_for_freed(&self, lease: Duration, now: Moment) -> Result<usize, StoreError> {
+        let due = "SELECT 1 FROM work WHERE kind = $1 AND due_at <= $2 LIMIT 1";
+        if self.read(move |s| s.one(due, params![Kind::Seek.code(), now.ms()])).await?.is_none() {
+            return Ok(0);
+        }
+        let mut made = 0;
+        for lease in self.write(move |tx| take(tx, Kind::Seek, 2, lease, now)).await? {
+            let freed = if lease.key == Freed::Urgently.key() { Freed::Urgently } else { Freed::Somebody };
+            let mut after = Uuid::nil();
+            loop {
+                let sql = "SELECT id FROM postings WHERE status = 'open' AND short = 1 AND id > $1 ORDER BY id LIMIT $2";
+                let rows = self.read(move |s| s.query(sql, params![after, TAKEN])).await?;
+                let ids: Vec<Uuid> = rows.iter().map(|r| r.uuid(0)).collect::<Result<_, _>>()?;
+                let Some(last) = ids.last().copied() else { break };
+                (after, made) = (last, made + ids.len());
+                self.write(move |tx| route_short(tx, &ids, freed, now)).await?;
+            }
+            let done = "DELETE FROM work WHERE kind = $1 AND key = $2 AND fence = $3";
+            self.write(move |tx| tx.exec(done, params![Kind::Seek.code(), lease.key, lease.fence])).await?;
+        }
+        Ok(made)
     }
 
     /// How much work is due, and since when the oldest.

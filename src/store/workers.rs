@@ -352,7 +352,7 @@ impl Store {
             let Some(row) = tx.one(columns!("WHERE w.id = $1 AND w.erased_at IS NULL"), params![id.uuid()])? else { return Ok(false) };
             if set_wishes(tx, id.uuid(), &row, &wishes)? {
                 bump(tx, id.uuid(), now)?;
-                work::enqueue_short(tx, false, now)?;
+                work::seek(tx, work::Freed::Somebody, now)?;
             }
             Ok(true)
         })

@@ -216,6 +216,7 @@ impl App {
     pub async fn finish(mut self) {
         let (store, now) = (self.state().store.clone(), self.now());
         let (routing, _) = store.work_due(Kind::Route, now).await.expect("the store answers");
+        let (seeking, _) = store.work_due(Kind::Seek, now).await.expect("the store answers");
         let (_, next) = store.delivery_counts().await.expect("the store answers");
         let within = self.state().config.offer.promoted_within;
         let expired = store.expire_offers(within, now).await.expect("the store answers");
@@ -223,6 +224,7 @@ impl App {
         let due_webhooks = usize::from(next.is_some_and(|t| t <= now));
         let left = [
             ("postings to route", routing as usize),
+            ("somebody to be offered work", seeking as usize),
             ("webhooks", due_webhooks),
             ("offers to expire", expired),
             ("postings to expire", closed),

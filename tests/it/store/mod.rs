@@ -10,6 +10,7 @@ mod once;
 mod postings;
 mod sealed;
 mod seeking;
+mod story_model;
 mod webhooks;
 mod workers;
 
