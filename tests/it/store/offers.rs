@@ -214,6 +214,7 @@ async fn somebody_new_reaches_a_posting_that_is_being_routed(engine: Engine) {
     // The index was asked before this person came.
     b.person().await;
     b.issue_wave(Wave { lease: Some(taken[0]), ..b.wave(id, &[]).await }, noon()).await;
+    b.store.route_for_freed(Duration::from_secs(30), noon()).await.unwrap();
     assert_eq!(b.store.work_due(Kind::Route, noon()).await.unwrap().0, 1, "the posting is routed once more");
 }
 
