@@ -19,6 +19,8 @@ use std::time::Duration;
 pub enum Answerer {
     /// The worker.
     Worker(WorkerId),
+    /// The worker, by a reply from their phone.
+    Reply(WorkerId),
     /// An office for one of the people in its region.
     Office { region: Region, client: String, method: String },
 }
@@ -49,7 +51,7 @@ fn reach(tx: &mut Tx<'_>, a: &Answering) -> Result<Option<Offer>, StoreError> {
     let Some(row) = tx.one("SELECT posting, worker FROM offers WHERE id = $1", params![a.offer.uuid()])? else { return Ok(None) };
     let worker = WorkerId::new(row.uuid(1)?);
     let may = match &a.by {
-        Answerer::Worker(who) => *who == worker,
+        Answerer::Worker(who) | Answerer::Reply(who) => *who == worker,
         Answerer::Office { region, .. } => home_of(tx, worker)?.is_some_and(|home| home.is_within(*region)),
     };
     if !may {
@@ -62,7 +64,7 @@ fn reach(tx: &mut Tx<'_>, a: &Answering) -> Result<Option<Offer>, StoreError> {
 /// An answer for somebody else stands in the access log with it.
 fn log_on_behalf(tx: &mut Tx<'_>, a: &Answering, worker: WorkerId, action: &str, now: Moment) -> Result<(), StoreError> {
     match &a.by {
-        Answerer::Worker(_) => Ok(()),
+        Answerer::Worker(_) | Answerer::Reply(_) => Ok(()),
         Answerer::Office { client, .. } => access::record(tx, client, action, Some(worker), "", &a.offer.to_string(), now),
     }
 }
@@ -70,11 +72,12 @@ fn log_on_behalf(tx: &mut Tx<'_>, a: &Answering, worker: WorkerId, action: &str,
 fn on_behalf(by: &Answerer) -> (Option<&str>, Option<&str>) {
     match by {
         Answerer::Worker(_) => (None, None),
+        Answerer::Reply(_) => (None, Some("reply")),
         Answerer::Office { client, method, .. } => (Some(client), Some(method)),
     }
 }
 
-fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, Refusal>, StoreError> {
+pub(super) fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, Refusal>, StoreError> {
     let Some(o) = reach(tx, a)? else { return Ok(Err(Refusal::NotFound)) };
     match o.state.next(OfferEvent::Accept { seat: true }) {
         Err(impossible) => return Ok(Err(Refusal::Over(impossible.0))),
@@ -124,7 +127,7 @@ fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, R
     Ok(by_id(tx, o.id)?.ok_or(Refusal::NotFound))
 }
 
-fn decline(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, Refusal>, StoreError> {
+pub(super) fn decline(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, Refusal>, StoreError> {
     let Some(o) = reach(tx, a)? else { return Ok(Err(Refusal::NotFound)) };
     match o.state.next(OfferEvent::Decline) {
         Err(impossible) => return Ok(Err(Refusal::Over(impossible.0))),
