@@ -104,6 +104,11 @@ impl Gateway {
         let base = config.public_url(address);
         let notifier = Notifier::new(store.clone(), outbound.clone(), clock.clone(), ids.clone(), &base, &config).map_err(lines)?;
         let poller = Poller::new(&ingest, outbound.clone(), &adapters, clock.clone(), ids.clone(), &config)?;
+        let key = |r: &crate::config::notify::RepliesConfig| {
+            let key = r.secret.signing_key().map_err(|e| format!("notify.replies {:?}: secret: {e}", r.name))?;
+            Ok::<_, String>((r.name.clone(), key))
+        };
+        let gateways = config.notify.replies.iter().map(key).collect::<Result<_, _>>()?;
         let state = Data::new(State {
             tokens: Tokens::new(&keys, &config.token.issuer, config.token.lifetime),
             router: Arc::new(Router::new(store.clone(), &config)),
@@ -113,6 +118,7 @@ impl Gateway {
             metrics: metrics_handle(),
             public_url: base,
             draining: false.into(),
+            gateways,
             store: store.clone(),
             config: Arc::new(config),
             clock: clock.clone(),

@@ -248,7 +248,7 @@ mod tests {
              [[notify.channel]]\nname = 'b b'\nkind = 'http'\nmethod = 'DELETE'\nfolder = 'f'\n",
         )
         .unwrap_err();
-        assert_eq!(told.len(), 13, "{told:#?}");
+        assert_eq!(told.len(), 12, "{told:#?}");
         assert_eq!(load("[notify]\nchannel = ['a']\n").unwrap_err(), ["notify.channel 1: must be a table of its own: [[notify.channel]]"]);
     }
 

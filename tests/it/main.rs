@@ -12,6 +12,7 @@ mod harness;
 mod index;
 mod journey;
 mod limits;
+mod messages;
 mod normalize;
 mod pages;
 mod polls;
