@@ -9,6 +9,7 @@
 pub mod access;
 pub mod answers;
 pub mod clients;
+pub mod complaints;
 pub mod counties;
 pub mod endpoints;
 pub mod engine;

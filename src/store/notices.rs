@@ -244,7 +244,7 @@ fn give_up(tx: &mut Tx<'_>, handle: u32, reason: &str, now: Moment) -> Result<()
             let n = row.text(1)?.split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
             tx.exec("UPDATE alerts SET detail = $2 WHERE id = $1", params![row.uuid(0)?, detail(n + 1)]).map(drop)
         }
-        None => access::alert(tx, "unreachable", home, None, None, &detail(1), now),
+        None => access::alert(tx, "unreachable", home, None, None, &detail(1), now).map(drop),
     }
 }
 

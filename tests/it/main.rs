@@ -2,6 +2,7 @@
 
 mod adapters;
 mod batches;
+mod complaints;
 mod counties;
 mod crash;
 mod erasure;
@@ -19,6 +20,7 @@ mod polls;
 mod pulls;
 mod readers;
 mod redis;
+mod replies;
 mod reports;
 mod reviews;
 mod seats;

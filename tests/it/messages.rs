@@ -98,7 +98,8 @@ async fn several_offers_make_one_message_that_names_each(engine: Engine) {
     assert_eq!(sent.len(), 1, "{sent:?}");
     assert_eq!(sent[0]["to"], person.text("phone"));
     let said = text(&sent[0]);
-    for part in ["2个工作", "外卖骑手，宁波市鄞州区，月薪5000-8000元", "保洁", "6月18日12:00前答复", "姓名电话"] {
+    for part in ["2个工作", "外卖骑手，宁波市鄞州区，月薪5000-8000元", "保洁", "6月18日12:00前答复", "姓名电话"]
+    {
         assert!(said.contains(part), "{part}: {said}");
     }
     app.anonymous().get(&format!("/w/{}", link(said))).await.expect(200);
@@ -185,11 +186,10 @@ async fn a_message_is_tried_again_by_the_next_channel_and_given_up(engine: Engin
     assert_eq!((app.messages("/sms").len(), said.len()), (0, 1));
     assert!(text(&said[0]).contains("有新工作") && !text(&said[0]).contains("http"), "{said:?}");
     let tries = app.tries(&worker.id).await;
-    assert_eq!(tries.iter().map(|t| (t.channel.as_str(), t.status)).collect::<Vec<_>>(), [
-        ("sms", Some(500)),
-        ("sms", Some(503)),
-        ("calls", Some(200))
-    ]);
+    assert_eq!(
+        tries.iter().map(|t| (t.channel.as_str(), t.status)).collect::<Vec<_>>(),
+        [("sms", Some(500)), ("sms", Some(503)), ("calls", Some(200))]
+    );
     assert!(tries.iter().all(|t| t.message == tries[0].message), "one id on every try");
     platform.publish(a_posting()).await;
     app.sink.fail_with(&[500; 4]);
