@@ -24,7 +24,7 @@ pub struct Channel {
 }
 
 enum Way {
-    Http { method: &'static str, env: Environment<'static>, headers: Vec<String>, body: bool, secret: SecretString },
+    Http { method: &'static str, env: Box<Environment<'static>>, headers: Vec<String>, body: bool, secret: SecretString },
     Webhook { url: String, key: Vec<u8> },
     Spool { folder: PathBuf },
 }
@@ -222,7 +222,13 @@ fn http(c: &ChannelConfig, secret: String, tell: &mut impl FnMut(String)) -> Opt
         _ => "POST",
     };
     let names = headers.keys().cloned().collect();
-    (good && tested.is_ok()).then(|| Way::Http { method, env, headers: names, body: c.body.is_some(), secret: secret.into() })
+    (good && tested.is_ok()).then(|| Way::Http {
+        method,
+        env: Box::new(env),
+        headers: names,
+        body: c.body.is_some(),
+        secret: secret.into(),
+    })
 }
 
 /// Writes a value as the place wants it.
@@ -280,4 +286,69 @@ fn spool(folder: &Path, id: Uuid, body: &str) -> std::io::Result<()> {
 pub fn retry_after(first: Duration, most: Duration, tries: u32, jitter: u8) -> Duration {
     let wait = first.saturating_mul(1u32.checked_shl(tries).unwrap_or(u32::MAX)).min(most);
     wait + wait.mul_f64(f64::from(jitter) / 255.0 / 5.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(text: &str) -> Result<Channel, Vec<String>> {
+        let mut config = Config::defaults();
+        config.notify.channel = vec![toml::from_str(&format!("name = 'c'\nkind = 'http'\n{text}")).unwrap()];
+        let made = channels(&config, &Outbound::new(&config)).map(|mut all| all.remove(0));
+        made.map_err(|problems| problems.into_iter().map(|p| p.detail).collect())
+    }
+
+    const MESSAGE: Message<'_> = Message { id: Uuid::nil(), phone: "+100", text: "a \"b\"&去", link: "l", code: "1234", at: 0 };
+
+    #[test]
+    fn what_is_filled_in_is_escaped_for_its_place() {
+        let json =
+            made("url = 'https://example.com/{{ phone }}?t={{ text }}'\nbody = '{\"t\": {{ text }}}'").unwrap_or_else(|e| panic!("{e:?}"));
+        let call = json.call(&MESSAGE).unwrap();
+        assert_eq!(call.url, "https://example.com/%2B100?t=a%20%22b%22%26%E5%8E%BB");
+        let body: serde_json::Value = serde_json::from_str(&call.body.unwrap()).unwrap();
+        assert_eq!(body["t"], MESSAGE.text);
+        let form = "url = 'https://example.com/'\nheaders = { Content-Type = 'application/x-www-form-urlencoded' }\nbody = 'm={{ phone }}&c={{ code }}'";
+        assert_eq!(made(form).unwrap_or_else(|e| panic!("{e:?}")).call(&MESSAGE).unwrap().body.unwrap(), "m=%2B100&c=1234");
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_told_before_it_is() {
+        for (text, told) in [
+            ("url = 'https://{{ phone }}/'", "must name its host"),
+            ("url = 'https://10.0.0.1/'", "forbidden"),
+            ("url = 'https://example.com/{{ name }}'", "url: undefined"),
+            ("url = 'https://example.com/'\nbody = '{\"t\": \"{{ text }}\"}'", "no JSON"),
+            ("url = 'https://example.com/'\nbody = '{{ text'", "body: "),
+            ("url = 'https://example.com/'\nsuccess = 'status =='", "success: "),
+            ("url = 'https://example.com/'\nheaders = { X = '{{ nobody }}' }", "headers.X: "),
+        ] {
+            let problems = made(text).err().unwrap_or_default();
+            assert!(problems.iter().any(|p| p.contains(told)), "{text}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn success_is_what_the_operator_calls_so() {
+        let check = |test: &str, status: u16, body: &str| {
+            let channel = made(&format!("url = 'https://example.com/'\n{test}")).unwrap_or_else(|e| panic!("{e:?}"));
+            let Way::Http { env, .. } = &channel.way else { panic!("no template") };
+            succeeded(env, &Answered { status, retry_after: None, body: body.into() })
+        };
+        assert!(check("", 204, "") && !check("", 302, "") && !check("", 500, ""));
+        let code = "success = \"status == 200 and json.code == 0\"";
+        assert!(check(code, 200, "{\"code\": 0}"));
+        for (status, body) in [(200, "{\"code\": 1}"), (200, "{}"), (200, "broken"), (500, "{\"code\": 0}")] {
+            assert!(!check(code, status, body), "{status} {body}");
+        }
+        assert!(check("success = \"'OK' in body\"", 200, "OK:1"));
+    }
+
+    #[test]
+    fn waits_double_up_to_the_most_and_spread() {
+        let wait = |tries, jitter| retry_after(Duration::from_secs(60), Duration::from_secs(600), tries, jitter).as_secs();
+        assert_eq!([wait(0, 0), wait(1, 0), wait(3, 0), wait(4, 0), wait(40, 0)], [60, 120, 480, 600, 600]);
+        assert_eq!(wait(0, 255), 72);
+    }
 }
