@@ -38,7 +38,10 @@ pub fn offer_body(o: &Offer, worker: Value) -> Value {
         body["position"] = json!(position);
     }
     if let Some(by) = &o.answered_by {
-        body["answered_by"] = json!({"client": by, "method": o.method, "reason": o.reason});
+        body["answered_by"] = json!({"client": by, "method": o.method});
+        if let Some(reason) = &o.reason {
+            body["answered_by"]["reason"] = json!(reason);
+        }
     }
     if let Some(method) = &o.method {
         body["method"] = json!(method);
