@@ -11,6 +11,7 @@ use crate::hiring::Hiring;
 use crate::http::auth::Tokens;
 use crate::http::{Document, Methods, State, edge, routes};
 use crate::ingest::Ingest;
+use crate::notify::Notifier;
 use crate::outbound::Outbound;
 use crate::poll::Poller;
 use crate::routing::Router;
@@ -48,6 +49,7 @@ pub struct Gateway {
     pub state: Data<State>,
     pub address: SocketAddr,
     deliverer: Deliverer,
+    notifier: Notifier,
     poller: Poller,
     server: actix_web::dev::ServerHandle,
     serving: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -98,7 +100,15 @@ impl Gateway {
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         let outbound = Arc::new(Outbound::new(&config));
         let ingest = Ingest::new(store.clone(), limits.clone(), &config);
+        let lines = |p: Vec<crate::config::Problem>| p.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let base = config.public_url(address);
+        let notifier = Notifier::new(store.clone(), outbound.clone(), clock.clone(), ids.clone(), &base, &config).map_err(lines)?;
         let poller = Poller::new(&ingest, outbound.clone(), &adapters, clock.clone(), ids.clone(), &config)?;
+        let key = |r: &crate::config::notify::RepliesConfig| {
+            let key = r.secret.signing_key().map_err(|e| format!("notify.replies {:?}: secret: {e}", r.name))?;
+            Ok::<_, String>((r.name.clone(), key))
+        };
+        let gateways = config.notify.replies.iter().map(key).collect::<Result<_, _>>()?;
         let state = Data::new(State {
             tokens: Tokens::new(&keys, &config.token.issuer, config.token.lifetime),
             router: Arc::new(Router::new(store.clone(), &config)),
@@ -106,8 +116,9 @@ impl Gateway {
             hiring: Hiring { store: store.clone(), slice: config.ingest.slice },
             outbound: outbound.clone(),
             metrics: metrics_handle(),
-            public_url: config.public_url(address),
+            public_url: base,
             draining: false.into(),
+            gateways,
             store: store.clone(),
             config: Arc::new(config),
             clock: clock.clone(),
@@ -128,7 +139,8 @@ impl Gateway {
             }));
         }
         let deliverer = Deliverer::new(store, outbound, clock, ids, &state.config);
-        let mut gateway = Self { state, address, deliverer, poller, server: handle, serving: tokio::task::spawn_local(server), loops };
+        let mut gateway =
+            Self { state, address, deliverer, notifier, poller, server: handle, serving: tokio::task::spawn_local(server), loops };
         if background {
             gateway.start_loops();
         }
@@ -147,6 +159,11 @@ impl Gateway {
             let deliverer = deliverer.clone();
             async move { deliverer.deliver_due().await }
         })));
+        let notifier = self.notifier.clone();
+        self.loops.push(tokio::task::spawn_local(repeat(state.store.clone(), move || {
+            let notifier = notifier.clone();
+            async move { notifier.tell_due().await }
+        })));
         self.loops.push(tokio::task::spawn_local(poller.run(LOOK)));
         let kept = state.clone();
         self.loops.push(tokio::task::spawn_local(async move {
@@ -163,13 +180,21 @@ impl Gateway {
                 if let Err(e) = state.store.forget_answers(state.clock.now()).await {
                     tracing::warn!(error = %e, "old answers stay a while");
                 }
+                if let Err(e) = state.store.forget_messages(state.clock.now()).await {
+                    tracing::warn!(error = %e, "old messages stay a while");
+                }
             }
         }));
     }
 
     /// Does everything that is due, until nothing is.
     pub async fn settle(&self) -> Result<(), StoreError> {
-        while self.poller.poll_due().await? + route_and_expire(&self.state).await? + self.deliverer.deliver_due().await? > 0 {}
+        while self.poller.poll_due().await?
+            + route_and_expire(&self.state).await?
+            + self.deliverer.deliver_due().await?
+            + self.notifier.tell_due().await?
+            > 0
+        {}
         self.state.router.catch_up().await
     }
 

@@ -5,8 +5,8 @@
 //! The floors, lowest first; a module may use the floors below it, never above:
 //! 0 [`domain`] · 1 [`clock`] [`config`] [`adapter`] [`store`] [`cache`] [`inflate`] ·
 //! 2 [`ingest`] [`routing`] [`hiring`] [`reporting`] [`webhook`] ·
-//! 3 [`http`] [`poll`] [`deliver`] [`outbound`] · [`app`], [`demo`], [`bench`] and [`cli`] put them
-//! together.
+//! 3 [`http`] [`poll`] [`deliver`] [`notify`] [`outbound`] · [`app`], [`demo`], [`bench`] and [`cli`] put
+//! them together.
 #![deny(unsafe_code)]
 
 pub mod adapter;
@@ -23,6 +23,7 @@ pub mod hiring;
 pub mod http;
 pub mod inflate;
 pub mod ingest;
+pub mod notify;
 pub mod outbound;
 pub mod poll;
 pub mod progress;

@@ -63,6 +63,17 @@ impl std::fmt::Display for CallError {
 pub struct Answered {
     pub status: u16,
     pub retry_after: Option<RetryAfter>,
+    /// At most 16 KB of it.
+    pub body: Vec<u8>,
+}
+
+/// A request to somebody's gateway. No part of it is shown in an error.
+pub struct Call {
+    /// `GET`, `POST` or `PUT`.
+    pub method: &'static str,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Option<String>,
 }
 
 /// When to come again (RFC 9110 §10.2.3).
@@ -276,25 +287,42 @@ impl Outbound {
         self.client(url.host_str().unwrap_or_default(), &addresses)
     }
 
-    /// Posts a body and reads at most 16 KB of the answer.
+    /// Posts JSON and reads at most 16 KB of the answer.
     pub async fn post(&self, url: &str, headers: &[(&'static str, String)], body: String) -> Result<Answered, CallError> {
-        let (url, allowed) = self.parse(url)?;
+        let json = ("content-type".to_owned(), "application/json".to_owned());
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let headers = std::iter::once(json).chain(headers).collect();
+        self.call(Call { method: "POST", url: url.to_owned(), headers, body: Some(body) }).await
+    }
+
+    /// Makes a call, follows no redirect and reads at most 16 KB of the answer.
+    pub async fn call(&self, call: Call) -> Result<Answered, CallError> {
+        let (url, allowed) = self.parse(&call.url)?;
         let client = self.client_for(&url, allowed).await?;
-        let mut request = client.post(url).timeout(self.timeout).header("content-type", "application/json").body(body);
-        for (name, value) in headers {
-            request = request.header(*name, value);
+        let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| CallError::Forbidden("it is no method"))?;
+        let mut request = client.request(method, url).timeout(self.timeout);
+        for (name, value) in &call.headers {
+            let no_header = |_| CallError::Broken("cannot be asked for: a header is none");
+            let mut value = reqwest::header::HeaderValue::from_str(value).map_err(|e| no_header(e.to_string()))?;
+            value.set_sensitive(true);
+            let name = reqwest::header::HeaderName::from_bytes(name.as_bytes()).map_err(|e| no_header(e.to_string()))?;
+            request = request.header(name, value);
+        }
+        if let Some(body) = call.body {
+            request = request.body(body);
         }
         let mut response = request.send().await.map_err(of_reqwest)?;
         let retry_after = header(&response, "retry-after").and_then(|t| RetryAfter::parse(&t));
         let status = response.status().as_u16();
-        let mut read = 0;
-        while read < ANSWER_MAX {
+        let mut body = Vec::new();
+        while body.len() < ANSWER_MAX {
             match response.chunk().await {
-                Ok(Some(chunk)) => read += chunk.len(),
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) | Err(_) => break,
             }
         }
-        Ok(Answered { status, retry_after })
+        body.truncate(ANSWER_MAX);
+        Ok(Answered { status, retry_after, body })
     }
 
     /// Fetches a feed: at most three redirects, each checked like the first address.

@@ -43,6 +43,15 @@ pub fn signature(secrets: &[Vec<u8>], id: &str, timestamp: i64, body: &str) -> S
     secrets.iter().map(sign).collect::<Vec<_>>().join(" ")
 }
 
+/// Whether one of the signatures of a `webhook-signature` is that of this secret.
+pub fn is_signed(secret: &[u8], id: &str, timestamp: i64, body: &str, signatures: &str) -> bool {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
+    mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
+    let given = signatures.split(' ').filter_map(|s| STANDARD.decode(s.strip_prefix("v1,")?).ok());
+    // Compared in constant time.
+    given.into_iter().any(|given| mac.clone().verify_slice(&given).is_ok())
+}
+
 /// When to try again after `tries` failures; none once it was tried often enough.
 /// `jitter`, 0 to 255, spreads the tries by up to a fifth; a Retry-After is kept
 /// if it is later and below a day.
@@ -63,6 +72,23 @@ mod tests {
         let secret = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let signed = signature(&[secret], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, "{\"test\": 2432232314}");
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn a_signature_holds_for_its_id_time_body_and_secret_alone() {
+        let (secret, other) = (vec![7; 32], vec![8; 32]);
+        let signed = format!("v1,AAAA v2,x {} v1a,y", signature(std::slice::from_ref(&secret), "id", 5, "{}"));
+        assert!(is_signed(&secret, "id", 5, "{}", &signed));
+        for (key, id, at, body, signed) in [
+            (&other, "id", 5, "{}", signed.as_str()),
+            (&secret, "ID", 5, "{}", &signed),
+            (&secret, "id", 6, "{}", &signed),
+            (&secret, "id", 5, "{ }", &signed),
+            (&secret, "id", 5, "{}", ""),
+            (&secret, "id", 5, "{}", &signed.replace("v1,", "v1")),
+        ] {
+            assert!(!is_signed(key, id, at, body, signed), "{id} {at} {body} {signed}");
+        }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use super::{Outcome, settings};
 use crate::app;
 use crate::cache::Limits;
-use crate::config::Config;
 use crate::config::feeds::Auth;
 use crate::config::keys::Keys;
+use crate::config::{Config, Problem};
+use crate::notify::channel;
 use crate::outbound::Outbound;
 use crate::store::ids::Ids;
 use crate::store::{Opening, Store};
@@ -24,7 +25,7 @@ pub fn run(file: Option<PathBuf>) -> Outcome {
         }
     };
     println!("config    ok");
-    let parts = [check_keys(&config), check_adapters(&config), check_feeds(&config), check_cache(&config)?];
+    let parts = [check_keys(&config), check_adapters(&config), check_feeds(&config), check_channels(&config), check_cache(&config)?];
     Ok(if parts.iter().all(|ok| *ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -77,6 +78,23 @@ fn check_feeds(config: &Config) -> bool {
     for feed in &config.feed.pull {
         let open = if matches!(feed.auth, Auth::None) { ", asked without a secret" } else { "" };
         println!("feeds     {}: {} by {} every {}s{open}", feed.name(), feed.platform, feed.adapter, feed.every.as_secs());
+    }
+    problems.is_empty()
+}
+
+/// The channels to workers and the gateways that hand in replies.
+fn check_channels(config: &Config) -> bool {
+    let mut problems = channel::channels(config, &Outbound::new(config)).err().unwrap_or_default();
+    problems.extend(config.notify.replies.iter().filter_map(|r| {
+        let place = format!("notify.replies {:?}", r.name);
+        r.secret.signing_key().err().map(|e| Problem { place, detail: format!("secret: {e}") })
+    }));
+    problems.iter().for_each(|p| println!("messages  {p}"));
+    for c in &config.notify.channel {
+        println!("messages  {}: {}", c.name, c.medium.code());
+    }
+    if config.notify.channel.is_empty() {
+        println!("messages  none are sent: no [[notify.channel]]");
     }
     problems.is_empty()
 }

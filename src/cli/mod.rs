@@ -142,7 +142,12 @@ fn secrets(config: &Config) -> Result<Arc<Keys>, Failure> {
 /// Opens the store beside whoever serves it.
 fn open_store(config: &Config) -> Result<Store, Failure> {
     let keys = secrets(config)?;
-    Ok(Store::open(Opening { url: &config.store.url, readers: 2, keys, ids: Arc::new(Ids::from_os()), serve: false })?)
+    let store = Store::open(Opening { url: &config.store.url, readers: 2, keys, ids: Arc::new(Ids::from_os()), serve: false })?;
+    if !config.notify.channel.is_empty() {
+        // The server sends what a command gives cause for.
+        store.tell_workers(config.notify.collect);
+    }
+    Ok(store)
 }
 
 /// Runs store calls on a small runtime of their own.

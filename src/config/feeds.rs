@@ -110,7 +110,7 @@ impl Auth {
     }
 }
 
-fn secret(env: &Option<String>, file: &Option<PathBuf>) -> Result<String, String> {
+pub(super) fn secret(env: &Option<String>, file: &Option<PathBuf>) -> Result<String, String> {
     let text = match (env, file) {
         (Some(name), _) => std::env::var(name).map_err(|_| format!("the environment has no {name}"))?,
         (None, Some(path)) => std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?,

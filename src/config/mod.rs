@@ -6,8 +6,10 @@
 
 pub mod feeds;
 pub mod keys;
+pub mod notify;
 
 use feeds::PullConfig;
+use notify::NotifyConfig;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,6 +33,7 @@ pub struct Config {
     pub routing: RoutingConfig,
     pub offer: OfferConfig,
     pub deliver: DeliverConfig,
+    pub notify: NotifyConfig,
     pub poll: PollConfig,
     pub outbound: OutboundConfig,
     pub report: ReportConfig,
@@ -262,9 +265,17 @@ impl Config {
         let pulls =
             table.get_mut("feed").and_then(Value::as_table_mut).and_then(|feed| feed.insert("pull".to_owned(), Value::Array(Vec::new())));
         let pulls = feeds::read(pulls.and_then(|p| p.as_array().cloned()).unwrap_or_default(), &mut problems);
+        let mut written = |name: &str| {
+            let notify = table.get_mut("notify").and_then(Value::as_table_mut);
+            let list = notify.and_then(|notify| notify.insert(name.to_owned(), Value::Array(Vec::new())));
+            list.and_then(|list| list.as_array().cloned()).unwrap_or_default()
+        };
+        let channels = notify::read("notify.channel", notify::CHANNEL, written("channel"), &mut problems);
+        let replies = notify::read("notify.replies", notify::REPLIES, written("replies"), &mut problems);
         match Value::Table(table).try_into::<Config>() {
             Ok(mut config) => {
                 config.feed.pull = pulls;
+                (config.notify.channel, config.notify.replies) = (channels, replies);
                 config.check(&mut problems);
                 if problems.is_empty() { Ok(config) } else { Err(problems) }
             }
@@ -341,6 +352,7 @@ impl Config {
         }
         must(p.breaker_failures >= 1, "poll.breaker_failures", "must be at least 1");
         feeds::check(&self.feed.pull, &mut must);
+        notify::check(&self.notify, &mut must);
         for name in self.platform.keys() {
             must(crate::domain::client::Slug::parse(name).is_some(), "platform", &format!("{name:?} is no platform's name"));
         }

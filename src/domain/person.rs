@@ -127,6 +127,14 @@ impl Phone {
         &self.0
     }
 
+    /// The digits by which a call finds it from within China, whether it was written
+    /// with the country's code or not.
+    pub fn dialled(&self) -> &str {
+        let digits = self.0.strip_prefix('+').unwrap_or(&self.0);
+        let digits = digits.strip_prefix("00").unwrap_or(digits);
+        digits.strip_prefix("86").filter(|rest| rest.len() == 11 && rest.starts_with('1')).unwrap_or(digits)
+    }
+
     /// `138******21`.
     pub fn masked(&self) -> String {
         let n = self.0.len();
@@ -168,6 +176,14 @@ mod tests {
         assert_eq!(check("110105194913310021"), Err(IdNumberFault::Date));
         assert_eq!(check("110105203012310021"), Err(IdNumberFault::Date));
         assert_eq!(check("110105194912310021"), Err(IdNumberFault::Check));
+    }
+
+    #[test]
+    fn a_phone_is_the_same_with_and_without_its_country() {
+        for text in ["13800000021", "+86 138 0000 0021", "8613800000021", "008613800000021"] {
+            assert_eq!(Phone::parse(text).unwrap().dialled(), "13800000021", "{text}");
+        }
+        assert_eq!(Phone::parse("0855-8612345").unwrap().dialled(), "08558612345");
     }
 
     #[test]

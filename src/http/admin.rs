@@ -23,6 +23,8 @@ fn action(kind: &str) -> &'static str {
     match kind {
         "moved_away" => "check with the new county that the person did move",
         "over_hired" => "ask the platform whether the extra hire stands",
+        "complaint" => "speak with the worker, and say in the note what came of it",
+        "unreachable" => "see who it is, and ring, visit or correct their number",
         _ => "look into it",
     }
 }
@@ -33,7 +35,7 @@ fn action(kind: &str) -> &'static str {
 async fn alerts(state: Data<State>, who: OfficeToken, page: Query<Page>) -> Result<HttpResponse, Problem> {
     let items = state.store.alerts(who.region, usize::MAX).await?;
     let body = |a: &crate::store::access::Alert| {
-        json!({"id": a.id, "kind": a.kind, "region": a.region, "at": a.at, "worker": a.worker, "detail": a.detail,
+        json!({"id": a.id, "kind": a.kind, "region": a.region, "at": a.at, "worker": a.worker, "posting": a.posting, "detail": a.detail,
             "action": action(&a.kind), "resolved_at": a.resolved_at})
     };
     Ok(HttpResponse::Ok().json(list_of(&items, &page, body, |a| a.id.to_string())?))

@@ -60,7 +60,7 @@ fn inflated(coding: &str, bytes: &[u8], most: usize) -> Result<Vec<u8>, Problem>
     })
 }
 
-async fn read(request: &HttpRequest, mut payload: Payload, most: Option<usize>) -> Result<Vec<u8>, Problem> {
+pub(super) async fn read(request: &HttpRequest, mut payload: Payload, most: Option<usize>) -> Result<Vec<u8>, Problem> {
     let state = request.app_data::<Data<State>>().ok_or_else(|| Problem::internal("a route without its state"))?;
     let (most, within) = (most.unwrap_or(state.config.http.max_body), state.config.http.body_timeout);
     let encoding = request.headers().get(CONTENT_ENCODING).map(|v| v.to_str().unwrap_or("?").trim().to_ascii_lowercase());

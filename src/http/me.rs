@@ -2,21 +2,23 @@
 
 use super::State;
 use super::auth::{Caller, WorkerToken, worker};
-use super::body::Json;
+use super::body::{Json, once};
 use super::hires::{Confirmation, hire_body};
 use super::offers::offer_body;
-use super::problem::{Problem, ProblemBody};
+use super::problem::{Problem, ProblemBody, answered};
 use super::workers::{WishesBody, worker_body};
-use crate::domain::id::{HireId, OfferId, WorkerId};
+use crate::domain::id::{ClientId, HireId, OfferId, WorkerId};
 use crate::store::answers::{Answerer, Answering};
+use crate::store::complaints::Complaint;
+use crate::store::once::Reserved;
 use actix_web::web::{Data, Path};
-use actix_web::{HttpResponse, delete, get, patch, post};
+use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(me).service(preferences).service(erase).service(offers).service(accept).service(decline).service(confirm);
+    cfg.service(me).service(preferences).service(erase).service(offers).service(accept).service(decline).service(confirm).service(complain);
 }
 
 /// The worker's own file.
@@ -52,12 +54,17 @@ async fn erase(state: Data<State>, who: Caller) -> Result<HttpResponse, Problem>
 #[get("/v1/me/offers")]
 async fn offers(state: Data<State>, who: WorkerToken) -> Result<HttpResponse, Problem> {
     let offers = state.store.worker_offers(who.worker, 200).await?;
-    let body = |(o, p): &(crate::store::offers::Offer, crate::store::postings::Posting)| {
+    let mut items = Vec::with_capacity(offers.len());
+    for (o, p) in &offers {
         let mut body = offer_body(o, json!(o.worker));
         body["posting"] = super::postings::posting_body(p);
-        body
-    };
-    Ok(HttpResponse::Ok().json(json!({"items": offers.iter().map(body).collect::<Vec<_>>(), "next": null, "total": offers.len()})))
+        if let Some(id) = o.answered_by.as_deref().and_then(ClientId::parse) {
+            // Whoever answered for them has a name.
+            body["answered_by"]["name"] = json!(state.store.client(id).await?.map(|c| c.name));
+        }
+        items.push(body);
+    }
+    Ok(HttpResponse::Ok().json(json!({"items": items, "next": null, "total": offers.len()})))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -96,6 +103,39 @@ async fn decline(state: Data<State>, who: WorkerToken, id: Path<String>, body: J
     let answering = answering(&state, who.worker, &id, false, body.value.reason)?;
     let offer = state.store.decline_offer(answering, state.clock.now()).await??;
     Ok(HttpResponse::Ok().json(offer_body(&offer, json!(offer.worker))))
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ComplaintBody {
+    text: Option<String>,
+    offer: Option<String>,
+}
+
+/// A complaint, `{"text","offer"?}`, of which the home's office gets an alert. The same text
+/// again is the same complaint while nobody has resolved it.
+#[utoipa::path(tag = "worker", security(("bearer" = [])), request_body(content = Value), responses((status = 201, body = Value), (status = 401, body = ProblemBody),
+    (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
+#[post("/v1/me/complaints")]
+async fn complain(state: Data<State>, who: WorkerToken, request: HttpRequest, body: Json<ComplaintBody>) -> Result<HttpResponse, Problem> {
+    let key = once(&request, &state, who.worker.uuid(), &body.raw)?;
+    let text = body.value.text.as_deref().and_then(complaint_text);
+    let text = text.ok_or_else(|| Problem::field("/text", "missing", "must say something, in at most 500 characters"))?;
+    let offer = body.value.offer.map(|id| OfferId::parse(&id).ok_or_else(Problem::not_found)).transpose()?;
+    let complaint = Complaint { worker: who.worker, offer, text };
+    match state.store.complain(complaint, key, state.clock.now()).await? {
+        Reserved::Done(answer) if answer.status == 429 => {
+            Err(Problem::new(429, "complaint_quota", "The office has many complaints of yours that are open; it will look at those first."))
+        }
+        reserved => answered(reserved),
+    }
+}
+
+/// What a worker wrote, fit to be kept: 1 to 500 characters, none of them a control but the
+/// end of a line.
+pub fn complaint_text(text: &str) -> Option<String> {
+    let text = text.trim();
+    let fits = (1..=500).contains(&text.chars().count()) && !text.chars().any(|c| c.is_control() && c != '\n' && c != '\r');
+    fits.then(|| text.to_owned())
 }
 
 /// The worker confirms that they work there.

@@ -22,6 +22,7 @@ mod me;
 mod offers;
 pub mod pages;
 mod postings;
+mod replies;
 mod reports;
 mod reviews;
 pub mod sink;
@@ -63,6 +64,8 @@ pub struct State {
     pub hiring: Hiring,
     pub outbound: Arc<Outbound>,
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
+    /// Gateways that hand in replies, by name, each with its key.
+    pub gateways: Vec<(String, Vec<u8>)>,
     /// Where links in messages begin.
     pub public_url: String,
     /// The server is going down: `/readyz` says so first.
@@ -116,6 +119,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .configure(endpoints::routes)
         .configure(workers::routes)
         .configure(me::routes)
+        .configure(replies::routes)
         .configure(reports::routes)
         .configure(admin::routes)
         .configure(reviews::routes);

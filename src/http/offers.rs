@@ -39,6 +39,12 @@ pub fn offer_body(o: &Offer, worker: Value) -> Value {
     }
     if let Some(by) = &o.answered_by {
         body["answered_by"] = json!({"client": by, "method": o.method});
+        if let Some(reason) = &o.reason {
+            body["answered_by"]["reason"] = json!(reason);
+        }
+    }
+    if let Some(method) = &o.method {
+        body["method"] = json!(method);
     }
     body
 }
@@ -83,8 +89,12 @@ async fn listed(state: Data<State>, who: PlatformOrOffice, query: Query<Listed>)
     let rows: Vec<(Value, Offer)> = names.into_iter().zip(items.into_iter().map(|i| i.offer)).collect();
     let mut body = list(&rows, limit, total, |(worker, o)| offer_body(o, worker.clone()), |(_, o)| o.id.to_string());
     if let PlatformOrOffice::Platform(_) = who {
-        // Why somebody was chosen speaks of the person: it is for worker and office.
-        body["items"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut).for_each(|o| drop(o.remove("reasons")));
+        // Why somebody was chosen, and why they said no, speaks of the person: it is for
+        // worker and office.
+        for offer in body["items"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+            offer.remove("reasons");
+            offer.get_mut("answered_by").and_then(Value::as_object_mut).map(|by| by.remove("reason"));
+        }
     }
     Ok(HttpResponse::Ok().json(body))
 }

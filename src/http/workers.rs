@@ -12,6 +12,7 @@ use crate::domain::worker::{Wishes, category_codes, skill_codes};
 use crate::ingest::registry::{self, RegistryBatch};
 use crate::store::access::{Reveal, RevealRefused};
 use crate::store::links::NewLink;
+use crate::store::notices::Unreachable;
 use crate::store::once::Reserved;
 use crate::store::workers::{WorkerFile, WorkerFilter, WorkerState};
 use actix_web::web::{Data, Path, Query};
@@ -72,21 +73,38 @@ pub fn worker_body(w: &WorkerFile) -> Value {
     })
 }
 
-/// The workers of the office's region.
+/// The workers of the office's region. With `state=unreachable` those whom no message
+/// reached, each with `unreachable: {"since","reason"}`, the reason `no_phone` or `failed`.
 #[utoipa::path(tag = "office", security(("bearer" = [])), params(("region" = Option<String>, Query), ("state" = Option<String>, Query), ("limit" = Option<i64>, Query),
     ("cursor" = Option<String>, Query)), responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 422, body = ProblemBody)))]
 #[get("/v1/workers")]
 async fn listed(state: Data<State>, who: OfficeToken, query: Query<Listed>) -> Result<HttpResponse, Problem> {
     let query = query.into_inner();
     let region = region_within(query.region.as_deref(), who.region)?;
-    let doing = optional("state", query.state.as_deref(), WorkerState::parse)?;
     let page = Page { limit: query.limit, cursor: query.cursor };
     let limit = page.limit()?;
+    if query.state.as_deref() == Some("unreachable") {
+        return unreachable(&state, &who, region, &page).await;
+    }
+    let doing = optional("state", query.state.as_deref(), WorkerState::parse)?;
     let filter = WorkerFilter { region, state: doing, after: page.after(WorkerId::parse)?, limit: limit + 1 };
     let (items, total) = state.store.workers(filter).await?;
     let seen = items.iter().take(limit as usize).map(|w| w.id).collect();
     state.store.log_access(who.client.id.to_string(), "list", seen, String::new(), state.clock.now()).await?;
     Ok(HttpResponse::Ok().json(list(&items, limit, total, worker_body, |w| w.id.to_string())))
+}
+
+async fn unreachable(state: &State, who: &OfficeToken, region: Region, page: &Page) -> Result<HttpResponse, Problem> {
+    let limit = page.limit()?;
+    let (items, total) = state.store.unreachable(region, page.after(WorkerId::parse)?, limit + 1).await?;
+    let seen = items.iter().take(limit as usize).map(|u| u.worker.id).collect();
+    state.store.log_access(who.client.id.to_string(), "list", seen, String::new(), state.clock.now()).await?;
+    let body = |u: &Unreachable| {
+        let mut body = worker_body(&u.worker);
+        body["unreachable"] = json!({"since": u.since, "reason": u.reason});
+        body
+    };
+    Ok(HttpResponse::Ok().json(list(&items, limit, total, body, |u| u.worker.id.to_string())))
 }
 
 /// A worker at home in the office's region, or the answer for what is not there.

@@ -3,7 +3,7 @@
 use super::Store;
 use super::engine::{Row, Sql, StoreError, Val, params};
 use super::writer::Tx;
-use crate::domain::id::{AlertId, WorkerId};
+use crate::domain::id::{AlertId, PostingId, WorkerId};
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
 use uuid::Uuid;
@@ -49,6 +49,7 @@ pub struct Alert {
     pub region: Region,
     pub at: Moment,
     pub worker: Option<WorkerId>,
+    pub posting: Option<PostingId>,
     pub detail: String,
     pub resolved_at: Option<Moment>,
 }
@@ -85,7 +86,7 @@ pub(super) fn reveals_since(s: &mut dyn Sql, client: &str, since: Moment) -> Res
     total(s.one("SELECT COUNT(*) FROM access_log WHERE client = $1 AND action = 'reveal' AND at > $2", params![client, since.ms()])?)
 }
 
-/// Raises an alert.
+/// Raises an alert; its id.
 pub(super) fn alert(
     tx: &mut Tx<'_>,
     kind: &str,
@@ -94,12 +95,13 @@ pub(super) fn alert(
     posting: Option<Uuid>,
     detail: &str,
     now: Moment,
-) -> Result<(), StoreError> {
+) -> Result<Uuid, StoreError> {
+    let id = tx.ids.v7(now);
     tx.exec(
         "INSERT INTO alerts (id, kind, region, at, worker, posting, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        params![tx.ids.v7(now), kind, i64::from(region.code()), now.ms(), worker, posting, detail],
-    )
-    .map(|_| ())
+        params![id, kind, i64::from(region.code()), now.ms(), worker, posting, detail],
+    )?;
+    Ok(id)
 }
 
 impl Store {
@@ -145,7 +147,7 @@ impl Store {
     /// The alerts of a subtree, newest first.
     pub async fn alerts(&self, region: Region, limit: usize) -> Result<Vec<Alert>, StoreError> {
         self.read(move |s| {
-            let sql = "SELECT id, kind, region, at, worker, detail, resolved_at FROM alerts ORDER BY id DESC";
+            let sql = "SELECT id, kind, region, at, worker, detail, resolved_at, posting FROM alerts ORDER BY id DESC";
             let read = |r: &Row| {
                 Ok(Alert {
                     id: AlertId::new(r.uuid(0)?),
@@ -155,6 +157,7 @@ impl Store {
                     worker: r.opt_uuid(4)?.map(WorkerId::new),
                     detail: r.text(5)?.to_owned(),
                     resolved_at: r.opt_int(6)?.map(Moment::from_ms),
+                    posting: r.opt_uuid(7)?.map(PostingId::new),
                 })
             };
             let all: Vec<Alert> = s.query(sql, &[])?.iter().map(read).collect::<Result<_, StoreError>>()?;

@@ -19,6 +19,8 @@ use std::time::Duration;
 pub enum Answerer {
     /// The worker.
     Worker(WorkerId),
+    /// The worker, by a reply from their phone.
+    Reply(WorkerId),
     /// An office for one of the people in its region.
     Office { region: Region, client: String, method: String },
 }
@@ -53,7 +55,7 @@ fn reach(tx: &mut Tx<'_>, a: &Answering) -> Result<Option<(Offer, Region)>, Stor
     let Some(o) = by_id(tx, a.offer)? else { return Ok(None) };
     let Some(home) = home_of(tx, o.worker)? else { return Ok(None) };
     let may = match &a.by {
-        Answerer::Worker(who) => *who == o.worker,
+        Answerer::Worker(who) | Answerer::Reply(who) => *who == o.worker,
         Answerer::Office { region, .. } => home.is_within(*region),
     };
     Ok(may.then_some((o, home)))
@@ -62,7 +64,7 @@ fn reach(tx: &mut Tx<'_>, a: &Answering) -> Result<Option<(Offer, Region)>, Stor
 /// An answer for somebody else stands in the access log with it.
 fn log_on_behalf(tx: &mut Tx<'_>, a: &Answering, worker: WorkerId, action: &str, now: Moment) -> Result<(), StoreError> {
     match &a.by {
-        Answerer::Worker(_) => Ok(()),
+        Answerer::Worker(_) | Answerer::Reply(_) => Ok(()),
         Answerer::Office { client, .. } => access::record(tx, client, action, Some(worker), "", &a.offer.to_string(), now),
     }
 }
@@ -70,11 +72,12 @@ fn log_on_behalf(tx: &mut Tx<'_>, a: &Answering, worker: WorkerId, action: &str,
 fn on_behalf(by: &Answerer) -> (Option<&str>, Option<&str>) {
     match by {
         Answerer::Worker(_) => (None, None),
+        Answerer::Reply(_) => (None, Some("reply")),
         Answerer::Office { client, method, .. } => (Some(client), Some(method)),
     }
 }
 
-fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, Refusal>, StoreError> {
+pub(super) fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, Refusal>, StoreError> {
     let Some((mut o, home)) = reach(tx, a)? else { return Ok(Err(Refusal::NotFound)) };
     match o.state.next(OfferEvent::Accept { seat: true }) {
         Err(impossible) => return Ok(Err(Refusal::Over(impossible.0))),
@@ -96,6 +99,7 @@ fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, R
     let (by, method) = on_behalf(&a.by);
     (o.share_contact, o.answered_by, o.method) = (a.share_contact, by.map(str::to_owned), method.map(str::to_owned));
     o.accepted_at = (o.state == OfferState::Accepted).then_some(now);
+    o.reason = if o.state == OfferState::Withdrawn { Some("posting_closed".to_owned()) } else { a.reason.clone() };
     let in_time = tx.exec(
         "UPDATE offers SET state = $3, answered_at = $2, updated_at = $2, share_contact = $4, answered_by = $5, method = $6, accepted_at = $7,
            reason = $8, county = CASE WHEN promoted = 1 THEN county ELSE $9 END
@@ -108,7 +112,7 @@ fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, R
             by,
             method,
             o.accepted_at.map(Moment::ms),
-            (o.state == OfferState::Withdrawn).then_some("posting_closed"),
+            o.reason.as_deref(),
             i64::from(home.code())
         ],
     )?;
@@ -153,7 +157,7 @@ fn too_late(tx: &mut Tx<'_>, a: &Answering, o: &Offer, now: Moment) -> Result<Re
     Ok(Err(Refusal::Over(OfferState::Expired)))
 }
 
-fn decline(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, Refusal>, StoreError> {
+pub(super) fn decline(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, Refusal>, StoreError> {
     let Some((o, _)) = reach(tx, a)? else { return Ok(Err(Refusal::NotFound)) };
     match o.state.next(OfferEvent::Decline) {
         Err(impossible) => return Ok(Err(Refusal::Over(impossible.0))),

@@ -403,6 +403,7 @@ fn end(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, s: &StatusReport, hire: O
                 "UPDATE offers SET state = 'withdrawn', waiting = NULL, share_contact = 0, reason = 'platform', updated_at = $2 WHERE id = $1",
                 params![m.offer.id.uuid(), now.ms()],
             )?;
+            tx.to_tell.add_worker(m.worker.uuid(), now);
             if m.offer.state == OfferState::Accepted {
                 seats::free(tx, m.posting, m.offer.id, now)?;
                 offers::withdrawn(tx, &m.offer, "platform", now)?;
@@ -472,6 +473,7 @@ fn reject(tx: &mut Tx<'_>, terms: &HireTerms, m: &Matter, hire: Option<Uuid>, no
     if hire.is_none() && !matches!(o.state, OfferState::Declined | OfferState::Expired | OfferState::Withdrawn | OfferState::NotSelected) {
         let sql = "UPDATE offers SET state = 'not_selected', waiting = NULL, share_contact = 0, updated_at = $2 WHERE id = $1";
         tx.exec(sql, params![o.id.uuid(), now.ms()])?;
+        tx.to_tell.add_worker(m.worker.uuid(), now);
         if o.holds_seat() {
             seats::free(tx, m.posting, o.id, now)?;
         }

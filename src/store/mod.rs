@@ -9,6 +9,7 @@
 pub mod access;
 pub mod answers;
 pub mod clients;
+pub mod complaints;
 pub mod counties;
 pub mod endpoints;
 pub mod engine;
@@ -18,10 +19,12 @@ pub mod hires;
 pub mod ids;
 pub mod links;
 pub mod log;
+pub mod notices;
 pub mod offers;
 pub mod once;
 pub mod postings;
 pub mod registry;
+pub mod replies;
 pub mod reports;
 pub mod reviews;
 pub mod runs;
@@ -142,6 +145,12 @@ impl Store {
     /// Changes with every commit of this process.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.writer.commits()
+    }
+
+    /// From now on workers are to be told what concerns them: whatever does so makes a
+    /// message due, so long after the first of it.
+    pub fn tell_workers(&self, collect: std::time::Duration) {
+        self.writer.tell_workers(collect);
     }
 
     /// A MAC of a request body, by which a repeated key is told from a reused one.

@@ -37,6 +37,8 @@ pub struct Offer {
     /// Who answered for the worker, and how.
     pub answered_by: Option<String>,
     pub method: Option<String>,
+    /// Why it was declined or is gone, as far as somebody said so.
+    pub reason: Option<String>,
 }
 
 impl Offer {
@@ -58,7 +60,7 @@ macro_rules! columns {
             "SELECT o.id, o.posting, o.worker, o.platform, o.state, o.wave, o.reasons, o.offered_at, o.expires_at, o.promoted,
                o.share_contact, o.answered_by, o.method, p.content,
                CASE WHEN o.state = 'waitlisted' THEN
-                 (SELECT COUNT(*) FROM offers q WHERE q.posting = o.posting AND q.state = 'waitlisted' AND q.waiting <= o.waiting) END, o.accepted_at
+                 (SELECT COUNT(*) FROM offers q WHERE q.posting = o.posting AND q.state = 'waitlisted' AND q.waiting <= o.waiting) END, o.accepted_at, o.reason
              FROM offers o JOIN postings p ON p.id = o.posting ",
             $tail
         )
@@ -101,6 +103,7 @@ pub(super) fn offer(row: &Row) -> Result<Offer, StoreError> {
         position: row.opt_int(14)?,
         answered_by: row.opt_text(11)?.map(str::to_owned),
         method: row.opt_text(12)?.map(str::to_owned),
+        reason: row.opt_text(16)?.map(str::to_owned),
     })
 }
 

@@ -10,7 +10,7 @@ use super::once::Advance;
 use super::vault::Vault;
 use super::workers::{bump, changed, columns, destinations_text, open, place, seeker, set_wishes, tier_on};
 use super::writer::Tx;
-use super::{Store, access, counties, work};
+use super::{Store, access, counties, notices, work};
 use crate::domain::id::WorkerId;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, day_number};
@@ -174,10 +174,15 @@ fn update(
     {
         set("UPDATE workers SET name_sealed = $2 WHERE id = $1", Some(vault.seal(place(id, "name"), name.expose(), ids).into()))?;
     }
+    let mut new_phone = false;
     if let Some(phone) = &r.phone
         && open(vault, &row, 19, id, "phone")?.as_deref() != Some(phone.expose())
     {
         set("UPDATE workers SET phone_sealed = $2 WHERE id = $1", Some(vault.seal(place(id, "phone"), phone.expose(), ids).into()))?;
+        new_phone = true;
+    }
+    if new_phone {
+        notices::try_again(tx, before.handle, now)?;
     }
     if let Some(tier) = r.tier.filter(|t| *t != before.tier) {
         record_tier(tx, (id, handle), tier, r.tier_since.unwrap_or(now.day()), now)?;

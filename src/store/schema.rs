@@ -6,7 +6,7 @@ use super::engine::{Connection, StoreError, params};
 
 /// Applied in order, each once, each in a transaction of its own.
 const MIGRATIONS: &[&str] =
-    &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN, HISTORY_BY_HANDLE, OFFERS_BY_HANDLE, COUNTY_SEATS, EXPIRIES, SHORT];
+    &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN, HISTORY_BY_HANDLE, OFFERS_BY_HANDLE, COUNTY_SEATS, EXPIRIES, SHORT, MESSAGES];
 
 const FOUNDATION: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -225,6 +225,28 @@ DROP INDEX offers_expiring;
 /// The open postings that lack people are found among all.
 const SHORT: &str = "
 CREATE INDEX postings_short ON postings (id) WHERE status = 'open' AND short = 1;
+";
+
+/// Who is to be told something and how far that came (one row for each worker who ever
+/// was), the codes that they may reply with, and the replies. Phones stand here as MACs.
+const MESSAGES: &str = "
+CREATE TABLE notices (
+  handle BIGINT PRIMARY KEY, state TEXT NOT NULL, asked_at BIGINT NOT NULL, again_at BIGINT, due_at BIGINT NOT NULL,
+  fence BIGINT NOT NULL DEFAULT 0, channel BIGINT NOT NULL DEFAULT 0, tries BIGINT NOT NULL DEFAULT 0, message {blob},
+  day BIGINT NOT NULL DEFAULT 0, sent BIGINT NOT NULL DEFAULT 0, reason TEXT, since BIGINT) {clustered};
+CREATE INDEX notices_due ON notices (due_at) WHERE state = 'due';
+CREATE INDEX notices_unreachable ON notices (handle) WHERE state = 'unreachable';
+CREATE TABLE message_attempts (
+  seq {serial}, message {blob} NOT NULL, handle BIGINT NOT NULL, channel TEXT NOT NULL, at BIGINT NOT NULL, status BIGINT, error TEXT);
+CREATE INDEX message_attempts_by_handle ON message_attempts (handle, seq);
+CREATE TABLE reply_codes (
+  phone_mac {blob} NOT NULL, code TEXT NOT NULL, handle BIGINT NOT NULL, offer {blob} NOT NULL UNIQUE, expires_at BIGINT NOT NULL,
+  PRIMARY KEY (phone_mac, code));
+CREATE INDEX reply_codes_by_handle ON reply_codes (handle);
+CREATE TABLE replies (
+  id {blob} PRIMARY KEY, phone_mac {blob} NOT NULL, at BIGINT NOT NULL, result TEXT NOT NULL, wrong BIGINT NOT NULL, offer {blob}, code TEXT);
+CREATE INDEX replies_wrong ON replies (phone_mac, at) WHERE wrong = 1;
+CREATE INDEX replies_by_time ON replies (at);
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

@@ -207,6 +207,7 @@ fn promote(tx: &mut Tx<'_>, posting: PostingId, by_county: bool, now: Moment, wi
         )?;
         expires(tx, posting, now.plus(within))?;
         tx.log.change(ChangeKind::Worker, first.uuid(1)?, 0, now);
+        tx.to_tell.add_worker(first.uuid(1)?, now);
         return Ok(true);
     }
 }
@@ -234,8 +235,12 @@ fn withdraw_waiting(tx: &mut Tx<'_>, posting: PostingId, now: Moment) -> Result<
             "UPDATE offers SET state = 'withdrawn', waiting = NULL, reason = 'posting_closed', updated_at = $2 WHERE id = $1",
             params![row.uuid(0)?, now.ms()],
         )?;
-        if row.flag(2)? && row.text(3)? != "waitlisted" {
+        let waited = row.text(3)? == "waitlisted";
+        if row.flag(2)? && !waited {
             free(tx, posting, OfferId::new(row.uuid(0)?), now)?;
+        }
+        if waited || row.flag(2)? {
+            tx.to_tell.add_worker(row.uuid(1)?, now);
         }
         tx.log.change(ChangeKind::Worker, row.uuid(1)?, 0, now);
     }

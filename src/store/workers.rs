@@ -134,6 +134,12 @@ fn file(vault: &Vault, row: &Row) -> Result<WorkerFile, StoreError> {
     })
 }
 
+/// A worker's file, masked, unless erased.
+pub(super) fn file_of(s: &mut dyn Sql, vault: &Vault, id: WorkerId) -> Result<Option<WorkerFile>, StoreError> {
+    let row = s.one(columns!("WHERE w.id = $1 AND w.erased_at IS NULL"), params![id.uuid()])?;
+    row.as_ref().map(|r| file(vault, r)).transpose()
+}
+
 /// One column's new value, if it is given and differs.
 pub(super) fn changed(row: &Row, at: usize, new: Option<Val>) -> Option<Val> {
     new.filter(|v| row.0.get(at) != Some(v))
@@ -222,8 +228,12 @@ fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) 
         "UPDATE offers SET reason = NULL WHERE handle = (SELECT handle FROM workers WHERE id = $1) AND state = 'declined'",
         "UPDATE hire_facts SET raw_status = NULL WHERE worker = $1",
         "UPDATE access_log SET reason = '' WHERE worker = $1",
-        "UPDATE alerts SET worker = NULL WHERE worker = $1",
+        "UPDATE alerts SET worker = NULL, detail = CASE WHEN kind = 'complaint' THEN '' ELSE detail END WHERE worker = $1",
         "DELETE FROM links WHERE worker = $1",
+        "DELETE FROM replies WHERE phone_mac IN (SELECT phone_mac FROM reply_codes WHERE handle = (SELECT handle FROM workers WHERE id = $1))",
+        "DELETE FROM reply_codes WHERE handle = (SELECT handle FROM workers WHERE id = $1)",
+        "DELETE FROM message_attempts WHERE handle = (SELECT handle FROM workers WHERE id = $1)",
+        "DELETE FROM notices WHERE handle = (SELECT handle FROM workers WHERE id = $1)",
     ] {
         tx.exec(sql, params![id.uuid()])?;
     }
@@ -277,11 +287,7 @@ impl Store {
     /// A worker's file, masked, unless erased.
     pub async fn worker(&self, id: WorkerId) -> Result<Option<WorkerFile>, StoreError> {
         let vault = self.vault.clone();
-        self.read(move |s| {
-            let row = s.one(columns!("WHERE w.id = $1 AND w.erased_at IS NULL"), params![id.uuid()])?;
-            row.as_ref().map(|r| file(&vault, r)).transpose()
-        })
-        .await
+        self.read(move |s| file_of(s, &vault, id)).await
     }
 
     /// One page of a region's workers, masked, and how many there are.

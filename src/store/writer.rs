@@ -11,8 +11,9 @@
 use super::engine::{Connection, Engine, Row, Sql, StoreError, Val};
 use super::ids::Ids;
 use super::log::Log;
+use super::notices::ToTell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, mpsc as sync_mpsc};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -31,6 +32,9 @@ pub struct Tx<'a> {
     pub ids: &'a Ids,
     /// Changes, events and ledger entries of this group.
     pub log: &'a mut Log,
+    /// Workers whom this group gave something to be told; counts for nothing where
+    /// nobody is told anything.
+    pub(super) to_tell: &'a mut ToTell,
 }
 
 impl Sql for Tx<'_> {
@@ -80,6 +84,8 @@ pub struct Writer {
     queue: mpsc::Sender<Box<dyn Job>>,
     commits: watch::Receiver<u64>,
     stopped: Arc<AtomicBool>,
+    /// How long messages are collected, in milliseconds; below 0: none are sent.
+    collect: Arc<AtomicI64>,
 }
 
 impl Writer {
@@ -88,13 +94,14 @@ impl Writer {
         let (queue, jobs) = mpsc::channel(4096);
         let (committed, commits) = watch::channel(0);
         let stopped = Arc::new(AtomicBool::new(false));
+        let collect = Arc::new(AtomicI64::new(-1));
         let conn = engine.connect()?;
-        let thread = WriterThread { engine, conn, ids, committed, stopped: stopped.clone() };
+        let thread = WriterThread { engine, conn, ids, committed, stopped: stopped.clone(), collect: collect.clone() };
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || thread.serve(jobs))
             .map_err(|e| StoreError::Unavailable(e.to_string()))?;
-        Ok(Self { queue, commits, stopped })
+        Ok(Self { queue, commits, stopped, collect })
     }
 
     /// Runs `work` in a transaction that others may share, and answers after the
@@ -114,6 +121,12 @@ impl Writer {
         answer.await.map_err(|_| gone())?
     }
 
+    /// From now on workers are to be told what concerns them, so long after the first
+    /// of it.
+    pub fn tell_workers(&self, collect: Duration) {
+        self.collect.store(i64::try_from(collect.as_millis()).unwrap_or(i64::MAX), Ordering::Release);
+    }
+
     /// Changes with every commit of this process.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.commits.clone()
@@ -126,6 +139,7 @@ struct WriterThread {
     ids: Arc<Ids>,
     committed: watch::Sender<u64>,
     stopped: Arc<AtomicBool>,
+    collect: Arc<AtomicI64>,
 }
 
 impl WriterThread {
@@ -192,9 +206,12 @@ impl WriterThread {
             self.conn = self.engine.connect()?;
         }
         let mut log = Log::default();
+        let mut to_tell = ToTell::new(self.collect.load(Ordering::Acquire));
         let conn = self.conn.as_mut();
         let outcome = conn.begin().and_then(|()| {
-            work(&mut Tx { sql: conn, ids: &self.ids, log: &mut log })?;
+            work(&mut Tx { sql: conn, ids: &self.ids, log: &mut log, to_tell: &mut to_tell })?;
+            // Before the log's lock, after which nothing may be locked.
+            to_tell.write(conn)?;
             if !log.is_empty() {
                 conn.lock_log()?;
                 log.write(conn)?;

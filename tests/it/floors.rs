@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 /// The top-level modules, each with its floor.
-const FLOORS: [(&str, u8); 24] = [
+const FLOORS: [(&str, u8); 25] = [
     ("domain", 0),
     ("clock", 1),
     ("config", 1),
@@ -21,6 +21,7 @@ const FLOORS: [(&str, u8); 24] = [
     ("http", 3),
     ("poll", 3),
     ("deliver", 3),
+    ("notify", 3),
     ("outbound", 3),
     ("app", 4),
     ("demo", 4),

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod batches;
+mod complaints;
 mod counties;
 mod crash;
 mod erasure;
@@ -12,12 +13,14 @@ mod harness;
 mod index;
 mod journey;
 mod limits;
+mod messages;
 mod normalize;
 mod pages;
 mod polls;
 mod pulls;
 mod readers;
 mod redis;
+mod replies;
 mod reports;
 mod reviews;
 mod seats;

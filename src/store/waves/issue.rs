@@ -195,6 +195,7 @@ fn fill(tx: &mut Tx<'_>, open: &mut [Open<'_>], room: &mut Room, terms: &WaveTer
             });
         } else {
             issued.offered.push((OfferId::new(id), handle));
+            tx.to_tell.add(handle, now);
         }
     }
     Ok(!had_one.is_empty())

@@ -58,6 +58,7 @@ fn offer(n: u128, state: OfferState, title: &str, pay: &str) -> (Offer, Posting)
         position: (state == OfferState::Waitlisted).then_some(3),
         answered_by: None,
         method: None,
+        reason: None,
     };
     let seats = Seats { openings: 1, declared: 1, taken: 0 };
     (o, Posting { id: posting, platform: "meituan".to_owned(), content, status: Status::Open, seats, revision: 1, held: false })
