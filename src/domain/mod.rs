@@ -15,5 +15,6 @@ pub mod posting;
 pub mod ranking;
 pub mod region;
 pub mod skill;
+pub mod spells;
 pub mod time;
 pub mod worker;

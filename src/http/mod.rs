@@ -11,6 +11,7 @@ pub mod edge;
 pub mod problem;
 
 mod admin;
+mod corrections;
 mod endpoints;
 mod events;
 mod explain;
@@ -112,6 +113,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .configure(feeds::routes)
         .configure(offers::routes)
         .configure(hires::routes)
+        .configure(corrections::routes)
         .configure(events::routes)
         .configure(endpoints::routes)
         .configure(workers::routes)

@@ -223,6 +223,8 @@ fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) 
         "UPDATE hire_facts SET raw_status = NULL WHERE worker = $1",
         "UPDATE access_log SET reason = '' WHERE worker = $1",
         "UPDATE alerts SET worker = NULL WHERE worker = $1",
+        "UPDATE corrections SET reason = '' WHERE worker = $1",
+        "DELETE FROM platform_workers WHERE worker = $1",
         "DELETE FROM links WHERE worker = $1",
     ] {
         tx.exec(sql, params![id.uuid()])?;
