@@ -6,6 +6,8 @@
 //! transaction with the events that tell of them).
 //! Start at: [`Hiring::report`].
 
+pub mod rosters;
+
 use crate::domain::hire::{EndReason, HireStatus, StatusReport};
 use crate::domain::id::{HireId, OfferId, PostingId, Pseudonym};
 use crate::domain::pay::Money;

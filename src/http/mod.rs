@@ -25,6 +25,7 @@ pub mod pages;
 mod postings;
 mod reports;
 mod reviews;
+mod rosters;
 pub mod sink;
 mod token;
 mod workers;
@@ -114,6 +115,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .configure(offers::routes)
         .configure(hires::routes)
         .configure(corrections::routes)
+        .configure(rosters::routes)
         .configure(events::routes)
         .configure(endpoints::routes)
         .configure(workers::routes)

@@ -12,9 +12,11 @@ mod facts;
 mod list;
 mod make;
 mod report;
+mod roster;
 
 pub use correct::{Correcting, Correction, Corrector};
 pub use list::{HireFilter, ListedHire};
+pub use roster::{Listing, Matches, Roster, RosterLine};
 
 use super::Store;
 use super::engine::{Row, StoreError, params};
