@@ -184,7 +184,8 @@ mod tests {
         assert_eq!(at("2020-06-17"), Err("at_in_future"));
         assert_eq!(at("soon"), Err("at_invalid"));
         let now = Moment::parse("2020-06-15T12:00:00+08:00").unwrap();
-        let dated = |month: &str| read_report(&json!({"offer": offer, "status": "ACTIVE", "month": month}), now).map(|r| r.report.at.to_string());
+        let dated =
+            |month: &str| read_report(&json!({"offer": offer, "status": "ACTIVE", "month": month}), now).map(|r| r.report.at.to_string());
         assert_eq!(dated("2020-05").unwrap(), "2020-05-31T00:00:00+08:00", "without a time, in its month");
         assert_eq!(dated("2020-06").unwrap(), now.to_string());
         assert_eq!(check(json!({"offer": offer, "status": "ENDED", "reason": "bored"})), Err("reason_unknown"));

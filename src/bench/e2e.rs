@@ -91,7 +91,7 @@ fn millis(span: Duration) -> f64 {
 }
 
 /// An invented person with what routing knows of this one.
-fn registration(s: &Seeker) -> Option<Registration> {
+pub(super) fn registration(s: &Seeker) -> Option<Registration> {
     let birth = s.birth.strftime("%Y%m%d");
     let digits = format!("{}{birth}{:03}", 100_000 + s.handle / 1000, s.handle % 1000);
     let id_number = IdNumber::parse(&format!("{digits}{}", check_character(&digits)?), TODAY).ok()?;
@@ -119,7 +119,7 @@ fn registration(s: &Seeker) -> Option<Registration> {
     })
 }
 
-async fn register(store: &Store, nation: &Arc<Nation>, workers: u32) -> Result<(), String> {
+pub(super) async fn register(store: &Store, nation: &Arc<Nation>, workers: u32) -> Result<(), String> {
     let progress = Progress::new("workers", u64::from(workers));
     let (slices, mut read) = tokio::sync::mpsc::channel(2);
     let (of, to) = (store.clone(), nation.clone());

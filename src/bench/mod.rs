@@ -12,6 +12,7 @@ pub mod ingest;
 pub mod peers;
 pub mod people;
 mod place;
+pub mod rosters;
 pub mod routing;
 mod threads;
 mod window;

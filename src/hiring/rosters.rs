@@ -223,8 +223,7 @@ impl Cutting {
 
 /// Reads one line; every fault of it.
 fn read_line(line: &[u8], today: Date) -> Result<(IdNumber, Listing), Vec<Fault>> {
-    let map: Map<String, Value> =
-        serde_json::from_slice(line).map_err(|_| vec![Fault::new("", "unreadable", "is no JSON object")])?;
+    let map: Map<String, Value> = serde_json::from_slice(line).map_err(|_| vec![Fault::new("", "unreadable", "is no JSON object")])?;
     let mut faults = Vec::new();
     let mut fault = |field: &str, code, detail: &str| faults.push(Fault::new(format!("/{field}"), code, detail));
     let given = |field: &str| map.get(field).filter(|v| !v.is_null() && v.as_str() != Some(""));

@@ -39,9 +39,11 @@ async fn roster(state: Data<State>, who: PlatformToken, request: HttpRequest, bo
     match state.hiring.roster(batch, now).await {
         Ok(answer) => answered(Reserved::Done(answer)),
         Err(RosterError::Batch(e)) => Err(e.into()),
-        Err(RosterError::TooSmall(least)) => {
-            Err(Problem::new(422, "roster_too_small", format!("A roster names at least {least} different people in lines without a fault.")))
-        }
+        Err(RosterError::TooSmall(least)) => Err(Problem::new(
+            422,
+            "roster_too_small",
+            format!("A roster names at least {least} different people in lines without a fault."),
+        )),
         Err(RosterError::TooOften(again)) => {
             let seconds = (again.ms() - now.ms() + 999).div_euclid(1000).max(1);
             let problem = Problem::new(429, "rate_limited", format!("At most {} rosters in 24 hours.", rules.per_day));

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod batches;
+mod corrections;
 mod counties;
 mod crash;
 mod erasure;
@@ -20,6 +21,7 @@ mod readers;
 mod redis;
 mod reports;
 mod reviews;
+mod rosters;
 mod seats;
 mod starts;
 mod store;

@@ -128,7 +128,8 @@ fn content(
 
 /// The jobs that are not over, newest first.
 fn jobs(lang: Lang, hires: &[Hire], offers: &[(Offer, Posting)], confirmed: impl Fn(&Hire) -> bool) -> Vec<Job> {
-    let current = hires.iter().rev().filter(|h| h.ended_on.is_none() && !h.void && !matches!(h.status, HireStatus::Ended | HireStatus::Withdrawn));
+    let current =
+        hires.iter().rev().filter(|h| h.ended_on.is_none() && !h.void && !matches!(h.status, HireStatus::Ended | HireStatus::Withdrawn));
     let job = |h: &Hire| {
         let platform = platform(lang, &h.platform);
         let title = offers.iter().find(|(o, _)| Some(o.posting) == h.posting).map(|(o, _)| o.title.clone());

@@ -43,7 +43,8 @@ impl Store {
         static PAGE: Bulk = Bulk::keys(columns!("WHERE h.id IN {list}"), 0);
         self.read(move |s| {
             let mut fits: Vec<(Uuid, Life)> = Vec::new();
-            let sql = "SELECT h.id, h.work, w.home, h.start_set, h.end_fixed, h.end_set, h.void FROM hires h JOIN workers w ON w.id = h.worker
+            let sql =
+                "SELECT h.id, h.work, w.home, h.start_set, h.end_fixed, h.end_set, h.void FROM hires h JOIN workers w ON w.id = h.worker
                        WHERE w.erased_at IS NULL AND ($1 = '' OR h.platform = $1) AND ($2 = '' OR h.flow = $2)
                          AND ($3 = 0 OR (h.void = 0 AND h.started_on <= $4 AND (h.ended_on IS NULL OR h.ended_on > $5))) ORDER BY h.id";
             let (first, last) = f.within.map_or((0, 0), |(first, last)| (day_number(first), day_number(last)));

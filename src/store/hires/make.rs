@@ -98,7 +98,15 @@ pub(super) fn make(tx: &mut Tx<'_>, terms: &HireTerms, pair: &Pair, first: &Fact
     Ok(id)
 }
 
-fn tell_tagged(tx: &mut Tx<'_>, terms: &HireTerms, pair: &Pair, id: Uuid, status: HireStatus, tags: &Tags, now: Moment) -> Result<(), StoreError> {
+fn tell_tagged(
+    tx: &mut Tx<'_>,
+    terms: &HireTerms,
+    pair: &Pair,
+    id: Uuid,
+    status: HireStatus,
+    tags: &Tags,
+    now: Moment,
+) -> Result<(), StoreError> {
     let pseudonym = offers::pseudonym(tx, &terms.platform, pair.worker)?;
     let data = json!({"hire": HireId::new(id), "worker": pseudonym, "status": status, "tags": shared(tags, &terms.share)});
     tell(tx, pair, "hire.tagged", data, now)

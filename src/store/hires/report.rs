@@ -239,7 +239,8 @@ pub(super) fn free(tx: &mut Tx<'_>, worker: WorkerId, hire: Uuid, until: i64, no
 fn seat(tx: &mut Tx<'_>, pair: &Pair, withdrawn: bool, now: Moment) -> Result<(), StoreError> {
     let (Some(posting), Some(o)) = (pair.posting, &pair.offer) else { return Ok(()) };
     if withdrawn {
-        let sql = "UPDATE offers SET state = 'withdrawn', waiting = NULL, share_contact = 0, reason = 'platform', updated_at = $2 WHERE id = $1";
+        let sql =
+            "UPDATE offers SET state = 'withdrawn', waiting = NULL, share_contact = 0, reason = 'platform', updated_at = $2 WHERE id = $1";
         if o.state != OfferState::Withdrawn {
             tx.exec(sql, params![o.id.uuid(), now.ms()])?;
         }

@@ -180,6 +180,7 @@ struct Rows {
 }
 
 impl Rows {
+    #[allow(clippy::too_many_arguments)]
     fn fact(&mut self, hire: Uuid, posting: Uuid, worker: Uuid, kind: &str, day: Date, wage: Option<i64>, work: Option<Region>) {
         let work = work.map(|r| i64::from(r.code()));
         self.facts.extend_from_slice(params![hire, posting, worker, kind, Moment::start_of(day).ms(), wage, work]);
@@ -207,10 +208,8 @@ impl Rows {
             "$1, ",
             3,
         );
-        static BUSY: Bulk = Bulk::keys(
-            "UPDATE workers SET looking = 0, displaced_until = 0, version = version + 1, updated_at = $1 WHERE id IN {list}",
-            1,
-        );
+        static BUSY: Bulk =
+            Bulk::keys("UPDATE workers SET looking = 0, displaced_until = 0, version = version + 1, updated_at = $1 WHERE id IN {list}", 1);
         HIRES.insert(tx, params![platform, now.ms(), NO_POSTING], &self.hires, |_, _| Ok(()))?;
         FACTS.insert(tx, params![platform, now.ms()], &self.facts, |_, _| Ok(()))?;
         NAMES.insert(tx, params![platform], &self.names, |_, _| Ok(()))?;
@@ -337,16 +336,7 @@ fn apply(tx: &mut Tx<'_>, terms: &HireTerms, lines: &[RosterLine], now: Moment) 
 
 /// Puts what was frozen into the platform's list and the ledger.
 #[allow(clippy::too_many_arguments)]
-fn tell(
-    tx: &mut Tx<'_>,
-    terms: &HireTerms,
-    hire: Uuid,
-    name: Option<&Pseudonym>,
-    start: Date,
-    tags: &Tags,
-    worker: Uuid,
-    now: Moment,
-) {
+fn tell(tx: &mut Tx<'_>, terms: &HireTerms, hire: Uuid, name: Option<&Pseudonym>, start: Date, tags: &Tags, worker: Uuid, now: Moment) {
     let (status, at) = (HireStatus::Onboarded, Moment::start_of(start));
     let data = json!({
         "hire": HireId::new(hire), "worker": name, "status": status, "tags": shared(tags, &terms.share),
