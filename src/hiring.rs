@@ -6,6 +6,8 @@
 //! transaction with the events that tell of them).
 //! Start at: [`Hiring::report`].
 
+pub mod rosters;
+
 use crate::domain::hire::{EndReason, HireStatus, StatusReport};
 use crate::domain::id::{HireId, OfferId, PostingId, Pseudonym};
 use crate::domain::pay::Money;
@@ -97,10 +99,10 @@ fn read_report(record: &Value, now: Moment) -> Result<Report, &'static str> {
         None => return Err("status_unknown"),
     };
     let at = match record.get("at") {
-        None | Some(Value::Null) => now,
-        Some(value) => value.as_str().and_then(Moment::parse).ok_or("at_invalid")?,
+        None | Some(Value::Null) => None,
+        Some(value) => Some(value.as_str().and_then(Moment::parse).ok_or("at_invalid")?),
     };
-    if at > now.plus(AHEAD) {
+    if at.is_some_and(|at| at > now.plus(AHEAD)) {
         return Err("at_in_future");
     }
     let reason = given(record, "reason", "reason_unknown", |v| EndReason::parse(v.as_str()?))?;
@@ -108,6 +110,8 @@ fn read_report(record: &Value, now: Moment) -> Result<Report, &'static str> {
     if month.is_some_and(|m| Moment::start_of(m) > now.plus(AHEAD)) {
         return Err("at_in_future");
     }
+    // A month's work that is reported late was not done today.
+    let at = at.unwrap_or_else(|| month.map_or(now, |m| now.min(Moment::start_of(m.last_of_month()))));
     let work_region = given(record, "work_region", "region_unknown", |v| region::resolve_code(v.as_str()?).ok())?;
     let monthly_wage = given(record, "monthly_wage", "monthly_wage_invalid", |v| {
         let wage = serde_json::from_value::<Money>(v.clone()).ok().filter(|m| m.minor() >= 0)?;
@@ -139,6 +143,11 @@ fn read_subject(record: &Value) -> Option<Subject> {
     }
     if let Some(id) = text("hire") {
         return HireId::parse(id).map(Subject::Hire);
+    }
+    match record.get("platform_worker_id") {
+        Some(Value::String(id)) => return Some(Subject::Roster(id.trim().to_owned())),
+        Some(Value::Number(id)) => return Some(Subject::Roster(id.to_string())),
+        _ => {}
     }
     let worker = Pseudonym::parse(text("worker")?)?;
     let posting = match (text("posting"), record.get("source_id")) {
@@ -174,6 +183,11 @@ mod tests {
         assert_eq!(at("2020-06-16"), Ok(HireStatus::Hired));
         assert_eq!(at("2020-06-17"), Err("at_in_future"));
         assert_eq!(at("soon"), Err("at_invalid"));
+        let now = Moment::parse("2020-06-15T12:00:00+08:00").unwrap();
+        let dated =
+            |month: &str| read_report(&json!({"offer": offer, "status": "ACTIVE", "month": month}), now).map(|r| r.report.at.to_string());
+        assert_eq!(dated("2020-05").unwrap(), "2020-05-31T00:00:00+08:00", "without a time, in its month");
+        assert_eq!(dated("2020-06").unwrap(), now.to_string());
         assert_eq!(check(json!({"offer": offer, "status": "ENDED", "reason": "bored"})), Err("reason_unknown"));
         assert_eq!(check(json!({"offer": offer, "status": "ENDED", "reason": 5})), Err("reason_unknown"));
         assert_eq!(check(json!({"offer": offer, "status": "ACTIVE", "month": 202005})), Err("month_invalid"));

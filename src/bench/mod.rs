@@ -14,6 +14,7 @@ pub mod peers;
 pub mod people;
 mod place;
 mod registry;
+pub mod rosters;
 pub mod routing;
 mod threads;
 mod window;

@@ -14,7 +14,7 @@ use std::time::Duration;
 const ROWS: u32 = 20_000;
 
 /// An invented person with what routing knows of this one.
-fn registration(s: &Seeker) -> Option<Registration> {
+pub fn registration(s: &Seeker) -> Option<Registration> {
     let birth = s.birth.strftime("%Y%m%d");
     let digits = format!("{}{birth}{:03}", 100_000 + s.handle / 1000, s.handle % 1000);
     let id_number = IdNumber::parse(&format!("{digits}{}", check_character(&digits)?), TODAY).ok()?;

@@ -3,7 +3,7 @@
 use super::{Failure, Outcome};
 #[cfg(feature = "peers")]
 use crate::bench::peers;
-use crate::bench::{accept, e2e, ingest, routing};
+use crate::bench::{accept, e2e, ingest, rosters, routing};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub enum Command {
     Accept(Accept),
     /// From a pushed batch to its offers committed, and offers beside workers' answers
     E2e(E2e),
+    /// One roster against everybody registered, from its body to the last commit
+    Rosters(Rosters),
     /// The routing index beside a search engine and PostgreSQL on the same people and postings
     #[cfg(feature = "peers")]
     Peers(Peers),
@@ -61,6 +63,21 @@ pub struct E2e {
     /// Answers a second beside the offers
     #[arg(long, default_value_t = 1_000)]
     answers: u32,
+    /// Measure on this store, which is written to; default: an embedded one that goes again
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct Rosters {
+    #[arg(long, default_value_t = 300_000)]
+    lines: u32,
+    /// How many workers are registered first
+    #[arg(long, default_value_t = 1_000_000)]
+    workers: u32,
+    /// The share of lines that name somebody registered
+    #[arg(long, default_value_t = 0.1)]
+    known: f64,
     /// Measure on this store, which is written to; default: an embedded one that goes again
     #[arg(long, value_name = "URL")]
     store: Option<String>,
@@ -115,6 +132,10 @@ pub fn run(command: Command) -> Outcome {
             let E2e { workers, rounds, seconds, answers, store } = args;
             let plan = e2e::Plan { workers, rounds, flow: Duration::from_secs(seconds), answers, store };
             crate::app::block_on(e2e::run(plan)).map_err(Failure)?;
+        }
+        Command::Rosters(args) => {
+            let Rosters { lines, workers, known, store } = args;
+            crate::app::block_on(rosters::run(rosters::Plan { lines, workers, known, store })).map_err(Failure)?;
         }
         #[cfg(feature = "peers")]
         Command::Peers(args) => {

@@ -30,6 +30,7 @@ pub struct Config {
     pub limits: LimitsConfig,
     pub ingest: IngestConfig,
     pub feed: FeedConfig,
+    pub roster: RosterConfig,
     pub routing: RoutingConfig,
     pub offer: OfferConfig,
     pub deliver: DeliverConfig,
@@ -105,6 +106,13 @@ pub struct LimitsConfig {
 #[serde(deny_unknown_fields)]
 pub struct IngestConfig {
     pub slice: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RosterConfig {
+    pub min_lines: usize,
+    pub per_day: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -319,6 +327,8 @@ impl Config {
         must(self.limits.records > 0 && self.limits.records_burst > 0, "limits.records", "and its burst must be above 0");
         must(self.limits.anonymous > 0 && self.limits.anonymous_burst > 0, "limits.anonymous", "and its burst must be above 0");
         must((1..=500).contains(&self.ingest.slice), "ingest.slice", "must be 1 to 500");
+        must(self.roster.min_lines >= 1, "roster.min_lines", "must be at least 1");
+        must(self.roster.per_day >= 1, "roster.per_day", "must be at least 1");
         must((0.0..=1.0).contains(&self.feed.hold_share), "feed.hold_share", "must be 0 to 1");
         must((1.0..=100.0).contains(&self.routing.overbook), "routing.overbook", "must be 1 to 100");
         must((1..=600).contains(&self.routing.wave_max), "routing.wave_max", "must be 1 to 600");

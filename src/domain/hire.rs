@@ -183,10 +183,21 @@ pub enum Fact {
     Over(Date),
 }
 
-/// All facts of one hire.
+/// All facts of one hire, and what a correction set instead of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Life {
     pub facts: Vec<Fact>,
+    pub corrected: Corrected,
+}
+
+/// What corrections set of a hire's life; it stands whatever is reported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Corrected {
+    pub started_on: Option<Date>,
+    /// Some(None): it is not over.
+    pub ended_on: Option<Option<Date>>,
+    /// There never was such a hire.
+    pub void: bool,
 }
 
 /// What a hire is on a day.
@@ -209,17 +220,21 @@ impl Life {
             Fact::Started(d) | Fact::Active { at: d, .. } => Some(*d),
             _ => None,
         };
-        self.facts.iter().filter_map(start).min()
+        self.corrected.started_on.or_else(|| self.facts.iter().filter_map(start).min())
     }
 
     /// The day it was over, where it is.
     pub fn ended_on(&self) -> Option<Date> {
-        self.facts.iter().filter_map(|f| if let Fact::Over(d) = f { Some(*d) } else { None }).min()
+        let reported = || self.facts.iter().filter_map(|f| if let Fact::Over(d) = f { Some(*d) } else { None }).min();
+        self.corrected.ended_on.unwrap_or_else(reported)
     }
 
     /// What the hire is on `day`; a sign of life holds for `stale_months`
     /// calendar months, clipped to the month's end.
     pub fn standing(&self, day: Date, stale_months: u32) -> Standing {
+        if self.corrected.void {
+            return Standing::Unknown;
+        }
         let fresh_from = months_before(day, stale_months);
         if self.ended_on().is_some_and(|d| d <= day) {
             return Standing::Over;
@@ -238,8 +253,20 @@ impl Life {
         }
     }
 
+    /// Working on some day from `first` to `last`.
+    pub fn worked_within(&self, first: Date, last: Date, stale_months: u32) -> bool {
+        let Some(started) = self.started_on() else { return false };
+        // Who works on a day by a sign of life works on the first day of the span on
+        // which that sign and the start have been, too.
+        let signs = self.facts.iter().filter_map(|f| f.sign_of_life()).chain([started]);
+        signs.map(|sign| sign.max(started).max(first)).any(|day| day <= last && self.standing(day, stale_months) == Standing::Working)
+    }
+
     /// Confirmed by a person, or by a second distinct month of ACTIVE, by `day`.
     pub fn confirmed(&self, day: Date) -> bool {
+        if self.corrected.void {
+            return false;
+        }
         let mut months: Vec<(Date, Date)> = Vec::new();
         for fact in &self.facts {
             match fact {
@@ -255,6 +282,9 @@ impl Life {
 
     /// The distinct months worked by `day`, in order.
     pub fn months_worked(&self, day: Date) -> Vec<Date> {
+        if self.corrected.void {
+            return Vec::new();
+        }
         let mut months: Vec<Date> = self
             .facts
             .iter()
@@ -306,6 +336,10 @@ mod tests {
         Region::parse(code).unwrap()
     }
 
+    fn life(facts: Vec<Fact>) -> Life {
+        Life { facts, corrected: Corrected::default() }
+    }
+
     #[test]
     fn flow_is_told_from_home_and_the_place_of_work() {
         let home = region("522624");
@@ -321,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_hire_without_a_sign_of_life_for_three_months_has_lapsed() {
-        let life = Life { facts: vec![Fact::Started(date(2020, 2, 29))] };
+        let life = life(vec![Fact::Started(date(2020, 2, 29))]);
         assert_eq!(life.standing(date(2020, 2, 28), 3), Standing::Unknown);
         assert_eq!(life.standing(date(2020, 5, 31), 3), Standing::Working);
         assert_eq!(life.standing(date(2020, 6, 1), 3), Standing::Lapsed);
@@ -330,7 +364,7 @@ mod tests {
     #[test]
     fn two_distinct_months_confirm_and_one_does_not() {
         let active = |m, d| Fact::Active { month: date(2020, m, 1), counts_on: date(2020, m, d), at: date(2020, m, d) };
-        let mut life = Life { facts: vec![active(6, 30), active(6, 30)] };
+        let mut life = life(vec![active(6, 30), active(6, 30)]);
         assert!(!life.confirmed(date(2020, 12, 31)));
         life.facts.push(active(7, 31));
         assert!(!life.confirmed(date(2020, 7, 30)));
@@ -340,16 +374,47 @@ mod tests {
     #[test]
     fn a_month_reported_late_is_a_sign_of_that_month_and_no_later_start() {
         let late = Fact::Active { month: date(2020, 1, 1), counts_on: date(2020, 1, 31), at: date(2020, 9, 15) };
-        let life = Life { facts: vec![Fact::Started(date(2020, 1, 10)), late] };
+        let life = life(vec![Fact::Started(date(2020, 1, 10)), late]);
         assert_eq!(life.standing(date(2020, 4, 30), 3), Standing::Working);
         assert_eq!(life.standing(date(2020, 9, 30), 3), Standing::Lapsed);
     }
 
     #[test]
     fn an_end_closes_the_hire_on_its_day() {
-        let life = Life { facts: vec![Fact::Hired(date(2020, 6, 1)), Fact::Started(date(2020, 6, 5)), Fact::Over(date(2020, 7, 1))] };
+        let life = life(vec![Fact::Hired(date(2020, 6, 1)), Fact::Started(date(2020, 6, 5)), Fact::Over(date(2020, 7, 1))]);
         assert_eq!(life.standing(date(2020, 6, 4), 3), Standing::AwaitingStart);
         assert_eq!(life.standing(date(2020, 6, 30), 3), Standing::Working);
         assert_eq!(life.standing(date(2020, 7, 1), 3), Standing::Over);
+    }
+
+    #[test]
+    fn a_correction_wins_over_what_was_reported() {
+        let mut life = life(vec![Fact::Started(date(2020, 6, 5)), Fact::Over(date(2020, 7, 1))]);
+        life.corrected.ended_on = Some(None);
+        assert_eq!(life.standing(date(2020, 7, 2), 3), Standing::Working);
+        life.corrected.started_on = Some(date(2020, 5, 1));
+        assert_eq!(life.standing(date(2020, 5, 2), 3), Standing::Working);
+        life.corrected.void = true;
+        assert_eq!(life.standing(date(2020, 5, 2), 3), Standing::Unknown);
+        assert!(!life.worked_within(date(2020, 1, 1), date(2020, 12, 31), 3));
+    }
+
+    #[test]
+    fn somebody_worked_within_a_span_if_on_any_of_its_days() {
+        let active = |m, d| Fact::Active { month: date(2020, m, 1), counts_on: date(2020, m, d), at: date(2020, m, d) };
+        let lives = [
+            life(vec![Fact::Started(date(2020, 2, 10))]),
+            life(vec![Fact::Started(date(2020, 2, 10)), active(8, 31), Fact::Over(date(2020, 9, 15))]),
+            life(vec![Fact::Listed(date(2020, 1, 5)), Fact::Started(date(2020, 3, 1)), Fact::Over(date(2020, 3, 1))]),
+            life(vec![Fact::Hired(date(2020, 4, 1))]),
+        ];
+        for life in &lives {
+            for month in 1..=12 {
+                let (first, last) = (date(2020, month, 1), date(2020, month, 1).last_of_month());
+                let mut days = std::iter::successors(Some(first), |d| d.tomorrow().ok()).take_while(|d| *d <= last);
+                let any = days.any(|day| life.standing(day, 3) == Standing::Working);
+                assert_eq!(life.worked_within(first, last, 3), any, "{life:?} in {month}");
+            }
+        }
     }
 }

@@ -17,5 +17,6 @@ pub mod ranking;
 pub mod region;
 pub mod reply;
 pub mod skill;
+pub mod spells;
 pub mod time;
 pub mod worker;

@@ -11,6 +11,7 @@ pub mod edge;
 pub mod problem;
 
 mod admin;
+mod corrections;
 mod endpoints;
 mod events;
 mod explain;
@@ -25,6 +26,7 @@ mod postings;
 mod replies;
 mod reports;
 mod reviews;
+mod rosters;
 pub mod sink;
 mod token;
 mod workers;
@@ -115,6 +117,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .configure(feeds::routes)
         .configure(offers::routes)
         .configure(hires::routes)
+        .configure(corrections::routes)
+        .configure(rosters::routes)
         .configure(events::routes)
         .configure(endpoints::routes)
         .configure(workers::routes)

@@ -4,7 +4,7 @@ use super::Store;
 use super::engine::{Row, StoreError, params};
 use super::workers;
 use crate::domain::category::Category;
-use crate::domain::hire::{Fact, Flow, HireStatus, Life, Tags};
+use crate::domain::hire::{Corrected, Fact, Flow, HireStatus, Life, Tags};
 use crate::domain::id::{HireId, WorkerId};
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, from_day_number};
@@ -44,12 +44,22 @@ pub struct Fold {
     pub at: Option<Moment>,
 }
 
+/// What corrections set, in columns of start, whether the end is set, end, void.
+pub(super) fn corrected(row: &Row, from: usize) -> Result<Corrected, StoreError> {
+    Ok(Corrected {
+        started_on: row.opt_int(from)?.map(from_day_number),
+        ended_on: row.flag(from + 1)?.then_some(row.opt_int(from + 2)?.map(from_day_number)),
+        void: row.flag(from + 3)?,
+    })
+}
+
 /// The facts in a row of hire, kind, at, month.
-fn facts(row: &Row) -> Result<Vec<Fact>, StoreError> {
+pub(super) fn facts(row: &Row) -> Result<Vec<Fact>, StoreError> {
     let day = Moment::from_ms(row.int(2)?).day();
     Ok(match row.text(1)? {
         "CONFIRMED" => vec![Fact::Confirmed(day)],
         "LISTED" => vec![Fact::Listed(day)],
+        "SINCE" => vec![Fact::Started(day), Fact::Listed(day)],
         kind => match HireStatus::parse(kind) {
             Some(HireStatus::Hired) => vec![Fact::Hired(day)],
             Some(HireStatus::Onboarded) => vec![Fact::Started(day)],
@@ -73,7 +83,7 @@ fn counted(row: &Row) -> Result<Counted, StoreError> {
         flow: Flow::parse(row.text(5)?).ok_or_else(|| corrupt("flow"))?,
         category: Category::parse(row.text(6)?).ok_or_else(|| corrupt("category"))?,
         tags: serde_json::from_str(row.text(7)?).map_err(|_| corrupt("tags"))?,
-        life: Life::default(),
+        life: Life { facts: Vec::new(), corrected: corrected(row, 8)? },
     })
 }
 
@@ -82,17 +92,17 @@ impl Store {
     /// not counted while a period is open.
     pub async fn fold(&self, day: Date) -> Result<Fold, StoreError> {
         self.read(move |s| {
-            let mut lives: HashMap<Uuid, Life> = HashMap::new();
+            let mut lives: HashMap<Uuid, Vec<Fact>> = HashMap::new();
             for row in s.query("SELECT hire, kind, at, month FROM hire_facts WHERE hire IS NOT NULL ORDER BY seq", &[])? {
-                lives.entry(row.uuid(0)?).or_default().facts.extend(facts(&row)?);
+                lives.entry(row.uuid(0)?).or_default().extend(facts(&row)?);
             }
-            let sql = "SELECT h.id, h.worker, h.platform, h.home, h.work, h.flow, h.category, h.tags FROM hires h
-                       JOIN workers w ON w.id = h.worker WHERE w.erased_at IS NULL ORDER BY h.worker, h.id";
+            let sql = "SELECT h.id, h.worker, h.platform, h.home, h.work, h.flow, h.category, h.tags, h.start_set, h.end_fixed, h.end_set, h.void FROM hires h
+                       JOIN workers w ON w.id = h.worker WHERE w.erased_at IS NULL AND h.void = 0 ORDER BY h.worker, h.id";
             let mut people: Vec<Person> = Vec::new();
             for row in s.query(sql, &[])? {
                 let worker = WorkerId::new(row.uuid(1)?);
                 let mut hire = counted(&row)?;
-                hire.life = lives.remove(&hire.id.uuid()).unwrap_or_default();
+                hire.life.facts = lives.remove(&hire.id.uuid()).unwrap_or_default();
                 match people.last_mut() {
                     Some(p) if p.id == worker => p.hires.push(hire),
                     _ => {
@@ -110,12 +120,13 @@ impl Store {
     /// The lives of one worker's hires.
     pub async fn lives(&self, worker: WorkerId) -> Result<Vec<(HireId, Life)>, StoreError> {
         self.read(move |s| {
-            let sql = "SELECT hire, kind, at, month FROM hire_facts WHERE worker = $1 AND hire IS NOT NULL ORDER BY hire, seq";
+            let sql = "SELECT f.hire, f.kind, f.at, f.month, h.start_set, h.end_fixed, h.end_set, h.void FROM hires h
+                       JOIN hire_facts f ON f.hire = h.id WHERE h.worker = $1 ORDER BY f.hire, f.seq";
             let mut lives: Vec<(HireId, Life)> = Vec::new();
             for row in s.query(sql, params![worker.uuid()])? {
                 let id = HireId::new(row.uuid(0)?);
                 if lives.last().is_none_or(|(last, _)| *last != id) {
-                    lives.push((id, Life::default()));
+                    lives.push((id, Life { facts: Vec::new(), corrected: corrected(&row, 4)? }));
                 }
                 if let Some((_, life)) = lives.last_mut() {
                     life.facts.extend(facts(&row)?);
@@ -129,7 +140,7 @@ impl Store {
     /// People with a hire whose last word is ACTIVE, counted by one statement beside
     /// the fold.
     pub async fn active_people(&self) -> Result<u64, StoreError> {
-        let sql = "SELECT COUNT(DISTINCT worker) FROM hires WHERE status = 'ACTIVE'";
+        let sql = "SELECT COUNT(DISTINCT worker) FROM hires WHERE status = 'ACTIVE' AND void = 0";
         self.read(move |s| s.one(sql, &[])?.map_or(Ok(0), |r| r.count(0).map(u64::from))).await
     }
 

@@ -5,8 +5,20 @@
 use super::engine::{Connection, StoreError, params};
 
 /// Applied in order, each once, each in a transaction of its own.
-const MIGRATIONS: &[&str] =
-    &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN, HISTORY_BY_HANDLE, OFFERS_BY_HANDLE, COUNTY_SEATS, EXPIRIES, SHORT, MESSAGES];
+const MIGRATIONS: &[&str] = &[
+    FOUNDATION,
+    FULL_FEEDS,
+    REVIEWS,
+    PULLS,
+    PULLS_SEEN,
+    HISTORY_BY_HANDLE,
+    OFFERS_BY_HANDLE,
+    COUNTY_SEATS,
+    EXPIRIES,
+    SHORT,
+    MESSAGES,
+    ROSTERS,
+];
 
 const FOUNDATION: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -247,6 +259,31 @@ CREATE TABLE replies (
   id {blob} PRIMARY KEY, phone_mac {blob} NOT NULL, at BIGINT NOT NULL, result TEXT NOT NULL, wrong BIGINT NOT NULL, offer {blob}, code TEXT);
 CREATE INDEX replies_wrong ON replies (phone_mac, at) WHERE wrong = 1;
 CREATE INDEX replies_by_time ON replies (at);
+";
+
+/// Corrections of hires, each an entry that stands for good, and what they set; rosters
+/// that were taken, and under which MAC of the platform's own id a person is known from
+/// one. A hire that a roster alone tells of has a posting of 16 zero bytes.
+const ROSTERS: &str = "
+ALTER TABLE hires ADD COLUMN reported_work BIGINT;
+ALTER TABLE hires ADD COLUMN arrangement TEXT NOT NULL DEFAULT '';
+ALTER TABLE hires ADD COLUMN start_set BIGINT;
+ALTER TABLE hires ADD COLUMN end_fixed BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE hires ADD COLUMN end_set BIGINT;
+ALTER TABLE hires ADD COLUMN corrected BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE hires ADD COLUMN void BIGINT NOT NULL DEFAULT 0;
+UPDATE hires SET reported_work = (SELECT MAX(f.work) FROM hire_facts f WHERE f.hire = hires.id AND f.at = hires.hired_at);
+CREATE TABLE corrections (
+  seq {serial}, hire {blob} NOT NULL, worker {blob} NOT NULL, at BIGINT NOT NULL, by_whom TEXT NOT NULL, changes TEXT NOT NULL,
+  reason TEXT NOT NULL);
+CREATE INDEX corrections_by_worker ON corrections (worker);
+CREATE TABLE rosters (
+  id {blob} PRIMARY KEY, platform TEXT NOT NULL, client {blob} NOT NULL, at BIGINT NOT NULL,
+  received BIGINT, matched BIGINT, already BIGINT);
+CREATE INDEX rosters_by_platform ON rosters (platform, at);
+CREATE TABLE platform_workers (
+  platform TEXT NOT NULL, mac {blob} NOT NULL, posting {blob} NOT NULL, worker {blob} NOT NULL, PRIMARY KEY (platform, mac)) {clustered};
+CREATE INDEX platform_workers_by_worker ON platform_workers (worker);
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

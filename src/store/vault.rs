@@ -75,6 +75,12 @@ impl Vault {
         self.keys.blind_next.as_ref().map(|k| mac(k, "id-number", id.expose().as_bytes()).to_vec())
     }
 
+    /// By which a platform's own id of a person is found again. What platforms use for
+    /// one may be a telephone number, so it is not kept itself.
+    pub fn platform_worker(&self, platform: &str, id: &str) -> [u8; 32] {
+        mac(&self.keys.mac, "platform-worker", format!("{platform}\0{id}").as_bytes())
+    }
+
     /// A MAC for one purpose, so that two purposes never share a value.
     pub fn mac(&self, purpose: &str, bytes: &[u8]) -> [u8; 32] {
         mac(&self.keys.mac, purpose, bytes)

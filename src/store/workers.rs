@@ -229,6 +229,8 @@ fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) 
         "UPDATE hire_facts SET raw_status = NULL WHERE worker = $1",
         "UPDATE access_log SET reason = '' WHERE worker = $1",
         "UPDATE alerts SET worker = NULL, detail = CASE WHEN kind = 'complaint' THEN '' ELSE detail END WHERE worker = $1",
+        "UPDATE corrections SET reason = '' WHERE worker = $1",
+        "DELETE FROM platform_workers WHERE worker = $1",
         "DELETE FROM links WHERE worker = $1",
         "DELETE FROM replies WHERE phone_mac IN (SELECT phone_mac FROM reply_codes WHERE handle = (SELECT handle FROM workers WHERE id = $1))",
         "DELETE FROM reply_codes WHERE handle = (SELECT handle FROM workers WHERE id = $1)",

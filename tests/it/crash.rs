@@ -12,6 +12,7 @@ use std::time::Duration;
 on_every_engine![
     a_batch_cut_short_is_finished_by_the_same_request,
     a_full_feed_cut_short_while_it_closes_is_finished,
+    a_roster_cut_short_goes_on_where_it_stopped,
     an_import_cut_short_goes_on_where_it_stopped,
     what_was_answered_outlives_the_process,
 ];
@@ -167,6 +168,35 @@ async fn a_batch_cut_short_is_finished_by_the_same_request(engine: Engine) {
         let pairs: HashSet<(String, String)> = offers.iter().map(|o| (o["posting"]["id"].to_string(), o["worker"].to_string())).collect();
         assert_eq!(pairs.len(), offers.len(), "nobody is offered a posting twice");
     }
+}
+
+async fn a_roster_cut_short_goes_on_where_it_stopped(engine: Engine) {
+    const PEOPLE: usize = 4_000;
+    let installation = Installation::new(engine);
+    let (platform, office) = (installation.client("platform", "p"), installation.client("office", "nation"));
+    let served = installation.serve("2020-06-15T12:00:00+08:00");
+    let people: Vec<Person> = (0..PEOPLE).map(|_| in_region("522624")).collect();
+    let office_then = served.caller(&office).await;
+    office_then.post("/v1/workers", &json!(people.iter().map(Person::json).collect::<Vec<_>>())).await.expect(200);
+    let line = |p: &Person| json!({"id_number": p.text("id_number"), "work_region": "330212"}).to_string();
+    let roster = people.iter().map(line).collect::<Vec<_>>().join("\n");
+    let push = |caller: &Caller| {
+        let request = caller.request("POST", "/v1/rosters").header("content-type", "application/x-ndjson");
+        request.header("idempotency-key", "whole").body(roster.clone()).send()
+    };
+    let hires = async |office: &Caller| office.get("/v1/hires?limit=1").await.expect(200).json["total"].as_u64().unwrap() as usize;
+    let pushing = tokio::spawn(push(&served.caller(&platform).await));
+    while hires(&office_then).await == 0 {}
+    drop(served);
+    assert!(!matches!(pushing.await.unwrap(), Ok(answer) if answer.status() == 200), "killed after the answer");
+
+    let served = installation.serve("2020-06-15T12:01:00+08:00");
+    let (caller, office) = (served.caller(&platform).await, served.caller(&office).await);
+    let left = hires(&office).await;
+    assert!(left > 0 && left < PEOPLE && left % 500 == 0, "{left}: a slice stands or falls whole");
+    let answer: Value = push(&caller).await.unwrap().json().await.unwrap();
+    assert_eq!(answer, json!({"received": PEOPLE, "matched": PEOPLE, "already": 0, "invalid": []}), "{left} stood");
+    assert_eq!(hires(&office).await, PEOPLE);
 }
 
 /// Whether by the same request or, where nobody sends it again, by the next process.

@@ -3,6 +3,7 @@
 mod adapters;
 mod batches;
 mod complaints;
+mod corrections;
 mod counties;
 mod crash;
 mod erasure;
@@ -23,6 +24,7 @@ mod redis;
 mod replies;
 mod reports;
 mod reviews;
+mod rosters;
 mod seats;
 mod starts;
 mod store;

@@ -129,7 +129,7 @@ fn roles_of(tag: &str) -> &'static [&'static str] {
     match tag {
         "platform" | "webhooks" => &["platform"],
         "office" => &["office"],
-        "offers" => &["platform", "office"],
+        "offers" | "hires" => &["platform", "office"],
         "people" => &["office", "admin"],
         "worker" => &["worker"],
         "admin" => &["admin"],

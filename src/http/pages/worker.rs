@@ -128,10 +128,11 @@ fn content(
 
 /// The jobs that are not over, newest first.
 fn jobs(lang: Lang, hires: &[Hire], offers: &[(Offer, Posting)], confirmed: impl Fn(&Hire) -> bool) -> Vec<Job> {
-    let current = hires.iter().rev().filter(|h| h.ended_on.is_none() && !matches!(h.status, HireStatus::Ended | HireStatus::Withdrawn));
+    let current =
+        hires.iter().rev().filter(|h| h.ended_on.is_none() && !h.void && !matches!(h.status, HireStatus::Ended | HireStatus::Withdrawn));
     let job = |h: &Hire| {
         let platform = platform(lang, &h.platform);
-        let title = offers.iter().find(|(o, _)| o.posting == h.posting).map(|(o, _)| o.title.clone());
+        let title = offers.iter().find(|(o, _)| Some(o.posting) == h.posting).map(|(o, _)| o.title.clone());
         Job {
             id: h.id.to_string(),
             title: title.unwrap_or_else(|| platform.clone()),

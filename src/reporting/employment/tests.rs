@@ -51,7 +51,7 @@ impl Actor {
             rule_version: "tags-1".to_owned(),
         };
         let id = HireId::new(v7(1_600_000_000_000 + self.hires.len() as i64, 0));
-        let (home, life) = (self.home, Life { facts });
+        let (home, life) = (self.home, Life { facts, ..Life::default() });
         self.hires.push(Counted { id, platform: "meituan".to_owned(), home, work, flow, category: Category::DeliveryRider, tags, life });
         self
     }

@@ -1,6 +1,7 @@
 //! Every fact of the store, on every engine.
 
 mod clients;
+mod convergence;
 mod counties;
 mod county_model;
 mod hires;
