@@ -65,8 +65,9 @@ pub async fn run(plan: Plan) -> Result<(), String> {
             answer["already"],
             anonymous_memory().unwrap_or_default()
         );
-        let right = if round == "first" { &answer["matched"] } else { &answer["already"] };
-        if *right != json!(known) {
+        // A small registry is named more than once: then the second line is `already`.
+        let sum = answer["matched"].as_u64().unwrap_or(0) + answer["already"].as_u64().unwrap_or(0);
+        if sum != known || (round == "again" && answer["matched"] != 0) {
             return Err(format!("{known} lines are of registered people: {answer}"));
         }
     }
