@@ -143,10 +143,8 @@ impl Gateway {
             let state = routing.clone();
             async move { route_and_expire(&state).await }
         })));
-        self.loops.push(tokio::task::spawn_local(repeat(state.store.clone(), move || {
-            let deliverer = deliverer.clone();
-            async move { deliverer.deliver_due().await }
-        })));
+        self.loops.push(tokio::task::spawn_local(deliverer.clone().run()));
+        self.loops.push(tokio::task::spawn_local(deliverer.tend()));
         self.loops.push(tokio::task::spawn_local(poller.run(LOOK)));
         let kept = state.clone();
         self.loops.push(tokio::task::spawn_local(async move {

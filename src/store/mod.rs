@@ -10,9 +10,11 @@ pub mod access;
 pub mod answers;
 pub mod clients;
 pub mod counties;
+pub mod deliveries;
 pub mod endpoints;
 pub mod engine;
 pub mod feeds;
+pub mod forget;
 pub mod groups;
 pub mod hires;
 pub mod ids;
@@ -22,6 +24,7 @@ pub mod offers;
 pub mod once;
 pub mod postings;
 pub mod registry;
+pub mod replays;
 pub mod reports;
 pub mod reviews;
 pub mod runs;
@@ -115,6 +118,7 @@ impl Store {
         let mut conn = engine.connect()?;
         schema::migrate(conn.as_mut())?;
         check_keys(conn.as_mut(), &vault)?;
+        endpoints::give_keys(conn.as_mut(), &vault, &opening.ids)?;
         if alone {
             // Whoever held these leases is gone: nobody else serves this file.
             conn.exec("UPDATE idempotency SET lease_until = 0 WHERE state = 'running'", &[])?;
@@ -142,6 +146,11 @@ impl Store {
     /// Changes with every commit of this process.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.writer.commits()
+    }
+
+    /// Changes with every commit of this process that holds events.
+    pub fn event_commits(&self) -> watch::Receiver<u64> {
+        self.writer.event_commits()
     }
 
     /// A MAC of a request body, by which a repeated key is told from a reused one.

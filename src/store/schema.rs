@@ -5,7 +5,8 @@
 use super::engine::{Connection, StoreError, params};
 
 /// Applied in order, each once, each in a transaction of its own.
-const MIGRATIONS: &[&str] = &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN, HISTORY_BY_HANDLE, OFFERS_BY_HANDLE, COUNTY_SEATS];
+const MIGRATIONS: &[&str] =
+    &[FOUNDATION, FULL_FEEDS, REVIEWS, PULLS, PULLS_SEEN, HISTORY_BY_HANDLE, OFFERS_BY_HANDLE, COUNTY_SEATS, WEBHOOKS];
 
 const FOUNDATION: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -210,6 +211,28 @@ ALTER TABLE offers ADD COLUMN county BIGINT;
 UPDATE offers SET county = (SELECT w.home FROM workers w WHERE w.id = offers.worker)
   WHERE state IN ('accepted', 'hired', 'waitlisted') OR (state IN ('offered', 'seen') AND promoted = 1);
 CREATE INDEX offers_waiting_by_county ON offers (posting, county, waiting) WHERE state = 'waitlisted';
+";
+
+/// Deliveries by endpoint, so that no backlog stands before another endpoint's; what
+/// each came to at last; the keys of asymmetric signatures, and a number that changes
+/// with whatever sending needs to know of an endpoint. Replays by time, which go on in
+/// slices. And the last event of each platform that is no longer kept.
+const WEBHOOKS: &str = "
+ALTER TABLE endpoints ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE endpoints ADD COLUMN key_sealed {blob};
+ALTER TABLE endpoints ADD COLUMN previous_key_sealed {blob};
+ALTER TABLE endpoints ADD COLUMN public_key TEXT;
+ALTER TABLE deliveries ADD COLUMN status BIGINT;
+ALTER TABLE deliveries ADD COLUMN error TEXT;
+DROP INDEX deliveries_due;
+CREATE INDEX deliveries_due ON deliveries (endpoint, due_at, event) WHERE state = 'due';
+CREATE INDEX deliveries_dead ON deliveries (endpoint, event) WHERE state = 'dead';
+CREATE TABLE replays (
+  id {blob} PRIMARY KEY, endpoint {blob} NOT NULL, since BIGINT NOT NULL, at BIGINT NOT NULL,
+  position BIGINT NOT NULL, upto BIGINT NOT NULL, replayed BIGINT NOT NULL, done_at BIGINT);
+CREATE INDEX replays_by_endpoint ON replays (endpoint, id);
+CREATE INDEX replays_running ON replays (id) WHERE done_at IS NULL;
+CREATE TABLE forgotten_events (platform TEXT PRIMARY KEY, seq BIGINT NOT NULL);
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

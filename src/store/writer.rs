@@ -79,6 +79,7 @@ impl<T: Send, F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send> Job for Typ
 pub struct Writer {
     queue: mpsc::Sender<Box<dyn Job>>,
     commits: watch::Receiver<u64>,
+    events: watch::Receiver<u64>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -87,14 +88,15 @@ impl Writer {
     pub fn start(engine: Arc<dyn Engine>, ids: Arc<Ids>) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel(4096);
         let (committed, commits) = watch::channel(0);
+        let (announced, events) = watch::channel(0);
         let stopped = Arc::new(AtomicBool::new(false));
         let conn = engine.connect()?;
-        let thread = WriterThread { engine, conn, ids, committed, stopped: stopped.clone() };
+        let thread = WriterThread { engine, conn, ids, committed, announced, stopped: stopped.clone() };
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || thread.serve(jobs))
             .map_err(|e| StoreError::Unavailable(e.to_string()))?;
-        Ok(Self { queue, commits, stopped })
+        Ok(Self { queue, commits, events, stopped })
     }
 
     /// Runs `work` in a transaction that others may share, and answers after the
@@ -118,6 +120,11 @@ impl Writer {
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.commits.clone()
     }
+
+    /// Changes with every commit of this process that holds events.
+    pub fn event_commits(&self) -> watch::Receiver<u64> {
+        self.events.clone()
+    }
 }
 
 struct WriterThread {
@@ -125,6 +132,7 @@ struct WriterThread {
     conn: Box<dyn Connection>,
     ids: Arc<Ids>,
     committed: watch::Sender<u64>,
+    announced: watch::Sender<u64>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -202,7 +210,12 @@ impl WriterThread {
             conn.commit()
         });
         match &outcome {
-            Ok(()) => self.committed.send_modify(|n| *n += 1),
+            Ok(()) => {
+                if log.has_events() {
+                    self.announced.send_modify(|n| *n += 1);
+                }
+                self.committed.send_modify(|n| *n += 1);
+            }
             Err(e) => {
                 if *e == StoreError::Stopped {
                     tracing::error!("an fsync failed: this process writes no more");
