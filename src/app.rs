@@ -171,6 +171,11 @@ impl Gateway {
         self.state.router.catch_up().await
     }
 
+    /// Deletes what is older than `deliver.keep`, at once; says how much.
+    pub async fn forget(&self) -> Result<u64, StoreError> {
+        self.deliverer.forget(Duration::ZERO).await
+    }
+
     /// Runs until a signal or an end of the server, then stops.
     pub async fn run(mut self) -> std::io::Result<()> {
         let stop = async {

@@ -61,7 +61,8 @@ impl Lane {
         match self.is_quiet(now) {
             true => 0,
             false if self.failures >= terms.breaker_failures => 1,
-            false => terms.per_endpoint,
+            // What failed leaves a place that is not filled again, until one is received.
+            false => terms.per_endpoint.saturating_sub(self.failures as usize).max(1),
         }
     }
 
@@ -130,6 +131,7 @@ impl Lanes {
                 given_back.extend(lane.queue.drain(..).map(|due| due.lease));
                 lane.receiver = None;
             }
+            lane.more = false;
             version.is_some() || lane.sending > 0
         });
         let due: Vec<&Waiting> = seen.iter().filter(|w| w.next.is_some_and(|next| next <= now)).collect();

@@ -129,6 +129,17 @@ impl Drop for UnderWay<'_> {
     }
 }
 
+/// Whether a call is signed with this `whsec_…` or, the asymmetric way, `whpk_…`.
+pub fn signed_with(secret: &str, call: &Arrived) -> bool {
+    let Arrived { id, body, signature, .. } = call;
+    let timestamp = call.timestamp.parse().unwrap_or(0);
+    let key = match secret.strip_prefix("whpk_") {
+        Some(public) => return signature.split(' ').any(|s| webhook::verifies(public, s, id, timestamp, body)),
+        None => STANDARD.decode(secret.trim_start_matches("whsec_")).unwrap_or_default(),
+    };
+    signature.split(' ').any(|s| s == webhook::signature(&key, id, timestamp, body))
+}
+
 async fn receive(sink: Data<Sink>, request: HttpRequest, body: Bytes) -> HttpResponse {
     let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     let (id, path) = (header("webhook-id"), request.path().to_owned());
@@ -141,7 +152,8 @@ async fn receive(sink: Data<Sink>, request: HttpRequest, body: Bytes) -> HttpRes
     };
     let _under_way = UnderWay(&sink, path.clone());
     let (timestamp, signature) = (header("webhook-timestamp"), header("webhook-signature"));
-    lock(&sink.arrived).push(Arrived { path: path.clone(), id: id.clone(), timestamp, signature, body: text.clone(), at_once });
+    let arrived = Arrived { path: path.clone(), id: id.clone(), timestamp, signature, body: text.clone(), at_once };
+    lock(&sink.arrived).push(arrived.clone());
     let manner = lock(&sink.manners).get(&path).cloned();
     match manner {
         Some(Manner::Slow(span)) => actix_web::rt::time::sleep(span).await,
@@ -161,18 +173,13 @@ async fn receive(sink: Data<Sink>, request: HttpRequest, body: Bytes) -> HttpRes
         let status = actix_web::http::StatusCode::from_u16(status).unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR);
         return HttpResponse::build(status).finish();
     }
-    let timestamp = header("webhook-timestamp").parse().unwrap_or(0);
     let secrets: Vec<String> = lock(&sink.secrets).iter().filter(|(p, _)| *p == path).map(|(_, s)| s.clone()).collect();
-    let signed = header("webhook-signature");
-    let valid = |secret: &String| match secret.strip_prefix("whpk_") {
-        Some(public) => signed.split(' ').any(|s| webhook::verifies(public, s, &id, timestamp, &text)),
-        None => {
-            let key = STANDARD.decode(secret.trim_start_matches("whsec_")).unwrap_or_default();
-            signed.split(' ').any(|s| s == webhook::signature(&key, &id, timestamp, &text))
-        }
+    let received = Received {
+        signature_is_valid: secrets.iter().any(|secret| signed_with(secret, &arrived)),
+        path,
+        id,
+        body: serde_json::from_str(&text).unwrap_or_default(),
     };
-    let received =
-        Received { signature_is_valid: secrets.iter().any(valid), path, id, body: serde_json::from_str(&text).unwrap_or_default() };
     lock(&sink.received).push(received);
     HttpResponse::Ok().finish()
 }

@@ -227,6 +227,15 @@ fn dead_letter(r: &Row) -> Result<DeadLetter, StoreError> {
 }
 
 impl Store {
+    /// Puts events into their platforms' lists by themselves.
+    pub async fn announce(&self, events: Vec<log::Event>) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            events.iter().for_each(|event| tx.log.event(event.clone()));
+            Ok(())
+        })
+        .await
+    }
+
     /// The enabled endpoints, and when something is due to each.
     pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
         // A subquery of its own for each endpoint: joined, the database may read the

@@ -37,13 +37,14 @@ fn replay(row: &Row) -> Result<Replay, StoreError> {
 /// Makes events due again to an endpoint, whatever became of them there.
 fn again(tx: &mut Tx<'_>, endpoint: Uuid, events: &[Val], now: Moment) -> Result<(), StoreError> {
     static AGAIN: Bulk = Bulk::rows(
-        "INSERT INTO deliveries (endpoint, due_at, state, event) VALUES {list} ON CONFLICT (endpoint, event) DO UPDATE SET
+        "INSERT INTO deliveries (endpoint, state, event, due_at) VALUES {list} ON CONFLICT (endpoint, event) DO UPDATE SET
            state = 'due', due_at = excluded.due_at, tries = 0, fence = deliveries.fence + 1, status = NULL, error = NULL",
-        2,
-        "$1, $2, 'due', ",
         1,
+        "$1, 'due', ",
+        2,
     );
-    AGAIN.insert(tx, params![endpoint, now.ms()], events, |_, _| Ok(()))
+    let rows: Vec<Val> = events.iter().flat_map(|event| [event.clone(), now.ms().into()]).collect();
+    AGAIN.insert(tx, params![endpoint], &rows, |_, _| Ok(()))
 }
 
 /// One slice of a replay: the events of a stretch of the list that came since, and whose

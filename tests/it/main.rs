@@ -4,6 +4,7 @@ mod adapters;
 mod batches;
 mod counties;
 mod crash;
+mod deliveries;
 mod erasure;
 mod explain;
 mod feeds;

@@ -75,6 +75,8 @@ fn each_endpoint_has_its_share_and_they_take_turns() {
     }
     assert!(b.lanes.wants_more(now()));
     assert_eq!(b.take(&[1, 2], now()), [9], "half empty, it is filled up");
+    assert!(b.lanes.plan(&[], now()).0.is_empty());
+    assert!(!b.lanes.wants_more(now()), "nothing is known to be due any more");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod clients;
 mod counties;
 mod county_model;
+mod events;
 mod hires;
 mod log;
 mod offers;

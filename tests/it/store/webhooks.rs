@@ -2,12 +2,15 @@
 
 use super::*;
 use crate::harness::{a_posting, on_every_engine};
-use doorstep::domain::id::EndpointId;
+use doorstep::domain::id::{EndpointId, EventId};
 use doorstep::store::deliveries::{Attempted, Due, Next, Want};
 use doorstep::store::endpoints::Address;
+use doorstep::store::log::Event;
 use doorstep::store::once::Reserved;
 
 on_every_engine![
+    a_long_backlog_stands_before_nobody_else,
+    a_success_ends_a_row_of_failures,
     an_event_is_due_to_those_who_asked_for_its_type,
     a_late_sender_changes_nothing,
     what_is_due_to_a_disabled_endpoint_is_not_sent,
@@ -32,7 +35,7 @@ async fn something_happens(b: &Bench) {
 }
 
 /// Takes what is due, at most so many for each endpoint.
-async fn take(b: &Bench, most: i64, now: Moment) -> Vec<Due> {
+pub(super) async fn take(b: &Bench, most: i64, now: Moment) -> Vec<Due> {
     let seen = b.store.waiting().await.unwrap();
     let due = seen.iter().filter(|w| w.next.is_some_and(|next| next <= now));
     let wants = due.map(|w| Want { endpoint: w.endpoint, version: w.version, most }).collect();
@@ -57,6 +60,10 @@ fn outcome(d: &Due, next: Next, status: u16) -> Attempted {
 
 async fn attempted(b: &Bench, all: Vec<Attempted>) {
     b.store.attempted(Arc::new(all), Arc::default(), HOUR * 120, noon()).await.unwrap();
+}
+
+pub(super) async fn received(b: &Bench, all: &[Due]) {
+    attempted(b, all.iter().map(|d| outcome(d, Next::Delivered, 200)).collect()).await;
 }
 
 async fn an_event_is_due_to_those_who_asked_for_its_type(engine: Engine) {
@@ -149,4 +156,38 @@ async fn a_replay_makes_events_due_again(engine: Engine) {
     let none = b.store.replay_since(id, PLATFORM.to_owned(), noon().plus(HOUR), noon().plus(LEASE)).await.unwrap();
     assert_eq!((none.replayed, none.done_at), (0, Some(noon().plus(LEASE))));
     assert_eq!(b.store.replays(id).await.unwrap(), [none, all]);
+}
+
+async fn a_long_backlog_stands_before_nobody_else(engine: Engine) {
+    let b = bench(engine).await;
+    endpoint(&b, &["hire.tagged"]).await;
+    let event = |kind: &'static str| {
+        let id = EventId::new(b.store.fresh_id(noon()));
+        Event { id, platform: PLATFORM.to_owned(), kind, at: noon(), posting: None, data: serde_json::Value::Null }
+    };
+    b.store.announce((0..3_000).map(|_| event("hire.tagged")).collect()).await.unwrap();
+    let late = endpoint(&b, &["hire.ended"]).await;
+    b.store.announce(vec![event("hire.ended")]).await.unwrap();
+    let taken = take(&b, 8, noon()).await;
+    assert_eq!(taken.iter().filter(|d| d.lease.endpoint == late).count(), 1);
+    assert_eq!(taken.len(), 9, "so many of the long one, and no more");
+}
+
+async fn a_success_ends_a_row_of_failures(engine: Engine) {
+    let b = bench(engine).await;
+    let id = endpoint(&b, &["posting.closed"]).await;
+    for _ in 0..4 {
+        something_happens(&b).await;
+    }
+    let all = due(&b, noon()).await;
+    let retry = |d: &Due, at: Moment| outcome_at(d, Next::RetryAt(at.plus(HOUR)), 500, at);
+    attempted(&b, vec![retry(&all[0], noon())]).await;
+    let since = b.store.endpoint(PLATFORM.to_owned(), id).await.unwrap().unwrap().failing_since;
+    assert_eq!(since, Some(noon()));
+    let late = noon().plus(HOUR * 121);
+    attempted(&b, vec![retry(&all[1], late), outcome_at(&all[2], Next::Delivered, 200, late)]).await;
+    let found = b.store.endpoint(PLATFORM.to_owned(), id).await.unwrap().unwrap();
+    assert!(found.enabled && found.failing_since.is_none(), "one that receives is not disabled");
+    attempted(&b, vec![retry(&all[3], late)]).await;
+    assert!(b.store.endpoint(PLATFORM.to_owned(), id).await.unwrap().unwrap().enabled, "its failures count from now on");
 }
