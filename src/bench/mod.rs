@@ -5,6 +5,7 @@
 //! Promises: everything is measured on the real parts: sockets, adapters, the store
 //! that the URL names; what a figure is compared with is done in the same run.
 
+pub mod deliver;
 pub mod e2e;
 mod flow;
 pub mod ingest;

@@ -3,7 +3,7 @@
 use super::{Failure, Outcome};
 #[cfg(feature = "peers")]
 use crate::bench::peers;
-use crate::bench::{e2e, ingest, routing};
+use crate::bench::{deliver, e2e, ingest, routing};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub enum Command {
     Routing(Routing),
     /// From a pushed batch to its offers committed, and offers beside workers' answers
     E2e(E2e),
+    /// Webhooks a second, and from the commit to the receipt, without and with an endpoint that hangs
+    Deliver(Deliver),
     /// The routing index beside a search engine and PostgreSQL on the same people and postings
     #[cfg(feature = "peers")]
     Peers(Peers),
@@ -46,6 +48,21 @@ pub struct E2e {
     /// Answers a second beside the offers
     #[arg(long, default_value_t = 1_000)]
     answers: u32,
+    /// Measure on this store, which is written to; default: an embedded one that goes again
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct Deliver {
+    #[arg(long, default_value_t = 100)]
+    endpoints: usize,
+    /// Events of each round
+    #[arg(long, default_value_t = 50_000)]
+    events: usize,
+    /// Events a second; 0: as fast as the store takes them
+    #[arg(long, default_value_t = 0)]
+    rate: u32,
     /// Measure on this store, which is written to; default: an embedded one that goes again
     #[arg(long, value_name = "URL")]
     store: Option<String>,
@@ -97,6 +114,10 @@ pub fn run(command: Command) -> Outcome {
             let E2e { workers, rounds, seconds, answers, store } = args;
             let plan = e2e::Plan { workers, rounds, flow: Duration::from_secs(seconds), answers, store };
             crate::app::block_on(e2e::run(plan)).map_err(Failure)?;
+        }
+        Command::Deliver(args) => {
+            let Deliver { endpoints, events, rate, store } = args;
+            crate::app::block_on(deliver::run(deliver::Plan { endpoints, events, rate, store })).map_err(Failure)?;
         }
         #[cfg(feature = "peers")]
         Command::Peers(args) => {
