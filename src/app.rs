@@ -155,10 +155,8 @@ impl Gateway {
             let state = routing.clone();
             async move { route_and_expire(&state).await }
         })));
-        self.loops.push(tokio::task::spawn_local(repeat(state.store.clone(), move || {
-            let deliverer = deliverer.clone();
-            async move { deliverer.deliver_due().await }
-        })));
+        self.loops.push(tokio::task::spawn_local(deliverer.clone().run()));
+        self.loops.push(tokio::task::spawn_local(deliverer.tend()));
         let notifier = self.notifier.clone();
         self.loops.push(tokio::task::spawn_local(repeat(state.store.clone(), move || {
             let notifier = notifier.clone();
@@ -196,6 +194,11 @@ impl Gateway {
             > 0
         {}
         self.state.router.catch_up().await
+    }
+
+    /// Deletes what is older than `deliver.keep`, at once; says how much.
+    pub async fn forget(&self) -> Result<u64, StoreError> {
+        self.deliverer.forget(Duration::ZERO).await
     }
 
     /// Runs until a signal or an end of the server, then stops.

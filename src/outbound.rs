@@ -2,8 +2,9 @@
 //! every spelling of an address checked, the resolved address pinned, no proxy of
 //! the environment, no redirects, bounded answers.
 //!
-//! reqwest's own resolver hook never sees IP literals, so the parsed host is
-//! checked here first, and the client is told which addresses to use.
+//! reqwest's own resolver hook never sees IP literals, so the parsed host is checked
+//! here first; names are looked up by [`Names`], which hands the client addresses that
+//! were checked. A connection is used again for as long as it is kept.
 
 mod address;
 
@@ -13,13 +14,13 @@ use crate::domain::time::Moment;
 use crate::inflate::{InflateError, inflate};
 use address::public;
 use reqwest::Url;
-use std::collections::{HashMap, HashSet};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Mutex;
 use std::time::Duration;
 
-/// Clients kept for the hosts that are called again.
-const KEPT: usize = 64;
+/// Idle connections that are kept to each host, and for how long.
+const IDLE: (usize, Duration) = (64, Duration::from_secs(30));
 /// Redirects of a fetch that are followed.
 const REDIRECTS: usize = 3;
 const CONNECT: Duration = Duration::from_secs(5);
@@ -43,6 +44,8 @@ pub enum CallError {
     TooLarge,
     Redirects,
 }
+
+impl std::error::Error for CallError {}
 
 impl std::fmt::Display for CallError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -159,14 +162,59 @@ pub struct Outbound {
     /// `host:port` that may be called whatever their address, http too.
     allow: HashSet<String>,
     timeout: Duration,
-    /// By host and the addresses it had: TLS roots are not read for each call.
-    clients: Mutex<HashMap<(String, Vec<SocketAddr>), reqwest::Client>>,
+    /// Connects to public addresses only.
+    strict: reqwest::Client,
+    /// For what the operator allowed by name.
+    allowed: reqwest::Client,
+}
+
+/// Looks up the addresses of a name, each of which may be called.
+struct Names {
+    any: bool,
+}
+
+impl Names {
+    async fn look_up(name: String, any: bool) -> Result<Vec<SocketAddr>, CallError> {
+        let found = tokio::time::timeout(CONNECT, tokio::net::lookup_host((name, 0))).await.map_err(|_| CallError::Timeout)?;
+        let all: Vec<SocketAddr> = found.map_err(|_| CallError::Unresolved)?.collect();
+        if all.is_empty() {
+            return Err(CallError::Unresolved);
+        }
+        if !any && all.iter().any(|a| !public(a.ip())) {
+            return Err(CallError::Forbidden("its name leads to an address that is not public"));
+        }
+        Ok(all)
+    }
+}
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (name, any) = (name.as_str().to_owned(), self.any);
+        Box::pin(async move {
+            let all = Names::look_up(name, any).await?;
+            Ok(Box::new(all.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn client(any: bool) -> reqwest::Client {
+    let builder = reqwest::Client::builder()
+        .no_proxy()
+        .no_gzip()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT)
+        .pool_idle_timeout(IDLE.1)
+        .pool_max_idle_per_host(IDLE.0)
+        .tcp_nodelay(true)
+        .user_agent(concat!("doorstep/", env!("CARGO_PKG_VERSION")))
+        .dns_resolver(Names { any });
+    builder.build().expect("these settings are the same everywhere and a test builds it")
 }
 
 impl Outbound {
     pub fn new(config: &Config) -> Self {
         let allow = config.outbound.allow.iter().map(|e| e.trim().to_ascii_lowercase()).collect();
-        Self { allow, timeout: config.deliver.timeout, clients: Mutex::default() }
+        Self { allow, timeout: config.deliver.timeout, strict: client(false), allowed: client(true) }
     }
 
     /// Whether this URL may be called at all, as far as its text tells.
@@ -240,51 +288,8 @@ impl Outbound {
         }
     }
 
-    /// The addresses of a host, each of which may be called.
-    async fn resolve(&self, url: &Url, allowed: bool) -> Result<Vec<SocketAddr>, CallError> {
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let port = url.port_or_known_default().unwrap_or(443);
-        let found = tokio::time::timeout(CONNECT, tokio::net::lookup_host((host, port))).await.map_err(|_| CallError::Timeout)?;
-        let all: Vec<SocketAddr> = found.map_err(|_| CallError::Unresolved)?.collect();
-        if all.is_empty() {
-            return Err(CallError::Unresolved);
-        }
-        if !allowed && all.iter().any(|a| !public(a.ip())) {
-            return Err(CallError::Forbidden("its name leads to an address that is not public"));
-        }
-        Ok(all)
-    }
-
-    /// A client that connects to these addresses of the host and to no other.
-    fn client(&self, host: &str, addresses: &[SocketAddr]) -> Result<reqwest::Client, CallError> {
-        let key = (host.to_owned(), addresses.to_vec());
-        let mut clients = self.clients.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(client) = clients.get(&key) {
-            return Ok(client.clone());
-        }
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .no_gzip()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .pool_max_idle_per_host(8)
-            .user_agent(concat!("doorstep/", env!("CARGO_PKG_VERSION")))
-            .resolve_to_addrs(host, addresses)
-            .build()
-            .map_err(|e| CallError::Connect(why(&e)))?;
-        if clients.len() >= KEPT {
-            clients.clear();
-        }
-        clients.insert(key, client.clone());
-        Ok(client)
-    }
-
-    /// A client for this URL, whose addresses were looked up and checked now.
-    async fn client_for(&self, url: &Url, allowed: bool) -> Result<reqwest::Client, CallError> {
-        let mut addresses = self.resolve(url, allowed).await?;
-        addresses.sort_unstable();
-        self.client(url.host_str().unwrap_or_default(), &addresses)
+    fn client(&self, allowed: bool) -> &reqwest::Client {
+        if allowed { &self.allowed } else { &self.strict }
     }
 
     /// Posts JSON and reads at most 16 KB of the answer.
@@ -298,9 +303,8 @@ impl Outbound {
     /// Makes a call, follows no redirect and reads at most 16 KB of the answer.
     pub async fn call(&self, call: Call) -> Result<Answered, CallError> {
         let (url, allowed) = self.parse(&call.url)?;
-        let client = self.client_for(&url, allowed).await?;
         let method = reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|_| CallError::Forbidden("it is no method"))?;
-        let mut request = client.request(method, url).timeout(self.timeout);
+        let mut request = self.client(allowed).request(method, url).timeout(self.timeout);
         for (name, value) in &call.headers {
             let no_header = |_| CallError::Broken("cannot be asked for: a header is none");
             let mut value = reqwest::header::HeaderValue::from_str(value).map_err(|e| no_header(e.to_string()))?;
@@ -338,8 +342,7 @@ impl Outbound {
         let first = url.origin();
         let mut at_home = true;
         for _ in 0..=REDIRECTS {
-            let client = self.client_for(&url, allowed).await?;
-            let mut request = client.get(url.clone()).header("accept-encoding", "gzip, zstd, br").header("accept", "*/*");
+            let mut request = self.client(allowed).get(url.clone()).header("accept-encoding", "gzip, zstd, br").header("accept", "*/*");
             for (name, value) in &fetch.headers {
                 request = request.header(*name, value);
             }
@@ -459,6 +462,14 @@ impl ApiClient {
 }
 
 fn of_reqwest(e: reqwest::Error) -> CallError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&e);
+    while let Some(inner) = cause {
+        // What `Names` said, through the layers of the client.
+        if let Some(told) = inner.downcast_ref::<CallError>() {
+            return told.clone();
+        }
+        cause = inner.source();
+    }
     if e.is_timeout() { CallError::Timeout } else { CallError::Connect(why(&e)) }
 }
 
@@ -476,7 +487,7 @@ mod tests {
     use super::*;
 
     fn outbound(allow: &[&str]) -> Outbound {
-        Outbound { allow: allow.iter().map(|a| a.to_string()).collect(), timeout: CONNECT, clients: Mutex::default() }
+        Outbound { allow: allow.iter().map(|a| a.to_string()).collect(), timeout: CONNECT, strict: client(false), allowed: client(true) }
     }
 
     #[test]
@@ -554,6 +565,17 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let denied = outbound(&[]).post(&format!("https://127.0.0.1:{port}/"), &[], String::new()).await;
         assert!(matches!(denied, Err(CallError::Forbidden(_))));
+        let none = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+        assert!(none.is_err(), "nobody connected");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_inside_is_not_connected_to() {
+        // As the client meets it once the text of a URL has passed.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
+        let refused = of_reqwest(client(false).get(url).send().await.unwrap_err());
+        assert_eq!(refused, CallError::Forbidden("its name leads to an address that is not public"));
         let none = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
         assert!(none.is_err(), "nobody connected");
     }

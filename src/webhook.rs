@@ -4,7 +4,9 @@
 //! Does not: send anything (`deliver`).
 
 use crate::domain::time::Moment;
+use crate::store::endpoints::Signing;
 use crate::store::log::Listed;
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -32,15 +34,54 @@ pub fn body(event: &Listed) -> String {
     json!({"type": event.kind, "timestamp": event.at, "data": event.data}).to_string()
 }
 
-/// The value of `webhook-signature`: `v1,BASE64` for each secret, over
-/// `id.timestamp.body`.
-pub fn signature(secrets: &[Vec<u8>], id: &str, timestamp: i64, body: &str) -> String {
-    let sign = |secret: &Vec<u8>| {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
-        mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
-        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
-    };
-    secrets.iter().map(sign).collect::<Vec<_>>().join(" ")
+/// A key that signs the asymmetric way.
+pub fn key_pair(seed: &[u8; 32]) -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(seed).expect("any 32 bytes are a seed (RFC 8032 §5.1.5)")
+}
+
+/// `v1,BASE64` with a shared secret, over `id.timestamp.body`.
+pub fn signature(secret: &[u8], id: &str, timestamp: i64, body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
+    mac.update(format!("{id}.{timestamp}.").as_bytes());
+    mac.update(body.as_bytes());
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+/// `v1a,BASE64` with an Ed25519 key, over the same.
+pub fn asymmetric_signature(key: &Ed25519KeyPair, id: &str, timestamp: i64, body: &str) -> String {
+    format!("v1a,{}", STANDARD.encode(key.sign(format!("{id}.{timestamp}.{body}").as_bytes()).as_ref()))
+}
+
+/// Whether this `v1a,…` was made with the private part of a public key in base64.
+pub fn verifies(public: &str, signature: &str, id: &str, timestamp: i64, body: &str) -> bool {
+    let bytes = |text: &str| STANDARD.decode(text).ok();
+    let (Some(public), Some(signature)) = (bytes(public), signature.strip_prefix("v1a,").and_then(bytes)) else { return false };
+    UnparsedPublicKey::new(&ED25519, public).verify(format!("{id}.{timestamp}.{body}").as_bytes(), &signature).is_ok()
+}
+
+/// The secrets and keys of one endpoint, ready to sign.
+pub struct Signer {
+    secrets: Vec<(Vec<u8>, Option<Moment>)>,
+    keys: Vec<(Ed25519KeyPair, Option<Moment>)>,
+}
+
+impl Signer {
+    pub fn new(signing: &[Signing]) -> Self {
+        Self {
+            secrets: signing.iter().map(|s| (s.secret.clone(), s.until)).collect(),
+            keys: signing.iter().filter_map(|s| s.seed.as_ref().map(|seed| (key_pair(seed), s.until))).collect(),
+        }
+    }
+
+    /// The value of `webhook-signature`: one for each secret and each key that holds
+    /// now, with spaces between.
+    pub fn sign(&self, id: &str, at: Moment, body: &str) -> String {
+        let timestamp = at.ms() / 1000;
+        let holds = |until: &Option<Moment>| until.is_none_or(|until| until > at);
+        let secrets = self.secrets.iter().filter(|(_, until)| holds(until)).map(|(secret, _)| signature(secret, id, timestamp, body));
+        let keys = self.keys.iter().filter(|(_, until)| holds(until)).map(|(key, _)| asymmetric_signature(key, id, timestamp, body));
+        secrets.chain(keys).collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// Whether one of the signatures of a `webhook-signature` is that of this secret.
@@ -65,19 +106,48 @@ pub fn retry_at(now: Moment, tries: i64, jitter: u8, retry_after: Option<Duratio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_lc_rs::signature::KeyPair;
+
+    const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
+    const BODY: &str = "{\"test\": 2432232314}";
 
     #[test]
     fn the_signature_is_that_of_the_standards_own_example() {
         // The example of the Standard Webhooks specification and its libraries.
         let secret = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-        let signed = signature(&[secret], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, "{\"test\": 2432232314}");
-        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        assert_eq!(signature(&secret, ID, 1_614_265_330, BODY), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn a_public_key_verifies_the_asymmetric_signature_and_no_other_body() {
+        let key = key_pair(&[7; 32]);
+        let signed = asymmetric_signature(&key, ID, 1_614_265_330, BODY);
+        let public = STANDARD.encode(key.public_key());
+        assert!(verifies(&public, &signed, ID, 1_614_265_330, BODY));
+        assert!(!verifies(&public, &signed, ID, 1_614_265_331, BODY));
+        assert!(!verifies(&public, &signed, ID, 1_614_265_330, "{}"));
+        let other = STANDARD.encode(key_pair(&[8; 32]).public_key());
+        assert!(!verifies(&other, &signed, ID, 1_614_265_330, BODY));
+    }
+
+    #[test]
+    fn what_was_rotated_away_signs_until_its_time_is_over() {
+        let until = Moment::from_ms(1000);
+        let signing =
+            [Signing { secret: vec![1], seed: Some([1; 32]), until: None }, Signing { secret: vec![2], seed: None, until: Some(until) }];
+        let signer = Signer::new(&signing);
+        let kinds = |at: i64| {
+            let signed = signer.sign(ID, Moment::from_ms(at), BODY);
+            signed.split(' ').map(|s| s.split(',').next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(999), ["v1", "v1", "v1a"]);
+        assert_eq!(kinds(1000), ["v1", "v1a"]);
     }
 
     #[test]
     fn a_signature_holds_for_its_id_time_body_and_secret_alone() {
         let (secret, other) = (vec![7; 32], vec![8; 32]);
-        let signed = format!("v1,AAAA v2,x {} v1a,y", signature(std::slice::from_ref(&secret), "id", 5, "{}"));
+        let signed = format!("v1,AAAA v2,x {} v1a,y", signature(&secret, "id", 5, "{}"));
         assert!(is_signed(&secret, "id", 5, "{}", &signed));
         for (key, id, at, body, signed) in [
             (&other, "id", 5, "{}", signed.as_str()),

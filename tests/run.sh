@@ -2,7 +2,8 @@
 # Runs every check of the project, on a fresh clone too, and says what came of each.
 #
 #   bash tests/run.sh           everything: format, lints, unit tests, both engines,
-#                               crashes, adapters, the demonstration, the pages
+#                               crashes, adapters, the demonstration, the pages,
+#                               signatures by the official libraries
 #   bash tests/run.sh --quick   format, lints, unit tests, and what needs SQLite only
 #   bash tests/run.sh --deep    everything, with more cases and more crashes, the
 #                               routing of a million compared, and its peers
@@ -21,7 +22,7 @@ case "${1:-}" in
     "") ;;
     --quick) mode=quick ;;
     --deep) mode=deep ;;
-    *) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    *) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac
 
 export CARGO_TERM_COLOR=never RUST_BACKTRACE=${RUST_BACKTRACE:-0}
@@ -69,6 +70,7 @@ missing() {
     [ -n "${DOORSTEP_TEST_REDIS:-}" ] || command -v redis-server >/dev/null || echo redis-server
     command -v node >/dev/null || echo nodejs
     command -v npm >/dev/null || echo npm
+    python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
     find_chromium >/dev/null || echo chromium
     [ -n "$(fc-list :lang=zh family 2>/dev/null)" ] || echo fonts-noto-cjk
 }
@@ -263,6 +265,33 @@ pages() {
     node "$script"
 }
 
+# Real webhooks of a running server, verified by the official libraries.
+signatures() {
+    local folder="$work/signatures" port url="" credentials
+    mkdir -p "$folder" && cp tests/signatures/* "$folder" || return 1
+    (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error) || return 1
+    python3 -m venv "$folder/python" && "$folder/python/bin/pip" install -q --disable-pip-version-check -r "$folder/requirements.txt" || return 1
+    port=$(free_port) || return 1
+    export DOORSTEP_KEYS__FILE="$folder/keys.toml" DOORSTEP_STORE__URL="sqlite://$folder/doorstep.db"
+    export DOORSTEP_HTTP__LISTEN=127.0.0.1:0 DOORSTEP_OUTBOUND__ALLOW="127.0.0.1:$port"
+    doorstep() { cargo run -q "${profile[@]}" --bin doorstep -- "$@"; }
+    doorstep keys init "$folder/keys.toml" || return 1
+    credentials=$(doorstep client add --role platform --name signatures) || return 1
+    cargo run -q "${profile[@]}" --bin doorstep -- serve >"$folder/serve.out" 2>"$folder/serve.err" &
+    serve_pid=$!
+    trap 'kill "$serve_pid" 2>/dev/null' EXIT
+    for _ in $(seq 100); do
+        url=$(grep -oE 'http://[0-9.:]+' "$folder/serve.out" | head -1)
+        [ -n "$url" ] && break
+        sleep 0.2
+    done
+    [ -n "$url" ] || { echo "the server did not start:"; cat "$folder/serve.out" "$folder/serve.err"; return 1; }
+    said() { sed -nE "s/.*\"$1\": *\"([^\"]+)\".*/\1/p" <<<"$credentials" | head -1; }
+    CLIENT_ID=$(said client_id) CLIENT_SECRET=$(said client_secret)
+    export CLIENT_ID CLIENT_SECRET BASE_URL="$url" RECEIVER_PORT="$port" RECEIVED="$folder/received.json"
+    (cd "$folder" && node verify.mjs) && "$folder/python/bin/python" "$folder/verify.py" "$folder/received.json"
+}
+
 backends_ready=no
 if [ "$mode" != quick ]; then
     began=$SECONDS
@@ -297,9 +326,11 @@ else
     if part "build of the demonstration" 900 build_demo; then
         part demonstration 120 demo
         part pages 240 pages
+        part signatures 120 signatures
     else
         not_run demonstration "it was not built"
         not_run pages "the demonstration was not built"
+        not_run signatures "the demonstration was not built"
     fi
 fi
 if [ "$mode" = deep ]; then

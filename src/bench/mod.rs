@@ -6,6 +6,7 @@
 //! that the URL names; what a figure is compared with is done in the same run.
 
 pub mod accept;
+pub mod deliver;
 pub mod e2e;
 mod flow;
 pub mod ingest;

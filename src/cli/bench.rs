@@ -3,7 +3,7 @@
 use super::{Failure, Outcome};
 #[cfg(feature = "peers")]
 use crate::bench::peers;
-use crate::bench::{accept, e2e, ingest, rosters, routing};
+use crate::bench::{accept, deliver, e2e, ingest, rosters, routing};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub enum Command {
     E2e(E2e),
     /// One roster against everybody registered, from its body to the last commit
     Rosters(Rosters),
+    /// Webhooks a second, and from the commit to the receipt, without and with an endpoint that hangs
+    Deliver(Deliver),
     /// The routing index beside a search engine and PostgreSQL on the same people and postings
     #[cfg(feature = "peers")]
     Peers(Peers),
@@ -84,6 +86,21 @@ pub struct Rosters {
 }
 
 #[derive(clap::Args)]
+pub struct Deliver {
+    #[arg(long, default_value_t = 100)]
+    endpoints: usize,
+    /// Events of each round
+    #[arg(long, default_value_t = 50_000)]
+    events: usize,
+    /// Events a second; 0: as fast as the store takes them
+    #[arg(long, default_value_t = 0)]
+    rate: u32,
+    /// Measure on this store, which is written to; default: an embedded one that goes again
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+}
+
+#[derive(clap::Args)]
 pub struct Routing {
     /// How many workers, one after the other
     #[arg(long, value_delimiter = ',', default_values_t = [1_000_000])]
@@ -136,6 +153,10 @@ pub fn run(command: Command) -> Outcome {
         Command::Rosters(args) => {
             let Rosters { lines, workers, known, store } = args;
             crate::app::block_on(rosters::run(rosters::Plan { lines, workers, known, store })).map_err(Failure)?;
+        }
+        Command::Deliver(args) => {
+            let Deliver { endpoints, events, rate, store } = args;
+            crate::app::block_on(deliver::run(deliver::Plan { endpoints, events, rate, store })).map_err(Failure)?;
         }
         #[cfg(feature = "peers")]
         Command::Peers(args) => {

@@ -183,6 +183,12 @@ pub struct OfferConfig {
 #[serde(deny_unknown_fields)]
 pub struct DeliverConfig {
     pub parallel: usize,
+    pub per_endpoint: usize,
+    pub breaker_failures: u32,
+    #[serde(deserialize_with = "span")]
+    pub breaker_pause: Duration,
+    #[serde(deserialize_with = "span")]
+    pub keep: Duration,
     #[serde(deserialize_with = "span")]
     pub timeout: Duration,
     #[serde(deserialize_with = "span")]
@@ -341,6 +347,11 @@ impl Config {
         }
         must((1..=24).contains(&self.report.stale_months), "report.stale_months", "must be 1 to 24");
         must((1..=1024).contains(&self.deliver.parallel), "deliver.parallel", "must be 1 to 1024");
+        must((1..=64).contains(&self.deliver.per_endpoint), "deliver.per_endpoint", "must be 1 to 64");
+        must(self.deliver.breaker_failures >= 1, "deliver.breaker_failures", "must be at least 1");
+        must((1..=300).contains(&self.deliver.timeout.as_secs()), "deliver.timeout", "must be 1s to 5m");
+        let keep = self.deliver.keep;
+        must(keep.is_zero() || keep >= Duration::from_secs(3600), "deliver.keep", "must be 0s, which is for ever, or at least 1h");
         let clock = &self.clock.now;
         must(clock.is_empty() || crate::domain::time::Moment::parse(clock).is_some(), "clock.now", "must be a time of RFC 3339");
         for entry in &self.outbound.allow {

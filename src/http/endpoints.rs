@@ -6,16 +6,26 @@ use super::problem::{Problem, ProblemBody, answered};
 use super::{Page, State, list, list_of};
 use crate::domain::id::{EndpointId, EventId};
 use crate::domain::time::Moment;
+use crate::store::deliveries::DeadLetter;
 use crate::store::endpoints::Endpoint;
+use crate::store::replays::Replay;
 use crate::webhook::EVENT_TYPES;
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(add).service(all).service(change).service(remove).service(rotate).service(replay).service(attempts);
+    cfg.service(add)
+        .service(all)
+        .service(change)
+        .service(remove)
+        .service(rotate)
+        .service(replay)
+        .service(replays)
+        .service(attempts)
+        .service(dead_letters);
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,7 +52,8 @@ async fn own(state: &State, who: &PlatformToken, id: &str) -> Result<Endpoint, P
     state.store.endpoint(who.platform.to_string(), id).await?.ok_or_else(Problem::not_found)
 }
 
-/// Makes an endpoint; the secret shows here and at rotation only.
+/// Makes an endpoint; the secret shows here and at rotation only. `public_key` verifies
+/// the asymmetric signatures (`v1a`) that stand beside those by the secret (`v1`).
 #[utoipa::path(tag = "webhooks", security(("bearer" = [])), request_body(content = Value), responses((status = 201, body = Value),
     (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 #[post("/v1/webhook-endpoints")]
@@ -88,57 +99,89 @@ async fn remove(state: Data<State>, who: PlatformToken, id: Path<String>) -> Res
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// A new secret; the old one signs beside it for 24 h.
+/// A new secret and a new key; the old ones sign beside them for 24 h.
 #[utoipa::path(tag = "webhooks", security(("bearer" = [])), params(("id" = String, Path)), responses((status = 200, body = Value),
     (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 #[post("/v1/webhook-endpoints/{id}/rotate-secret")]
 async fn rotate(state: Data<State>, who: PlatformToken, id: Path<String>) -> Result<HttpResponse, Problem> {
     let endpoint = own(&state, &who, &id).await?;
-    let secret = state.store.rotate_secret(endpoint.platform.clone(), endpoint.id, state.clock.now()).await?;
+    let secret = state.store.rotate_secret(endpoint.platform, endpoint.id, state.clock.now()).await?;
     let secret = secret.ok_or_else(Problem::not_found)?;
-    Ok(HttpResponse::Ok().json(endpoint.body(Some(&secret))))
+    Ok(HttpResponse::Ok().json(own(&state, &who, &id).await?.body(Some(&secret))))
 }
 
 #[derive(Debug, Deserialize)]
-struct Replay {
+struct Again {
     since: Option<String>,
     event: Option<String>,
 }
 
-/// Sends events again: one, or all since a time.
+/// Sends events again, under their ids: one, or all since a time whose type the endpoint
+/// wants. Many go on after this answer; `GET …/replays` says how far they are.
 #[utoipa::path(tag = "webhooks", security(("bearer" = [])), params(("id" = String, Path)), request_body(content = Value), responses((status = 202, body = Value),
-    (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
+    (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody),
+    (status = 409, body = ProblemBody, description = "`endpoint_disabled`: enable it first"), (status = 422, body = ProblemBody)))]
 #[post("/v1/webhook-endpoints/{id}/replay")]
-async fn replay(state: Data<State>, who: PlatformToken, id: Path<String>, body: Json<Replay>) -> Result<HttpResponse, Problem> {
+async fn replay(state: Data<State>, who: PlatformToken, id: Path<String>, body: Json<Again>) -> Result<HttpResponse, Problem> {
     let endpoint = own(&state, &who, &id).await?;
-    let Replay { since, event } = body.value;
+    let Again { since, event } = body.value;
     if since.is_some() == event.is_some() {
         return Err(Problem::field("", "missing", "either since or event is required"));
     }
     let wrong = |pointer: &str| Problem::field(pointer, "unknown_value", "cannot be read");
     let since = since.map(|t| Moment::parse(&t).ok_or_else(|| wrong("/since"))).transpose()?;
     let event = event.map(|t| EventId::parse(&t).ok_or_else(|| wrong("/event"))).transpose()?;
-    let n = state.store.replay(endpoint.id, endpoint.platform, event, since, state.clock.now()).await?;
-    if n == 0 && event.is_some() {
-        return Err(Problem::not_found());
+    if !endpoint.enabled {
+        return Err(Problem::new(409, "endpoint_disabled", "This endpoint is disabled; enable it first."));
     }
-    Ok(HttpResponse::Accepted().json(json!({"replayed": n})))
+    let now = state.clock.now();
+    let body = match (since, event) {
+        (Some(since), _) => replay_body(&state.store.replay_since(endpoint.id, endpoint.platform, since, now).await?),
+        (None, Some(event)) => match state.store.replay_event(endpoint.id, endpoint.platform, event, now).await? {
+            true => json!({"event": event, "replayed": 1, "done": true}),
+            false => return Err(Problem::not_found()),
+        },
+        (None, None) => return Err(Problem::not_found()),
+    };
+    Ok(HttpResponse::Accepted().json(body))
 }
 
-#[derive(Debug, Deserialize)]
-struct Listed {
-    limit: Option<String>,
-    cursor: Option<String>,
+fn replay_body(r: &Replay) -> Value {
+    let done = r.done_at.is_some();
+    json!({"id": r.id, "since": r.since, "at": r.at, "replayed": r.replayed, "done": done, "done_at": r.done_at})
+}
+
+/// The endpoint's last replays by time, the newest first, and how far each is.
+#[utoipa::path(tag = "webhooks", security(("bearer" = [])), params(("id" = String, Path), ("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
+#[get("/v1/webhook-endpoints/{id}/replays")]
+async fn replays(state: Data<State>, who: PlatformToken, id: Path<String>, page: Query<Page>) -> Result<HttpResponse, Problem> {
+    let endpoint = own(&state, &who, &id).await?;
+    let items = state.store.replays(endpoint.id).await?;
+    Ok(HttpResponse::Ok().json(list_of(&items, &page, replay_body, |r| r.id.to_string())?))
+}
+
+/// What was given up for this endpoint: after the last try, for a forbidden address, or
+/// because the endpoint was disabled; each can be sent again by a replay.
+#[utoipa::path(tag = "webhooks", security(("bearer" = [])), params(("id" = String, Path), ("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
+#[get("/v1/webhook-endpoints/{id}/dead-letters")]
+async fn dead_letters(state: Data<State>, who: PlatformToken, id: Path<String>, page: Query<Page>) -> Result<HttpResponse, Problem> {
+    let endpoint = own(&state, &who, &id).await?;
+    let limit = page.limit()?;
+    let after = page.after(|t| EventId::parse(t).map(EventId::uuid))?;
+    let (items, total) = state.store.dead_letters(endpoint.id, after, limit + 1).await?;
+    let body =
+        |d: &DeadLetter| json!({"event": d.event, "type": d.kind, "at": d.at, "tries": d.tries, "status": d.status, "error": d.error});
+    Ok(HttpResponse::Ok().json(list(&items, limit, total, body, |d| d.event.to_string())))
 }
 
 /// What came of each sending, oldest first.
 #[utoipa::path(tag = "webhooks", security(("bearer" = [])), params(("id" = String, Path), ("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 #[get("/v1/webhook-endpoints/{id}/attempts")]
-async fn attempts(state: Data<State>, who: PlatformToken, id: Path<String>, query: Query<Listed>) -> Result<HttpResponse, Problem> {
+async fn attempts(state: Data<State>, who: PlatformToken, id: Path<String>, page: Query<Page>) -> Result<HttpResponse, Problem> {
     let endpoint = own(&state, &who, &id).await?;
-    let query = query.into_inner();
-    let page = Page { limit: query.limit, cursor: query.cursor };
     let limit = page.limit()?;
     let after = page.after(|t| t.parse::<i64>().ok())?.unwrap_or(0);
     let (items, total) = state.store.attempts(endpoint.id, after, limit + 1).await?;

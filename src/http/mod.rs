@@ -20,6 +20,7 @@ mod feeds;
 mod health;
 mod hires;
 mod me;
+pub mod meter;
 mod offers;
 pub mod pages;
 mod postings;

@@ -156,7 +156,7 @@ impl Channel {
                 let headers = [
                     ("webhook-id", id.clone()),
                     ("webhook-timestamp", m.at.to_string()),
-                    ("webhook-signature", webhook::signature(std::slice::from_ref(key), &id, m.at, &body)),
+                    ("webhook-signature", webhook::signature(key, &id, m.at, &body)),
                 ];
                 outcome(outbound.post(url, &headers, body).await, |a| (200..300).contains(&a.status))
             }

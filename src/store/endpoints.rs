@@ -1,19 +1,27 @@
-//! Webhook endpoints, what is due to them, and what came of each attempt.
+//! Webhook endpoints: where they are, what they want, and the keys that sign.
+//!
+//! Promises: secrets and private keys stand sealed; a secret is told once; whatever
+//! sending needs to know of an endpoint changes together with its version.
+//! Does not: know what is due (`deliveries`).
 
-use super::engine::{Row, Sql, StoreError, params};
-use super::log::{self, Event, Listed};
+use super::Store;
+use super::engine::{Connection, Row, Sql, StoreError, params};
+use super::ids::Ids;
+use super::log::Event;
 use super::once::{self, Answer, Once, Reserved};
 use super::vault::{Place, Vault};
 use super::writer::Tx;
-use super::{Store, access};
+use super::{access, deliveries};
 use crate::domain::id::{EndpointId, EventId};
+use crate::domain::region::Region;
 use crate::domain::time::Moment;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How long a rotated secret still signs beside the new one.
+/// How long a rotated secret and key still sign beside the new ones.
 const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
 /// An endpoint as its platform sees it: without its secret.
@@ -25,56 +33,55 @@ pub struct Endpoint {
     /// Event types it wants; empty means all.
     pub types: Vec<String>,
     pub enabled: bool,
-}
-
-/// One event due at one endpoint, with what is needed to send it.
-pub struct Due {
-    pub endpoint: EndpointId,
-    pub platform: String,
-    pub url: String,
-    pub event: Listed,
-    /// The signing secrets, newest first.
-    pub secrets: Vec<Vec<u8>>,
-    pub tries: i64,
-    pub fence: i64,
+    /// Verifies the asymmetric signatures: `whpk_…`.
+    pub public_key: Option<String>,
+    /// Since when nothing was received.
     pub failing_since: Option<Moment>,
 }
 
-/// What came of sending.
-#[derive(Clone, Debug)]
-pub struct Attempted {
-    pub endpoint: EndpointId,
-    pub event: EventId,
-    pub fence: i64,
-    pub at: Moment,
-    pub status: Option<u16>,
-    pub error: Option<String>,
-    pub next: Next,
+/// What sending to an endpoint needs to know.
+pub struct Address {
+    pub id: EndpointId,
+    pub version: i64,
+    pub url: String,
+    /// The newest first.
+    pub signing: Vec<Signing>,
 }
 
-/// What follows from an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    Delivered,
-    RetryAt(Moment),
-    /// Tried often enough; replay can make it due again.
-    Dead,
-    /// The endpoint is disabled and its platform told.
-    Disable,
+/// A secret and the seed of an Ed25519 key that sign together.
+pub struct Signing {
+    pub secret: Vec<u8>,
+    pub seed: Option<[u8; 32]>,
+    pub until: Option<Moment>,
 }
 
-/// A line of an endpoint's attempts.
-#[derive(Clone, Debug)]
-pub struct Attempt {
-    pub seq: i64,
-    pub event: EventId,
-    pub at: Moment,
-    pub status: Option<i64>,
-    pub error: Option<String>,
+/// A fresh secret and key, sealed for one endpoint.
+struct Fresh {
+    /// The secret as its platform is told it.
+    shown: String,
+    secret: Vec<u8>,
+    key: Vec<u8>,
+    public: String,
 }
 
-fn place(id: EndpointId) -> Place<'static> {
-    Place { table: "endpoints", row: id.uuid(), column: "secret" }
+impl Fresh {
+    fn make(vault: &Vault, ids: &Ids, id: EndpointId) -> Self {
+        let secret = STANDARD.encode(ids.bytes::<32>());
+        let (key, public) = fresh_key(vault, ids, id);
+        Self { shown: format!("whsec_{secret}"), secret: vault.seal(place(id, "secret"), &secret, ids), key, public }
+    }
+}
+
+/// A fresh Ed25519 key: its seed, sealed, and its public part.
+fn fresh_key(vault: &Vault, ids: &Ids, id: EndpointId) -> (Vec<u8>, String) {
+    let seed = ids.bytes::<32>();
+    let pair = Ed25519KeyPair::from_seed_unchecked(&seed).expect("any 32 bytes are a seed (RFC 8032 §5.1.5)");
+    let public = format!("whpk_{}", STANDARD.encode(pair.public_key()));
+    (vault.seal(place(id, "key"), &STANDARD.encode(seed), ids), public)
+}
+
+fn place(id: EndpointId, column: &'static str) -> Place<'static> {
+    Place { table: "endpoints", row: id.uuid(), column }
 }
 
 fn endpoint(row: &Row) -> Result<Endpoint, StoreError> {
@@ -84,6 +91,8 @@ fn endpoint(row: &Row) -> Result<Endpoint, StoreError> {
         url: row.text(2)?.to_owned(),
         types: row.text(3)?.split('|').filter(|t| !t.is_empty()).map(str::to_owned).collect(),
         enabled: row.flag(4)?,
+        public_key: row.opt_text(5)?.map(str::to_owned),
+        failing_since: row.opt_int(6)?.map(Moment::from_ms),
     })
 }
 
@@ -92,15 +101,24 @@ fn types_text(types: &[String]) -> String {
     if types.is_empty() { String::new() } else { format!("|{}|", types.join("|")) }
 }
 
-fn secret_of(vault: &Vault, id: EndpointId, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let text = vault.open(place(id), sealed)?;
-    STANDARD.decode(text).map_err(|_| StoreError::Corrupt("an endpoint's secret".to_owned()))
+fn opened(vault: &Vault, id: EndpointId, column: &'static str, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let text = vault.open(place(id, column), sealed)?;
+    STANDARD.decode(text).map_err(|_| StoreError::Corrupt(format!("an endpoint's {column}")))
+}
+
+fn signing(vault: &Vault, id: EndpointId, secret: &[u8], key: Option<&[u8]>, until: Option<Moment>) -> Result<Signing, StoreError> {
+    let short = |_| StoreError::Corrupt("an endpoint's key".to_owned());
+    let seed = key.map(|k| opened(vault, id, "key", k).and_then(|bytes| <[u8; 32]>::try_from(bytes).map_err(short))).transpose()?;
+    Ok(Signing { secret: opened(vault, id, "secret", secret)?, seed, until })
 }
 
 impl Endpoint {
     /// As JSON; `secret` only where it is shown.
     pub fn body(&self, secret: Option<&str>) -> Value {
-        let mut body = json!({"id": self.id, "url": self.url, "types": self.types, "enabled": self.enabled});
+        let mut body = json!({
+            "id": self.id, "url": self.url, "types": self.types, "enabled": self.enabled,
+            "public_key": self.public_key, "failing_since": self.failing_since,
+        });
         if let Some(secret) = secret {
             body["secret"] = json!(secret);
         }
@@ -108,65 +126,34 @@ impl Endpoint {
     }
 }
 
-fn fresh_secret(store: &Store) -> (String, String) {
-    let text = STANDARD.encode(store.ids.bytes::<32>());
-    (format!("whsec_{text}"), text)
-}
-
-fn disable(tx: &mut Tx<'_>, id: EndpointId, why: &str, now: Moment) -> Result<(), StoreError> {
-    let sql = "UPDATE endpoints SET enabled = 0 WHERE id = $1 AND enabled = 1 RETURNING platform";
+/// Disables an endpoint and tells its platform's others, its list, and the operator.
+pub(super) fn disable(tx: &mut Tx<'_>, id: EndpointId, why: &str, now: Moment) -> Result<(), StoreError> {
+    let sql = "UPDATE endpoints SET enabled = 0, version = version + 1 WHERE id = $1 AND enabled = 1 RETURNING platform";
     let Some(row) = tx.one(sql, params![id.uuid()])? else { return Ok(()) };
-    give_up(tx, id)?;
+    deliveries::give_up(tx, id, &format!("the endpoint was disabled: {why}"))?;
+    let platform = row.text(0)?.to_owned();
+    let detail = format!("a webhook endpoint of {platform} ({id}) was disabled: {why}");
+    access::alert(tx, "endpoint_disabled", Region::NATION, None, None, &detail, now)?;
     let data = json!({"endpoint": id, "reason": why, "posting": null, "source_id": null, "sequence": null});
-    let event = Event {
-        id: EventId::new(tx.ids.v7(now)),
-        platform: row.text(0)?.to_owned(),
-        kind: "endpoint.disabled",
-        at: now,
-        posting: None,
-        data,
-    };
-    tx.log.event(event);
+    tx.log.event(Event { id: EventId::new(tx.ids.v7(now)), platform, kind: "endpoint.disabled", at: now, posting: None, data });
     Ok(())
 }
 
-/// Nothing is due any more to an endpoint that is disabled; replay brings it back.
-fn give_up(tx: &mut Tx<'_>, id: EndpointId) -> Result<(), StoreError> {
-    tx.exec("UPDATE deliveries SET state = 'dead' WHERE endpoint = $1 AND state = 'due'", params![id.uuid()]).map(|_| ())
-}
-
-fn attempted(tx: &mut Tx<'_>, a: &Attempted) -> Result<(), StoreError> {
-    let (endpoint, event) = (a.endpoint.uuid(), a.event.uuid());
-    tx.exec(
-        "INSERT INTO attempts (endpoint, event, at, status, error) VALUES ($1, $2, $3, $4, $5)",
-        params![endpoint, event, a.at.ms(), a.status.map(i64::from), a.error.as_deref()],
-    )?;
-    let (state, due) = match a.next {
-        Next::Delivered => ("done", a.at),
-        Next::RetryAt(due) => ("due", due),
-        Next::Dead | Next::Disable => ("dead", a.at),
-    };
-    let ours = tx.exec(
-        "UPDATE deliveries SET state = $4, due_at = $5, tries = tries + 1 WHERE endpoint = $1 AND event = $2 AND fence = $3 AND state = 'due'",
-        params![endpoint, event, a.fence, state, due.ms()],
-    )?;
-    if ours == 0 {
-        return Ok(());
-    }
-    let failing = match a.next {
-        Next::Delivered => "UPDATE endpoints SET failing_since = NULL WHERE id = $1 AND failing_since IS NOT NULL",
-        _ => "UPDATE endpoints SET failing_since = COALESCE(failing_since, $2) WHERE id = $1",
-    };
-    match a.next {
-        Next::Delivered => tx.exec(failing, params![endpoint])?,
-        _ => tx.exec(failing, params![endpoint, a.at.ms()])?,
-    };
-    if a.next == Next::Disable {
-        let why = if a.status == Some(410) { "gone" } else { "failing" };
-        disable(tx, a.endpoint, why, a.at)?;
+/// Gives a key to each endpoint that was made before there were any.
+pub(super) fn give_keys(s: &mut dyn Connection, vault: &Vault, ids: &Ids) -> Result<(), StoreError> {
+    for row in s.query("SELECT id FROM endpoints WHERE key_sealed IS NULL AND removed_at IS NULL", &[])? {
+        let id = EndpointId::new(row.uuid(0)?);
+        let (key, public) = fresh_key(vault, ids, id);
+        s.exec(
+            "UPDATE endpoints SET key_sealed = $2, public_key = $3, version = version + 1 WHERE id = $1 AND key_sealed IS NULL",
+            params![id.uuid(), key, public],
+        )?;
     }
     Ok(())
 }
+
+const ENDPOINTS: &str = "SELECT id, platform, url, types, enabled, public_key, failing_since FROM endpoints WHERE platform = $1 AND removed_at IS NULL ORDER BY id";
+const ENDPOINT: &str = "SELECT id, platform, url, types, enabled, public_key, failing_since FROM endpoints WHERE platform = $1 AND id = $2 AND removed_at IS NULL";
 
 impl Store {
     /// Makes an endpoint; its secret stands in this answer only.
@@ -179,17 +166,34 @@ impl Store {
         now: Moment,
     ) -> Result<Reserved, StoreError> {
         let id = EndpointId::new(self.ids.v7(now));
-        let (shown, secret) = fresh_secret(self);
-        let sealed = self.vault.seal(place(id), &secret, &self.ids);
+        let fresh = Fresh::make(&self.vault, &self.ids, id);
         let vault = self.vault.clone();
         self.write(move |tx| {
             once::once(tx, &vault, key.as_ref(), now, |tx| {
                 tx.exec(
-                    "INSERT INTO endpoints (id, platform, url, types, secret_sealed, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
-                    params![id.uuid(), platform.as_str(), url.as_str(), types_text(&types), sealed.as_slice(), now.ms()],
+                    "INSERT INTO endpoints (id, platform, url, types, secret_sealed, key_sealed, public_key, created_at)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                    params![
+                        id.uuid(),
+                        platform.as_str(),
+                        url.as_str(),
+                        types_text(&types),
+                        fresh.secret.as_slice(),
+                        fresh.key.as_slice(),
+                        fresh.public.as_str(),
+                        now.ms()
+                    ],
                 )?;
-                let made = Endpoint { id, platform: platform.clone(), url: url.clone(), types: types.clone(), enabled: true };
-                Ok(Answer { status: 201, body: made.body(Some(&shown)) })
+                let made = Endpoint {
+                    id,
+                    platform: platform.clone(),
+                    url: url.clone(),
+                    types: types.clone(),
+                    enabled: true,
+                    public_key: Some(fresh.public.clone()),
+                    failing_since: None,
+                };
+                Ok(Answer { status: 201, body: made.body(Some(&fresh.shown)) })
             })
         })
         .await
@@ -197,14 +201,32 @@ impl Store {
 
     /// A platform's endpoints.
     pub async fn endpoints(&self, platform: String) -> Result<Vec<Endpoint>, StoreError> {
-        let sql = "SELECT id, platform, url, types, enabled FROM endpoints WHERE platform = $1 AND removed_at IS NULL ORDER BY id";
-        self.read(move |s| s.query(sql, params![platform])?.iter().map(endpoint).collect()).await
+        self.read(move |s| s.query(ENDPOINTS, params![platform])?.iter().map(endpoint).collect()).await
     }
 
     /// One of a platform's endpoints.
     pub async fn endpoint(&self, platform: String, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
-        let sql = "SELECT id, platform, url, types, enabled FROM endpoints WHERE platform = $1 AND id = $2 AND removed_at IS NULL";
-        self.read(move |s| s.one(sql, params![platform, id.uuid()])?.as_ref().map(endpoint).transpose()).await
+        self.read(move |s| s.one(ENDPOINT, params![platform, id.uuid()])?.as_ref().map(endpoint).transpose()).await
+    }
+
+    /// What is needed to send to these endpoints, as far as they are enabled.
+    pub async fn addresses(&self, ids: Vec<EndpointId>) -> Result<Vec<Address>, StoreError> {
+        let vault = self.vault.clone();
+        self.read(move |s| {
+            let sql = "SELECT version, url, secret_sealed, key_sealed, previous_sealed, previous_key_sealed, previous_until
+                       FROM endpoints WHERE id = $1 AND enabled = 1";
+            let mut all = Vec::with_capacity(ids.len());
+            for id in ids {
+                let Some(row) = s.one(sql, params![id.uuid()])? else { continue };
+                let mut keys = vec![signing(&vault, id, row.blob(2)?, row.opt_blob(3)?, None)?];
+                if let (Some(secret), Some(until)) = (row.opt_blob(4)?, row.opt_int(6)?) {
+                    keys.push(signing(&vault, id, secret, row.opt_blob(5)?, Some(Moment::from_ms(until)))?);
+                }
+                all.push(Address { id, version: row.int(0)?, url: row.text(1)?.to_owned(), signing: keys });
+            }
+            Ok(all)
+        })
+        .await
     }
 
     /// Changes what is given; enabling starts afresh.
@@ -218,147 +240,42 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let sql = "UPDATE endpoints SET url = COALESCE($3, url), types = COALESCE($4, types), enabled = COALESCE($5, enabled),
-                       failing_since = CASE WHEN $5 = 1 THEN NULL ELSE failing_since END WHERE platform = $1 AND id = $2";
+                       version = version + 1, failing_since = CASE WHEN $5 = 1 THEN NULL ELSE failing_since END
+                       WHERE platform = $1 AND id = $2 AND removed_at IS NULL";
             let types = types.as_deref().map(types_text);
             let found = tx.exec(sql, params![platform.as_str(), id.uuid(), url.as_deref(), types, enabled])? == 1;
             if found && enabled == Some(false) {
-                give_up(tx, id)?;
+                deliveries::give_up(tx, id, "the endpoint was disabled")?;
             }
             Ok(found)
         })
         .await
     }
 
-    /// Removes an endpoint with what is due to it, once or again; false where there
-    /// never was one. What remains is its id.
+    /// Removes an endpoint, once or again; false where there never was one. What
+    /// remains is its id; what was due to it goes bit by bit ([`Store::tend_deliveries`]).
     pub async fn remove_endpoint(&self, platform: String, id: EndpointId, now: Moment) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let sql = "UPDATE endpoints SET removed_at = COALESCE(removed_at, $3), enabled = 0, url = '', secret_sealed = $4, previous_sealed = NULL
+            let sql = "UPDATE endpoints SET removed_at = COALESCE(removed_at, $3), enabled = 0, version = version + 1, url = '',
+                       secret_sealed = $4, key_sealed = NULL, previous_sealed = NULL, previous_key_sealed = NULL, public_key = NULL
                        WHERE platform = $1 AND id = $2";
-            let gone = tx.exec(sql, params![platform.as_str(), id.uuid(), now.ms(), Vec::<u8>::new()])? == 1;
-            if gone {
-                tx.exec("DELETE FROM deliveries WHERE endpoint = $1", params![id.uuid()])?;
-                tx.exec("DELETE FROM attempts WHERE endpoint = $1", params![id.uuid()])?;
-            }
-            Ok(gone)
+            Ok(tx.exec(sql, params![platform.as_str(), id.uuid(), now.ms(), Vec::<u8>::new()])? == 1)
         })
         .await
     }
 
-    /// Gives an endpoint a new secret; the old one signs beside it for a day.
+    /// Gives an endpoint a new secret and key; the old ones sign beside them for a day.
     pub async fn rotate_secret(&self, platform: String, id: EndpointId, now: Moment) -> Result<Option<String>, StoreError> {
-        let (shown, secret) = fresh_secret(self);
-        let sealed = self.vault.seal(place(id), &secret, &self.ids);
+        let fresh = Fresh::make(&self.vault, &self.ids, id);
         self.write(move |tx| {
-            let sql = "UPDATE endpoints SET previous_sealed = secret_sealed, previous_until = $3, secret_sealed = $4 WHERE platform = $1 AND id = $2";
-            let done = tx.exec(sql, params![platform.as_str(), id.uuid(), now.plus(OVERLAP).ms(), sealed.as_slice()])? == 1;
-            Ok(done.then(|| shown.clone()))
+            let sql = "UPDATE endpoints SET previous_sealed = secret_sealed, previous_key_sealed = key_sealed, previous_until = $3,
+                       secret_sealed = $4, key_sealed = $5, public_key = $6, version = version + 1
+                       WHERE platform = $1 AND id = $2 AND removed_at IS NULL";
+            let until = now.plus(OVERLAP).ms();
+            let (secret, key, public) = (fresh.secret.as_slice(), fresh.key.as_slice(), fresh.public.as_str());
+            let done = tx.exec(sql, params![platform.as_str(), id.uuid(), until, secret, key, public])? == 1;
+            Ok(done.then(|| fresh.shown.clone()))
         })
         .await
-    }
-
-    /// Makes events due again: one, or all since a moment. Says how many.
-    pub async fn replay(
-        &self,
-        endpoint: EndpointId,
-        platform: String,
-        event: Option<EventId>,
-        since: Option<Moment>,
-        now: Moment,
-    ) -> Result<u64, StoreError> {
-        self.write(move |tx| {
-            tx.exec(
-                "INSERT INTO deliveries (endpoint, event, state, due_at) SELECT CAST($1 AS {blob}), e.id, 'due', CAST($2 AS BIGINT) FROM events e
-                 WHERE e.platform = $3 AND (CAST($4 AS {blob}) IS NULL OR e.id = $4) AND (CAST($5 AS BIGINT) IS NULL OR e.at >= $5)
-                 ON CONFLICT (endpoint, event) DO UPDATE SET state = 'due', due_at = excluded.due_at, tries = 0, fence = deliveries.fence + 1",
-                params![endpoint.uuid(), now.ms(), platform.as_str(), event.map(EventId::uuid), since.map(Moment::ms)],
-            )
-        })
-        .await
-    }
-
-    /// One page of an endpoint's attempts, oldest first.
-    pub async fn attempts(&self, endpoint: EndpointId, after: i64, limit: i64) -> Result<(Vec<Attempt>, i64), StoreError> {
-        self.read(move |s| {
-            let total = access::total(s.one("SELECT COUNT(*) FROM attempts WHERE endpoint = $1", params![endpoint.uuid()])?)?;
-            let sql = "SELECT seq, event, at, status, error FROM attempts WHERE endpoint = $1 AND seq > $2 ORDER BY seq LIMIT $3";
-            let read = |r: &Row| {
-                Ok(Attempt {
-                    seq: r.int(0)?,
-                    event: EventId::new(r.uuid(1)?),
-                    at: Moment::from_ms(r.int(2)?),
-                    status: r.opt_int(3)?,
-                    error: r.opt_text(4)?.map(str::to_owned),
-                })
-            };
-            Ok((s.query(sql, params![endpoint.uuid(), after, limit])?.iter().map(read).collect::<Result<_, _>>()?, total))
-        })
-        .await
-    }
-
-    /// Takes deliveries that are due, under a lease.
-    pub async fn take_due(&self, limit: i64, lease: Duration, now: Moment) -> Result<Vec<Due>, StoreError> {
-        let vault = self.vault.clone();
-        self.write(move |tx| {
-            let sql = "SELECT endpoint, event, tries, fence FROM deliveries WHERE state = 'due' AND due_at <= $1
-                       AND endpoint IN (SELECT id FROM endpoints WHERE enabled = 1) ORDER BY due_at LIMIT $2 {skip_locked}";
-            let mut out = Vec::new();
-            for row in tx.query(sql, params![now.ms(), limit])? {
-                let (endpoint, event, fence) = (row.uuid(0)?, row.uuid(1)?, row.int(3)? + 1);
-                tx.exec(
-                    "UPDATE deliveries SET due_at = $3, fence = $4 WHERE endpoint = $1 AND event = $2",
-                    params![endpoint, event, now.plus(lease).ms(), fence],
-                )?;
-                let sql =
-                    "SELECT platform, url, secret_sealed, previous_sealed, previous_until, failing_since FROM endpoints WHERE id = $1";
-                let (Some(to), Some(event)) = (tx.one(sql, params![endpoint])?, log::event(tx, EventId::new(event))?) else { continue };
-                let id = EndpointId::new(endpoint);
-                let mut secrets = vec![secret_of(&vault, id, to.blob(2)?)?];
-                if let (Some(old), Some(until)) = (to.opt_blob(3)?, to.opt_int(4)?)
-                    && until > now.ms()
-                {
-                    secrets.push(secret_of(&vault, id, old)?);
-                }
-                out.push(Due {
-                    endpoint: id,
-                    platform: to.text(0)?.to_owned(),
-                    url: to.text(1)?.to_owned(),
-                    event,
-                    secrets,
-                    tries: row.int(2)?,
-                    fence,
-                    failing_since: to.opt_int(5)?.map(Moment::from_ms),
-                });
-            }
-            Ok(out)
-        })
-        .await
-    }
-
-    /// Stores what came of an attempt; a late one, whose lease has passed on, is
-    /// listed and changes nothing else.
-    pub async fn attempted(&self, attempt: Attempted) -> Result<(), StoreError> {
-        self.write(move |tx| attempted(tx, &attempt)).await
-    }
-
-    /// Deliveries by state, and when the next is due.
-    pub async fn delivery_counts(&self) -> Result<(Vec<(String, i64)>, Option<Moment>), StoreError> {
-        self.read(|s| {
-            let rows = s.query("SELECT state, COUNT(*) FROM deliveries GROUP BY state ORDER BY state", &[])?;
-            let next = s.one("SELECT MIN(due_at) FROM deliveries WHERE state = 'due'", &[])?;
-            let counts = rows.iter().map(|r| Ok((r.text(0)?.to_owned(), r.int(1)?))).collect::<Result<_, StoreError>>()?;
-            Ok((counts, next.map_or(Ok(None), |r| r.opt_int(0))?.map(Moment::from_ms)))
-        })
-        .await
-    }
-
-    /// A platform's events after a position of its list.
-    pub async fn events_after(&self, platform: String, seq: i64, limit: i64) -> Result<Vec<Listed>, StoreError> {
-        self.read(move |s| log::events_after(s, &platform, seq, limit)).await
-    }
-
-    /// How many ledger entries there are.
-    pub async fn ledger_length(&self) -> Result<i64, StoreError> {
-        self.read(log::ledger_length).await
     }
 }

@@ -3,7 +3,7 @@
 //! writes them last.
 
 use super::engine::bulk::Bulk;
-use super::engine::{Sql, StoreError, params};
+use super::engine::{Sql, StoreError, Val, params};
 use crate::domain::id::{EventId, PostingId};
 use crate::domain::time::Moment;
 use serde_json::Value;
@@ -58,6 +58,10 @@ impl Log {
         self.rows.is_empty()
     }
 
+    pub fn has_events(&self) -> bool {
+        self.rows.iter().any(|row| matches!(row, LogRow::Event(_)))
+    }
+
     /// Tells the routing index that an aggregate changed to `version`.
     pub fn change(&mut self, kind: ChangeKind, id: Uuid, version: i64, at: Moment) {
         self.rows.push(LogRow::Change { kind, id, version, at });
@@ -77,24 +81,23 @@ impl Log {
     /// for their type.
     pub(super) fn write(&self, s: &mut dyn super::engine::Connection) -> Result<(), StoreError> {
         static CHANGES: Bulk = Bulk::rows("INSERT INTO changes (kind, id, version, at) VALUES {list}", 0, "", 4);
-        let mut changes = Vec::new();
+        static EVENTS: Bulk = Bulk::rows("INSERT INTO events (id, platform, type, at, posting, data) VALUES {list}", 0, "", 6);
+        static DUE: Bulk = Bulk::keys(
+            "INSERT INTO deliveries (endpoint, event, due_at, state) SELECT p.id, e.id, e.at, 'due' FROM events e JOIN endpoints p
+             ON p.platform = e.platform WHERE e.id IN {list} AND p.enabled = 1 AND (p.types = '' OR p.types LIKE '%|' || e.type || '|%')",
+            0,
+        );
+        // Each kind stands in a table of its own, in its order.
+        let (mut changes, mut events, mut ids) = (Vec::new(), Vec::new(), Vec::new());
         for row in &self.rows {
             match row {
-                // They stand in a table of their own, in their order.
                 LogRow::Change { kind, id, version, at } => {
                     changes.extend_from_slice(params![kind.code(), *id, *version, at.ms()]);
                 }
                 LogRow::Event(e) => {
-                    let (id, at) = (e.id.uuid(), e.at.ms());
-                    s.exec(
-                        "INSERT INTO events (id, platform, type, at, posting, data) VALUES ($1, $2, $3, $4, $5, $6)",
-                        params![id, e.platform.as_str(), e.kind, at, e.posting.map(PostingId::uuid), e.data.to_string()],
-                    )?;
-                    s.exec(
-                        "INSERT INTO deliveries (endpoint, event, due_at, state) SELECT p.id, $1, $2, 'due' FROM endpoints p
-                         WHERE p.platform = $3 AND p.enabled = 1 AND (p.types = '' OR p.types LIKE '%|' || $4 || '|%')",
-                        params![id, at, e.platform.as_str(), e.kind],
-                    )?;
+                    let (id, posting) = (e.id.uuid(), e.posting.map(PostingId::uuid));
+                    events.extend_from_slice(params![id, e.platform.as_str(), e.kind, e.at.ms(), posting, e.data.to_string()]);
+                    ids.push(id.into());
                 }
                 LogRow::Ledger { at, kind, worker, hire, leaf, salt } => {
                     s.exec(
@@ -104,6 +107,8 @@ impl Log {
                 }
             }
         }
+        EVENTS.insert(s, &[], &events, |_, _| Ok(()))?;
+        DUE.exec(s, &[], &ids)?;
         CHANGES.insert(s, &[], &changes, |_, _| Ok(()))
     }
 }
@@ -159,13 +164,30 @@ fn listed(r: &super::engine::Row) -> Result<Listed, StoreError> {
     Ok(Listed { seq: r.int(0)?, id: EventId::new(r.uuid(1)?), kind: r.text(2)?.to_owned(), at: Moment::from_ms(r.int(3)?), data })
 }
 
-/// A platform's events after `seq`, in the one stable order.
-pub fn events_after(s: &mut dyn Sql, platform: &str, seq: i64, limit: i64) -> Result<Vec<Listed>, StoreError> {
-    let sql = "SELECT seq, id, type, at, data FROM events WHERE platform = $1 AND seq > $2 ORDER BY seq LIMIT $3";
-    s.query(sql, params![platform, seq, limit])?.iter().map(listed).collect()
+/// A page of a platform's list.
+#[derive(Clone, Debug)]
+pub struct EventPage {
+    pub events: Vec<Listed>,
+    /// Where the next page begins.
+    pub next: i64,
 }
 
-/// One event by its id.
-pub fn event(s: &mut dyn Sql, id: EventId) -> Result<Option<Listed>, StoreError> {
-    s.one("SELECT seq, id, type, at, data FROM events WHERE id = $1", params![id.uuid()])?.as_ref().map(listed).transpose()
+/// A platform's events after a position, or from the oldest kept on, in the one stable
+/// order; none where events after the position are no longer kept.
+pub fn events_page(s: &mut dyn Sql, platform: &str, after: Option<i64>, limit: i64) -> Result<Option<EventPage>, StoreError> {
+    let gone = s.one("SELECT seq FROM forgotten_events WHERE platform = $1", params![platform])?.map_or(Ok(0), |r| r.int(0))?;
+    let after = after.unwrap_or(gone);
+    if after < gone {
+        return Ok(None);
+    }
+    let sql = "SELECT seq, id, type, at, data FROM events WHERE platform = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+    let events: Vec<Listed> = s.query(sql, params![platform, after, limit])?.iter().map(listed).collect::<Result<_, _>>()?;
+    let next = events.last().map_or(after, |e| e.seq);
+    Ok(Some(EventPage { events, next }))
+}
+
+/// Events by their ids, in no order.
+pub fn events(s: &mut dyn Sql, ids: &[Val]) -> Result<Vec<Listed>, StoreError> {
+    static EVENTS: Bulk = Bulk::keys("SELECT seq, id, type, at, data FROM events WHERE id IN {list}", 0);
+    EVENTS.query(s, &[], ids)?.iter().map(listed).collect()
 }

@@ -11,9 +11,11 @@ pub mod answers;
 pub mod clients;
 pub mod complaints;
 pub mod counties;
+pub mod deliveries;
 pub mod endpoints;
 pub mod engine;
 pub mod feeds;
+pub mod forget;
 pub mod groups;
 pub mod hires;
 pub mod ids;
@@ -24,6 +26,7 @@ pub mod offers;
 pub mod once;
 pub mod postings;
 pub mod registry;
+pub mod replays;
 pub mod replies;
 pub mod reports;
 pub mod reviews;
@@ -118,6 +121,7 @@ impl Store {
         let mut conn = engine.connect()?;
         schema::migrate(conn.as_mut())?;
         check_keys(conn.as_mut(), &vault)?;
+        endpoints::give_keys(conn.as_mut(), &vault, &opening.ids)?;
         if alone {
             // Whoever held these leases is gone: nobody else serves this file.
             conn.exec("UPDATE idempotency SET lease_until = 0 WHERE state = 'running'", &[])?;
@@ -151,6 +155,11 @@ impl Store {
     /// message due, so long after the first of it.
     pub fn tell_workers(&self, collect: std::time::Duration) {
         self.writer.tell_workers(collect);
+    }
+
+    /// Changes with every commit of this process that holds events.
+    pub fn event_commits(&self) -> watch::Receiver<u64> {
+        self.writer.event_commits()
     }
 
     /// A MAC of a request body, by which a repeated key is told from a reused one.

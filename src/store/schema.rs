@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     SHORT,
     MESSAGES,
     ROSTERS,
+    WEBHOOKS,
 ];
 
 const FOUNDATION: &str = "
@@ -284,6 +285,28 @@ CREATE INDEX rosters_by_platform ON rosters (platform, at);
 CREATE TABLE platform_workers (
   platform TEXT NOT NULL, mac {blob} NOT NULL, posting {blob} NOT NULL, worker {blob} NOT NULL, PRIMARY KEY (platform, mac)) {clustered};
 CREATE INDEX platform_workers_by_worker ON platform_workers (worker);
+";
+
+/// Deliveries by endpoint, so that no backlog stands before another endpoint's; what
+/// each came to at last; the keys of asymmetric signatures, and a number that changes
+/// with whatever sending needs to know of an endpoint. Replays by time, which go on in
+/// slices. And the last event of each platform that is no longer kept.
+const WEBHOOKS: &str = "
+ALTER TABLE endpoints ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE endpoints ADD COLUMN key_sealed {blob};
+ALTER TABLE endpoints ADD COLUMN previous_key_sealed {blob};
+ALTER TABLE endpoints ADD COLUMN public_key TEXT;
+ALTER TABLE deliveries ADD COLUMN status BIGINT;
+ALTER TABLE deliveries ADD COLUMN error TEXT;
+DROP INDEX deliveries_due;
+CREATE INDEX deliveries_due ON deliveries (endpoint, due_at, event) WHERE state = 'due';
+CREATE INDEX deliveries_dead ON deliveries (endpoint, event) WHERE state = 'dead';
+CREATE TABLE replays (
+  id {blob} PRIMARY KEY, endpoint {blob} NOT NULL, since BIGINT NOT NULL, at BIGINT NOT NULL,
+  position BIGINT NOT NULL, upto BIGINT NOT NULL, replayed BIGINT NOT NULL, done_at BIGINT);
+CREATE INDEX replays_by_endpoint ON replays (endpoint, id);
+CREATE INDEX replays_running ON replays (id) WHERE done_at IS NULL;
+CREATE TABLE forgotten_events (platform TEXT PRIMARY KEY, seq BIGINT NOT NULL);
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

@@ -83,6 +83,7 @@ impl<T: Send, F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send> Job for Typ
 pub struct Writer {
     queue: mpsc::Sender<Box<dyn Job>>,
     commits: watch::Receiver<u64>,
+    events: watch::Receiver<u64>,
     stopped: Arc<AtomicBool>,
     /// How long messages are collected, in milliseconds; below 0: none are sent.
     collect: Arc<AtomicI64>,
@@ -93,15 +94,16 @@ impl Writer {
     pub fn start(engine: Arc<dyn Engine>, ids: Arc<Ids>) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel(4096);
         let (committed, commits) = watch::channel(0);
+        let (announced, events) = watch::channel(0);
         let stopped = Arc::new(AtomicBool::new(false));
         let collect = Arc::new(AtomicI64::new(-1));
         let conn = engine.connect()?;
-        let thread = WriterThread { engine, conn, ids, committed, stopped: stopped.clone(), collect: collect.clone() };
+        let thread = WriterThread { engine, conn, ids, committed, announced, stopped: stopped.clone(), collect: collect.clone() };
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || thread.serve(jobs))
             .map_err(|e| StoreError::Unavailable(e.to_string()))?;
-        Ok(Self { queue, commits, stopped, collect })
+        Ok(Self { queue, commits, events, stopped, collect })
     }
 
     /// Runs `work` in a transaction that others may share, and answers after the
@@ -131,6 +133,11 @@ impl Writer {
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.commits.clone()
     }
+
+    /// Changes with every commit of this process that holds events.
+    pub fn event_commits(&self) -> watch::Receiver<u64> {
+        self.events.clone()
+    }
 }
 
 struct WriterThread {
@@ -138,6 +145,7 @@ struct WriterThread {
     conn: Box<dyn Connection>,
     ids: Arc<Ids>,
     committed: watch::Sender<u64>,
+    announced: watch::Sender<u64>,
     stopped: Arc<AtomicBool>,
     collect: Arc<AtomicI64>,
 }
@@ -219,7 +227,12 @@ impl WriterThread {
             conn.commit()
         });
         match &outcome {
-            Ok(()) => self.committed.send_modify(|n| *n += 1),
+            Ok(()) => {
+                if log.has_events() {
+                    self.announced.send_modify(|n| *n += 1);
+                }
+                self.committed.send_modify(|n| *n += 1);
+            }
             Err(e) => {
                 if *e == StoreError::Stopped {
                     tracing::error!("an fsync failed: this process writes no more");

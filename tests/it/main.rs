@@ -6,6 +6,7 @@ mod complaints;
 mod corrections;
 mod counties;
 mod crash;
+mod deliveries;
 mod erasure;
 mod explain;
 mod feeds;

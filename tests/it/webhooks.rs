@@ -1,6 +1,7 @@
 //! Webhooks and the list of events.
 
 use crate::harness::*;
+use doorstep::http::sink::Arrived;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -8,20 +9,14 @@ on_every_engine![
     a_webhook_is_sent_again_until_it_is_received,
     an_endpoint_that_is_gone_is_disabled_and_its_platform_told,
     an_endpoint_that_fails_for_days_is_disabled,
-    both_secrets_sign_for_a_day_after_a_rotation,
+    both_secrets_and_keys_sign_for_a_day_after_a_rotation,
     events_are_listed_in_one_order_and_waited_for,
 ];
-
-/// Something that is an event: a posting is closed.
-async fn something_happens(platform: &Platform<'_>) {
-    let posting = platform.publish(a_posting()).await;
-    platform.caller.delete(&format!("/v1/postings/{}", posting.id)).await.expect(204);
-}
 
 async fn a_webhook_is_sent_again_until_it_is_received(engine: Engine) {
     let app = spawn_on(engine).await;
     let platform = app.platform("example").with_receiver().await;
-    something_happens(&platform).await;
+    platform.closes_a_posting().await;
     app.sink.fail_with(&[500, 302]);
     app.settle().await;
     assert!(platform.all_received().is_empty());
@@ -33,7 +28,10 @@ async fn a_webhook_is_sent_again_until_it_is_received(engine: Engine) {
     let received = platform.received("posting.closed");
     assert!(received.signature_is_valid);
     let event = &platform.events().await[0];
-    assert_eq!(received.id, event["id"].as_str().unwrap(), "one id on every try");
+    assert_eq!(received.id, event["id"].as_str().unwrap());
+    let tries = platform.arrived();
+    assert!(tries.len() == 3 && tries.iter().all(|t| t.id == received.id && t.body == tries[0].body), "one id and one body on every try");
+    assert_ne!(tries[0].timestamp, tries[2].timestamp);
     let attempts = platform.caller.get(&format!("/v1/webhook-endpoints/{}/attempts", platform.endpoint)).await.expect(200).json;
     let statuses: Vec<_> = attempts["items"].as_array().unwrap().iter().map(|a| a["status"].clone()).collect();
     assert_eq!(statuses, [500, 302, 200]);
@@ -49,7 +47,7 @@ async fn a_webhook_is_sent_again_until_it_is_received(engine: Engine) {
 async fn an_endpoint_that_is_gone_is_disabled_and_its_platform_told(engine: Engine) {
     let app = spawn_on(engine).await;
     let platform = app.platform("example").with_receiver().await;
-    something_happens(&platform).await;
+    platform.closes_a_posting().await;
     app.sink.fail_with(&[410]);
     app.settle().await;
     let listed = platform.caller.get("/v1/webhook-endpoints").await.expect(200).json;
@@ -61,16 +59,16 @@ async fn an_endpoint_that_is_gone_is_disabled_and_its_platform_told(engine: Engi
     for absent in ["posting", "source_id", "sequence"] {
         assert!(events[1]["data"].as_object().unwrap().contains_key(absent), "{absent}");
     }
-    something_happens(&platform).await;
+    platform.closes_a_posting().await;
     app.settle().await;
     assert!(platform.all_received().is_empty());
     let at = format!("/v1/webhook-endpoints/{}", platform.endpoint);
     assert_eq!(platform.caller.patch(&at, &json!({"enabled": true})).await.expect(200).json["enabled"], true);
-    something_happens(&platform).await;
+    platform.closes_a_posting().await;
     app.settle().await;
     assert_eq!(platform.all_received().len(), 1);
     platform.caller.delete(&at).await.expect(204);
-    something_happens(&platform).await;
+    platform.closes_a_posting().await;
     app.settle().await;
     assert_eq!(platform.all_received().len(), 1);
     app.finish().await;
@@ -79,7 +77,7 @@ async fn an_endpoint_that_is_gone_is_disabled_and_its_platform_told(engine: Engi
 async fn an_endpoint_that_fails_for_days_is_disabled(engine: Engine) {
     let app = spawn_with(engine, |c| c.token.lifetime = Duration::from_secs(3600)).await;
     let platform = app.platform("example").with_receiver().await;
-    something_happens(&platform).await;
+    platform.closes_a_posting().await;
     app.sink.fail_with(&[500; 4]);
     app.settle().await;
     app.pass_hours(100);
@@ -92,21 +90,28 @@ async fn an_endpoint_that_fails_for_days_is_disabled(engine: Engine) {
     app.finish().await;
 }
 
-async fn both_secrets_sign_for_a_day_after_a_rotation(engine: Engine) {
+async fn both_secrets_and_keys_sign_for_a_day_after_a_rotation(engine: Engine) {
     let app = spawn_on(engine).await;
     let platform = app.platform("example").with_receiver().await;
-    let rotated =
-        platform.caller.post(&format!("/v1/webhook-endpoints/{}/rotate-secret", platform.endpoint), &json!({})).await.expect(200).json;
-    let fresh = rotated["secret"].as_str().unwrap();
+    let listed = platform.caller.get("/v1/webhook-endpoints").await.expect(200).json;
+    let old_key = listed["items"][0]["public_key"].as_str().unwrap().to_owned();
+    let rotated = platform.caller.post(&format!("{}/rotate-secret", platform.endpoint_path()), &json!({})).await.expect(200).json;
+    let (fresh, key) = (rotated["secret"].as_str().unwrap(), rotated["public_key"].as_str().unwrap());
     assert!(fresh.starts_with("whsec_") && fresh != platform.secret);
-    something_happens(&platform).await;
+    assert!(key.starts_with("whpk_") && key != old_key);
+    platform.closes_a_posting().await;
     app.settle().await;
-    assert!(platform.received("posting.closed").signature_is_valid, "the receiver knows the old secret only");
+    let signed_with = |of: &Arrived| {
+        let holds = |secret: &&str| doorstep::http::sink::signed_with(secret, of);
+        [platform.secret.as_str(), fresh, old_key.as_str(), key].iter().map(holds).collect::<Vec<_>>()
+    };
+    let arrived = platform.arrived();
+    assert_eq!(signed_with(&arrived[0]), [true; 4], "{}", arrived[0].signature);
     app.pass_hours(24);
     let later = app.platform("example").await;
-    something_happens(&later).await;
+    later.closes_a_posting().await;
     app.settle().await;
-    assert!(!platform.all_received()[1].signature_is_valid, "a day later it does not sign");
+    assert_eq!(signed_with(&platform.arrived()[1]), [false, true, false, true], "a day later the old ones do not sign");
     app.finish().await;
 }
 
@@ -136,7 +141,7 @@ async fn an_address_of_this_machine_or_its_network_is_forbidden() {
     platform.caller.patch(&at, &json!({"url": "https://127.0.0.1/"})).await.expect_problem(422, "url_forbidden");
     platform.caller.post("/v1/webhook-endpoints", &json!({"url": platform.hook(), "types": ["none"]})).await.expect_problem(422, "invalid");
     platform.caller.post("/v1/webhook-endpoints", &json!({})).await.expect_problem(422, "invalid");
-    something_happens(&platform).await;
+    platform.closes_a_posting().await;
     app.settle().await;
     assert!(platform.all_received().is_empty(), "it asked for hires only");
     app.finish().await;
@@ -149,7 +154,7 @@ async fn events_are_listed_in_one_order_and_waited_for(engine: Engine) {
     assert_eq!(empty["events"], json!([]));
     let start = empty["next"].as_str().expect("next is never null").to_owned();
     for _ in 0..5 {
-        something_happens(&platform).await;
+        platform.closes_a_posting().await;
     }
     let all: Vec<_> = platform.events().await.iter().map(|e| e["id"].clone()).collect();
     let (mut paged, mut after) = (Vec::new(), start);
@@ -166,7 +171,7 @@ async fn events_are_listed_in_one_order_and_waited_for(engine: Engine) {
     assert_eq!(paged, all);
     let began = Instant::now();
     let path = format!("/v1/events?after={after}&wait=25");
-    let (waited, ()) = tokio::join!(platform.caller.get(&path), something_happens(&platform));
+    let (waited, ()) = tokio::join!(platform.caller.get(&path), platform.closes_a_posting());
     assert_eq!(waited.expect(200).json["events"].as_array().unwrap().len(), 1);
     assert!(began.elapsed() < Duration::from_secs(20), "the answer comes with the event");
     platform.caller.get("/v1/events?after=x").await.expect_problem(422, "parameter_invalid");

@@ -2,7 +2,7 @@
 
 use super::{App, Person, PostingDraft};
 use doorstep::domain::client::Role;
-use doorstep::http::sink::Received;
+use doorstep::http::sink::{Arrived, Received};
 use futures_util::future::join_all;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
@@ -205,7 +205,8 @@ pub struct Platform<'a> {
 }
 
 impl Platform<'_> {
-    fn path(&self) -> String {
+    /// The path of its receiver.
+    pub fn path(&self) -> String {
         format!("/hooks/{}", self.name)
     }
 
@@ -270,6 +271,22 @@ impl Platform<'_> {
     /// The types of its events, in order.
     pub async fn event_types(&self) -> Vec<String> {
         self.events().await.iter().map(|e| e["type"].as_str().expect("a type").to_owned()).collect()
+    }
+
+    /// Something that is an event: a posting is closed.
+    pub async fn closes_a_posting(&self) {
+        let posting = self.publish(super::a_posting()).await;
+        self.caller.delete(&format!("/v1/postings/{}", posting.id)).await.expect(204);
+    }
+
+    /// Every call to its receiver, whatever it was answered.
+    pub fn arrived(&self) -> Vec<Arrived> {
+        self.app.sink.arrived().into_iter().filter(|a| a.path == self.path()).collect()
+    }
+
+    /// The path of its endpoint in the API.
+    pub fn endpoint_path(&self) -> String {
+        format!("/v1/webhook-endpoints/{}", self.endpoint)
     }
 
     /// Everything that its receiver got.

@@ -21,6 +21,7 @@ use doorstep::app::{Gateway, Parts};
 use doorstep::clock::Clock;
 use doorstep::config::Config;
 use doorstep::config::keys::Keys;
+use doorstep::deliver::Deliverer;
 use doorstep::domain::client::Role;
 use doorstep::domain::region::Region;
 use doorstep::domain::time::Moment;
@@ -156,6 +157,20 @@ impl App {
         let ingest = Ingest { store, ..self.state().ingest.clone() };
         let outbound = self.state().outbound.clone();
         Poller::new(&ingest, outbound, &self.state().adapters, self.clock.clone(), ids, &self.config).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Another process that delivers for the same store.
+    pub async fn another_deliverer(&self) -> Deliverer {
+        let (url, keys, ids) = (self.config.store.url.clone(), self.keys.clone(), Arc::new(Ids::seeded(98)));
+        let of = ids.clone();
+        let open = move || Store::open(Opening { url: &url, readers: 1, keys, ids: of, serve: false });
+        let store = tokio::task::spawn_blocking(open).await.expect("a thread").unwrap_or_else(|e| panic!("{e}"));
+        Deliverer::new(store, self.state().outbound.clone(), self.clock.clone(), ids, &self.config)
+    }
+
+    /// Forgets what is older than `deliver.keep`.
+    pub async fn forget(&self) {
+        self.gateway().forget().await.unwrap_or_else(|e| panic!("nothing is forgotten: {e}"));
     }
 
     pub fn state(&self) -> &State {

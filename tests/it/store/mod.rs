@@ -4,6 +4,7 @@ mod clients;
 mod convergence;
 mod counties;
 mod county_model;
+mod events;
 mod hires;
 mod log;
 mod offers;
@@ -197,7 +198,7 @@ impl Bench {
     }
 
     async fn events(&self) -> Vec<Listed> {
-        self.store.events_after(PLATFORM.to_owned(), 0, 1000).await.unwrap()
+        self.store.events_page(PLATFORM.to_owned(), None, 1000).await.unwrap().unwrap().events
     }
 
     async fn event_types(&self) -> Vec<String> {
