@@ -8,17 +8,26 @@ use super::offers::offer_body;
 use super::problem::{Problem, ProblemBody, answered};
 use super::workers::{WishesBody, worker_body};
 use crate::domain::id::{ClientId, HireId, OfferId, WorkerId};
+use crate::store::StoreError;
 use crate::store::answers::{Answerer, Answering};
 use crate::store::complaints::Complaint;
 use crate::store::once::Reserved;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(me).service(preferences).service(erase).service(offers).service(accept).service(decline).service(confirm).service(complain);
+    cfg.service(me)
+        .service(preferences)
+        .service(erase)
+        .service(offers)
+        .service(accept)
+        .service(decline)
+        .service(confirm)
+        .service(complain)
+        .service(stream);
 }
 
 /// The worker's own file.
@@ -53,9 +62,22 @@ async fn erase(state: Data<State>, who: Caller) -> Result<HttpResponse, Problem>
 #[utoipa::path(tag = "worker", security(("bearer" = [])), responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
 #[get("/v1/me/offers")]
 async fn offers(state: Data<State>, who: WorkerToken) -> Result<HttpResponse, Problem> {
-    let offers = state.store.worker_offers(who.worker, 200).await?;
-    let mut items = Vec::with_capacity(offers.len());
-    for (o, p) in &offers {
+    Ok(HttpResponse::Ok().json(all_offers(state, who.worker).await?))
+}
+
+/// The list of offers again with each change, as server-sent events `offers` whose id
+/// stays as long as nothing changed.
+#[utoipa::path(tag = "worker", security(("bearer" = [])), responses((status = 200, body = String, content_type = "text/event-stream"),
+    (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
+#[get("/v1/me/offers/stream")]
+async fn stream(state: Data<State>, who: WorkerToken) -> Result<HttpResponse, Problem> {
+    super::stream::follow(state, who.worker, all_offers).await
+}
+
+async fn all_offers(state: Data<State>, worker: WorkerId) -> Result<Value, StoreError> {
+    let all = state.store.worker_offers(worker, 200).await?;
+    let mut items = Vec::with_capacity(all.len());
+    for (o, p) in &all {
         let mut body = offer_body(o, json!(o.worker));
         body["posting"] = super::postings::posting_body(p);
         if let Some(id) = o.answered_by.as_deref().and_then(ClientId::parse) {
@@ -64,7 +86,7 @@ async fn offers(state: Data<State>, who: WorkerToken) -> Result<HttpResponse, Pr
         }
         items.push(body);
     }
-    Ok(HttpResponse::Ok().json(json!({"items": items, "next": null, "total": offers.len()})))
+    Ok(json!({"items": items, "next": null, "total": all.len()}))
 }
 
 #[derive(Debug, Default, Deserialize)]

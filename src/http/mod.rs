@@ -29,6 +29,7 @@ mod reports;
 mod reviews;
 mod rosters;
 pub mod sink;
+mod stream;
 mod token;
 mod workers;
 

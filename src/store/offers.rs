@@ -13,6 +13,7 @@ use crate::domain::region::Region;
 use crate::domain::time::Moment;
 use serde::Deserialize;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// An offer as the store has it.
@@ -189,6 +190,22 @@ impl Store {
             let sql = "UPDATE offers SET state = 'seen', seen_at = $2, updated_at = $2
                WHERE handle = (SELECT handle FROM workers WHERE id = $1) AND state = 'offered' AND expires_at > $2";
             tx.exec(sql, params![worker.uuid(), now.ms()])
+        })
+        .await
+    }
+
+    /// A text that stays the same as long as nothing happened to a worker's offers but
+    /// that they were looked at.
+    pub async fn offers_version(&self, worker: WorkerId) -> Result<String, StoreError> {
+        self.read(move |s| {
+            let sql = "SELECT CASE WHEN state = 'seen' THEN 'offered' ELSE state END, expires_at FROM offers
+               WHERE handle = (SELECT handle FROM workers WHERE id = $1) ORDER BY id";
+            let mut hash = Sha256::new();
+            for row in s.query(sql, params![worker.uuid()])? {
+                hash.update(row.text(0)?);
+                hash.update(row.int(1)?.to_be_bytes());
+            }
+            Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
         })
         .await
     }

@@ -1,12 +1,12 @@
 // The pages in a real browser: what a worker with a cheap phone and an office see.
 //
 // BASE_URL         where the gateway listens
-// WORKER_LINK      a worker's link with at least two offers to answer
+// WORKER_LINK      a worker's link with at least three offers to answer
 // OFFICE_ID, OFFICE_SECRET   an office's login, best with hires in its region
 // CHROMIUM         the browser, /usr/bin/chromium if not said
 // SHOTS            a folder for screenshots; none are made without it
 //
-// `npm ci`, then `node pages.mjs`. It answers two of the worker's offers.
+// `npm ci`, then `node pages.mjs`. It answers three of the worker's offers.
 
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -55,7 +55,9 @@ async function check(name, options, work) {
 async function opened(page, url) {
   const finished = [];
   page.on("requestfinished", (request) => finished.push(request));
-  const response = await page.goto(url, { waitUntil: "networkidle" });
+  // A page that hears of news keeps a line open, so that the network is never idle.
+  const response = await page.goto(url, { waitUntil: "load" });
+  await page.waitForTimeout(500);
   const sizes = await Promise.all(finished.map((request) => request.sizes()));
   const bytes = sizes.reduce((sum, s) => sum + s.responseBodySize + s.responseHeadersSize, 0);
   return { status: response.status(), bytes, requests: finished.length };
@@ -135,6 +137,38 @@ await check("a decline with a reason is told", withoutScripts, async (page) => {
   await offer.locator("button[formaction]").click();
   assert(page.url().includes("done=declined"), `at ${new URL(page.url()).search}`);
   await accessible(page);
+});
+
+await check("what happens elsewhere shows without a reload, unless something is being typed", {}, async (page, context) => {
+  await page.goto(WORKER_LINK);
+  const answered = await page.locator("article.done").count();
+  const elsewhere = await context.newPage();
+  await elsewhere.goto(WORKER_LINK);
+  await elsewhere.click("article.done details > summary");
+  await page.bringToFront();
+  await page.evaluate("window.before = true");
+  await elsewhere.locator("article.done details button").first().click();
+  assert(elsewhere.url().includes("done=given_back"), `at ${new URL(elsewhere.url()).search}`);
+  await page.waitForFunction("!window.before", null, { timeout: 20000 });
+  assert((await page.locator("article.done").count()) === answered, "an answered offer is lost");
+  await page.click("details:has(#complaint) > summary");
+  await page.fill("#complaint", "他们要收押金");
+  const offer = elsewhere.locator("article:has(.yes)").first();
+  if ((await offer.count()) > 0) {
+    await offer.locator("button[formaction]").click();
+    await page.waitForSelector("#news:not([hidden])", { timeout: 20000 });
+    assert((await page.inputValue("#complaint")) === "他们要收押金", "what was typed is lost");
+    await fitsTheScreen(page);
+  }
+});
+
+await check("a complaint is taken", withoutScripts, async (page) => {
+  await page.goto(WORKER_LINK);
+  await page.click("details:has(#complaint) > summary");
+  await page.fill("#complaint", "工资比说好的少");
+  await page.click("form:has(#complaint) .yes");
+  assert(page.url().includes("done=complained"), `at ${new URL(page.url()).search}`);
+  await fitsTheScreen(page);
 });
 
 await check("wishes are kept, and pausing is undone", withoutScripts, async (page) => {

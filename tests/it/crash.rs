@@ -1,6 +1,8 @@
 //! A real process, killed in the middle: what was answered stands, and what was
 //! interrupted is finished by the same request once more.
 
+mod load;
+
 use crate::harness::{Called, Caller, Engine, Person, Place, a_posting, in_region, on_every_engine};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -23,6 +25,7 @@ const RECORDS: usize = 10_000;
 struct Installation {
     place: Place,
     keys: PathBuf,
+    settings: Vec<(&'static str, String)>,
 }
 
 /// A running `serve`, killed when it is dropped.
@@ -43,10 +46,16 @@ impl Installation {
     fn new(engine: Engine) -> Self {
         let place = Place::new(engine);
         let keys = place.folder.path().join("keys.toml");
-        let made = Self { place, keys };
+        let made = Self { place, keys, settings: Vec::new() };
         let keys = made.keys.display().to_string();
         made.run(&["keys", "init", &keys]);
         made
+    }
+
+    /// The same with one more setting.
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.push((name, value.to_owned()));
+        self
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -56,6 +65,7 @@ impl Installation {
             .env("DOORSTEP_STORE__URL", &self.place.url)
             .env("DOORSTEP_KEYS__FILE", &self.keys)
             .env("DOORSTEP_HTTP__LISTEN", "127.0.0.1:0")
+            .envs(self.settings.iter().map(|(name, value)| (*name, value.as_str())))
             .env("DOORSTEP_FEED__HOLD_SHARE", "1")
             .env("DOORSTEP_LIMITS__REQUESTS_BURST", "100000")
             .env("DOORSTEP_LIMITS__ANONYMOUS_BURST", "100000")

@@ -6,7 +6,7 @@ use doorstep::domain::region::Region;
 use doorstep::store::clients::NewClient;
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What a browser got.
 struct Got {
@@ -110,6 +110,65 @@ async fn reading_marks_nothing_seen_and_a_worker_accepts_and_gives_back_by_forms
     assert_eq!(back.location(), format!("{path}?done=given_back"));
     let again = browser.post(&format!("{path}/offers/{offer}/accept"), &[]).await;
     assert_eq!(again.location(), format!("{path}?done=offer_declined"));
+    app.settle().await;
+    app.finish().await;
+}
+
+/// The next event of a stream, its id and what it says; comments are passed over.
+async fn event(stream: &mut reqwest::Response) -> (String, Value) {
+    let mut text = String::new();
+    while !text.contains("data: ") || !text.ends_with("\n\n") {
+        text.push_str(std::str::from_utf8(&stream.chunk().await.unwrap().expect("the stream goes on")).unwrap());
+    }
+    let of = |name: &str| text.lines().rev().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+    assert_eq!(of("event: "), "offers");
+    (of("id: "), serde_json::from_str(&of("data: ")).unwrap())
+}
+
+#[actix_web::test]
+async fn a_worker_hears_of_a_change_while_they_look() {
+    let app = spawn().await;
+    let (path, token, offer) = offered(&app, 2).await.remove(0);
+    let bearer = app.token(&[("grant_type", "link"), ("link", &token)]).await;
+    let worker = app.bearing(&bearer);
+    let mut list = worker.request("GET", "/v1/me/offers/stream").send().await.unwrap();
+    assert_eq!((list.status().as_u16(), list.headers()["content-type"].to_str().unwrap()), (200, "text/event-stream"));
+    let base = app.state().public_url.clone();
+    let mut page = reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{base}{path}/stream")).send().await.unwrap();
+    let (before, told) = event(&mut list).await;
+    assert_eq!(told, worker.get("/v1/me/offers").await.expect(200).json, "an event says what the list says");
+    assert_eq!(event(&mut page).await, (before.clone(), json!({"open": 1})));
+
+    let browser = Browser::new(&app);
+    browser.post(&format!("{path}/seen"), &[]).await;
+    browser.post(&format!("{path}/offers/{offer}/accept"), &[]).await;
+    let (after, told) = event(&mut list).await;
+    assert_ne!(after, before);
+    assert_eq!(told["items"][0]["state"], "accepted", "that it was looked at is no news, the answer is");
+    assert_eq!(event(&mut page).await, (after, json!({"open": 0})));
+    assert_eq!(browser.get("/w/not-a-link/stream").await.status, 404);
+    app.anonymous().get("/v1/me/offers/stream").await.expect_problem(401, "unauthorized");
+    app.settle().await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn a_complaint_and_who_answered_for_a_worker_stand_on_the_page() {
+    let app = spawn().await;
+    let (path, _, offer) = offered(&app, 2).await.remove(0);
+    let browser = Browser::new(&app);
+    let complained = browser.post(&format!("{path}/complaints"), &[("text", "他们要收押金")]).await;
+    assert_eq!(complained.location(), format!("{path}?done=complained"));
+    let office = app.office("522601").await.caller;
+    let alerts = office.get("/v1/alerts").await.expect(200).json;
+    assert!(alerts["items"].as_array().unwrap().iter().any(|a| a["kind"] == "complaint" && a["detail"] == "他们要收押金"), "{alerts}");
+    let nothing = browser.post(&format!("{path}/complaints"), &[("text", "  ")]).await;
+    assert_eq!(nothing.location(), format!("{path}?done=complaint_missing"));
+
+    let body = json!({"on_behalf": true, "method": "visit", "reason": "手机坏了"});
+    office.post(&format!("/v1/offers/{offer}/accept"), &body).await.expect(200);
+    let page = browser.get(&path).await.page(200);
+    assert!(page.contains("上门问过您，替您作了答复，原因：手机坏了"), "{page}");
     app.settle().await;
     app.finish().await;
 }

@@ -106,6 +106,7 @@ async fn a_file_of_another_state_of_the_store_is_thrown_away(engine: Engine) {
         }
     }
     app.restart_with(|_| {}).await;
+    other.settle().await;
     other.finish().await;
     // Fewer changes than the store has, and none of them its own.
     std::fs::copy(&other_file, &file).expect("copied");
@@ -121,5 +122,6 @@ async fn an_index_without_a_file_is_read_from_the_store(engine: Engine) {
     app.worker(in_region("522624")).await;
     app.restart_with(|_| {}).await;
     assert_eq!(index(&app).await, json!({"workers": 1, "behind": 0, "started_from": "store"}));
+    app.settle().await;
     app.finish().await;
 }

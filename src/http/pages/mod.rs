@@ -30,6 +30,8 @@ pub use text::Lang;
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(web::resource("/w/{token}").get(worker::page))
         .service(web::resource("/w/{token}/seen").post(worker::seen))
+        .service(web::resource("/w/{token}/stream").get(worker::stream))
+        .service(web::resource("/w/{token}/complaints").post(worker::complain))
         .service(web::resource("/w/{token}/offers/{id}/accept").post(worker::accept))
         .service(web::resource("/w/{token}/offers/{id}/decline").post(worker::decline))
         .service(web::resource("/w/{token}/hires/{id}/confirm").post(worker::confirm))

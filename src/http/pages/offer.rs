@@ -36,6 +36,8 @@ pub struct Card {
     /// How it stands, once answered or over.
     said: String,
     may_give_back: bool,
+    /// Who answered for the worker, how and why.
+    helped: Option<String>,
     #[serde(skip)]
     pub open: bool,
     #[serde(skip)]
@@ -50,7 +52,7 @@ pub struct Words {
 }
 
 impl Card {
-    pub fn of(lang: Lang, o: &Offer, p: &Posting, now: Moment) -> Self {
+    pub fn of(lang: Lang, o: &Offer, p: &Posting, helper: Option<&str>, now: Moment) -> Self {
         let c = &p.content;
         let open = o.state.unanswered() && o.expires_at > now;
         let platform = platform(lang, &o.platform);
@@ -76,6 +78,7 @@ impl Card {
             filled: p.status == Status::Filled && !o.promoted,
             said: said(lang, o),
             may_give_back: matches!(o.state, OfferState::Accepted | OfferState::Waitlisted),
+            helped: helper.map(|name| helped(lang, o, name)),
             open,
             unseen: open && o.state == OfferState::Offered,
         }
@@ -148,6 +151,16 @@ fn said(lang: Lang, o: &Offer) -> String {
         (state, _) if state.unanswered() => lang.text("state_expired").to_owned(),
         (state, _) => lang.text(&format!("state_{}", state.code())).to_owned(),
     }
+}
+
+/// `示例县办公室电话征得您同意后替您答复，原因：手机坏了`.
+fn helped(lang: Lang, o: &Offer, name: &str) -> String {
+    let how = lang.get(&format!("helped_{}", o.method.as_deref().unwrap_or_default())).unwrap_or_else(|| lang.text("helped_other"));
+    let mut text = how.replace("{name}", name);
+    if let Some(reason) = o.reason.as_deref().filter(|r| !r.is_empty()) {
+        text += &lang.with("helped_because", &[("reason", reason)]);
+    }
+    text
 }
 
 /// `6月4日（周四）08:00`, always Beijing time.

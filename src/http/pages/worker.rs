@@ -4,31 +4,36 @@
 use super::super::State;
 use super::super::auth::take_anonymous;
 use super::super::body::Form;
-use super::super::me::answering;
+use super::super::me::{answering, complaint_text};
 use super::super::problem::Problem;
+use super::super::stream::follow;
 use super::offer::{Card, DECLINES, day, platform};
 use super::text::Lang;
 use super::wishes::{self, Settings};
 use super::{Fields, LINK_DEAD, Visit};
 use crate::domain::hire::HireStatus;
-use crate::domain::id::{HireId, WorkerId};
+use crate::domain::id::{ClientId, HireId, WorkerId};
 use crate::domain::offer::OfferState;
 use crate::domain::time::Moment;
 use crate::store::answers::Refusal;
+use crate::store::complaints::Complaint;
 use crate::store::hires::Hire;
 use crate::store::offers::Offer;
+use crate::store::once::Reserved;
 use crate::store::postings::Posting;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::context;
 use minijinja::value::Serde;
 use serde::Serialize;
+use serde_json::json;
+use std::collections::HashMap;
 
 /// Answered offers on a page; of older ones their number is told.
 const ANSWERED: usize = 20;
 
 /// What a form came to: the codes that `?done=` takes, and whether it is bad news.
-pub const NOTICES: [(&str, bool); 15] = [
+pub const NOTICES: [(&str, bool); 18] = [
     ("accepted", false),
     ("accepted_private", false),
     ("waitlisted", false),
@@ -44,6 +49,9 @@ pub const NOTICES: [(&str, bool); 15] = [
     ("resumed", false),
     ("confirmed", false),
     ("invalid", true),
+    ("complained", false),
+    ("complaint_missing", true),
+    ("complaint_quota", true),
 ];
 
 #[derive(Serialize)]
@@ -98,30 +106,48 @@ async fn show(visit: &Visit<'_>, state: &State, token: &str) -> Result<HttpRespo
     let now = state.clock.now();
     let confirmed = |h: &Hire| lives.iter().any(|(hire, life)| *hire == h.id && life.confirmed(now.day()));
     let jobs = jobs(visit.lang, &hires, &offers, confirmed);
-    visit.page(200, "worker.html", content(visit, token, &worker, &offers, jobs, now))
+    let version = state.store.offers_version(id).await?;
+    let helpers = helpers(state, &offers).await?;
+    visit.page(200, "worker.html", context! { version, ..content(visit, token, (&worker, &offers, &helpers), jobs, now) })
+}
+
+/// The names of the offices that answered for the worker, by their ids.
+type Helpers = HashMap<String, String>;
+
+async fn helpers(state: &State, offers: &[(Offer, Posting)]) -> Result<Helpers, Problem> {
+    let mut names = Helpers::new();
+    for by in offers.iter().filter_map(|(o, _)| o.answered_by.as_deref()) {
+        if let Some(id) = ClientId::parse(by).filter(|_| !names.contains_key(by))
+            && let Some(client) = state.store.client(id).await?
+        {
+            names.insert(by.to_owned(), client.name);
+        }
+    }
+    Ok(names)
 }
 
 /// What the template shows.
 fn content(
     visit: &Visit<'_>,
     token: &str,
-    worker: &crate::store::workers::WorkerFile,
-    offers: &[(Offer, Posting)],
+    (worker, offers, helpers): (&crate::store::workers::WorkerFile, &[(Offer, Posting)], &Helpers),
     hires: Vec<Job>,
     now: Moment,
 ) -> minijinja::Value {
-    let cards = offers.iter().map(|(o, p)| Card::of(visit.lang, o, p, now));
+    let helper = |o: &Offer| o.answered_by.as_ref().and_then(|by| helpers.get(by)).map(String::as_str);
+    let cards = offers.iter().map(|(o, p)| Card::of(visit.lang, o, p, helper(o), now));
     let (open, mut closed): (Vec<Card>, Vec<Card>) = cards.partition(|c| c.open);
     let older = closed.len().saturating_sub(ANSWERED);
     closed.truncate(ANSWERED);
     let done = visit.query.one("done");
     let notice = NOTICES.iter().find(|(code, _)| Some(*code) == done).map(|(code, warn)| Notice { code, warn: *warn });
     let open_settings = matches!(done, Some("saved" | "invalid"));
+    let open_complaint = matches!(done, Some("complaint_missing" | "complaint_quota"));
     let seeker = &worker.seeker;
     let unseen = open.iter().any(|c| c.unseen);
     context! {
         name => worker.name_masked.as_str(), me => me(token), notice => Serde(notice), open => Serde(open), closed => Serde(closed), older,
-        hires => Serde(hires), unseen, open_settings,
+        hires => Serde(hires), unseen, open_settings, open_complaint,
         declines => DECLINES.to_vec(), paused => seeker.paused, looking => seeker.looking, wishes => Serde(Settings::of(visit.lang, seeker)),
     }
 }
@@ -149,6 +175,38 @@ pub async fn seen(state: Data<State>, request: HttpRequest, token: Path<String>,
     let visit = Visit::of(&request);
     let outcome = enter_form(&visit, &state, &token, form).await;
     visit.answer(outcome.map(|_| HttpResponse::NoContent().finish()))
+}
+
+/// `GET /w/{token}/stream`: how many offers there are to answer, again with each change.
+pub async fn stream(state: Data<State>, request: HttpRequest, token: Path<String>) -> HttpResponse {
+    let visit = Visit::of(&request);
+    let outcome = async {
+        let worker = enter(&visit, &state, &token).await?;
+        let open = |state: Data<State>, worker| async move {
+            let (offers, now) = (state.store.worker_offers(worker, 200).await?, state.clock.now());
+            Ok(json!({"open": offers.iter().filter(|(o, _)| o.state.unanswered() && o.expires_at > now).count()}))
+        };
+        follow(state.clone(), worker, open).await
+    };
+    visit.answer(outcome.await)
+}
+
+/// `POST /w/{token}/complaints`: goes to the alerts of the office at home.
+pub async fn complain(state: Data<State>, request: HttpRequest, token: Path<String>, form: Result<Form, Problem>) -> HttpResponse {
+    let visit = Visit::of(&request);
+    let outcome = async {
+        let (worker, form) = enter_form(&visit, &state, &token, form).await?;
+        let code = match form.one("text").and_then(complaint_text) {
+            None => "complaint_missing",
+            Some(text) => match state.store.complain(Complaint { worker, offer: None, text }, None, state.clock.now()).await? {
+                Reserved::Done(answer) if answer.status == 429 => "complaint_quota",
+                Reserved::Done(answer) if answer.status == 404 => return Err(Problem::not_found()),
+                _ => "complained",
+            },
+        };
+        Ok(visit.go(&me(&token), &[("done", code)]))
+    };
+    visit.answer(outcome.await)
 }
 
 /// `POST /w/{token}/offers/{id}/accept`.

@@ -175,16 +175,24 @@ fn follow(tx: &mut Tx<'_>, terms: &HireTerms, pair: &Pair, id: Uuid, own: &[&Fac
         return over(tx, terms, pair, id, end, told, now);
     }
     if !row.is_null(0) && row.is_null(1) {
-        start(tx, terms, pair, now)?;
+        let began = own.iter().any(|r| r.hire == Some(id) && r.kind.starts());
+        work_on(tx, pair, now)?;
+        if !began {
+            give_back(tx, terms, pair, now)?;
+        }
     }
     Ok(())
 }
 
-/// The worker has begun: no longer looking, and what else they had accepted is given
-/// back.
-fn start(tx: &mut Tx<'_>, terms: &HireTerms, pair: &Pair, now: Moment) -> Result<(), StoreError> {
+/// Who works looks no further.
+fn work_on(tx: &mut Tx<'_>, pair: &Pair, now: Moment) -> Result<(), StoreError> {
     tx.exec("UPDATE workers SET looking = 0, displaced_until = 0 WHERE id = $1", params![pair.worker.uuid()])?;
-    workers::bump(tx, pair.worker.uuid(), now)?;
+    workers::bump(tx, pair.worker.uuid(), now)
+}
+
+/// The worker has begun: what else they had accepted is given back. What they accept
+/// later is a change of work, which no month's report of the old one undoes.
+fn give_back(tx: &mut Tx<'_>, terms: &HireTerms, pair: &Pair, now: Moment) -> Result<(), StoreError> {
     for other in offers::held_by(tx, pair.worker)? {
         if Some(other.posting) == pair.posting {
             continue;

@@ -178,7 +178,8 @@ impl Story {
                 let started = hire.started || what != HireStatus::Hired;
                 self.hires[p][w] = Some(Work { started, over: false });
                 self.set(p, w, Hired);
-                for other in (0..POSTINGS).filter(|other| *other != p && what != HireStatus::Hired).collect::<Vec<_>>() {
+                let begins = started && !hire.started;
+                for other in (0..POSTINGS).filter(|other| *other != p && begins).collect::<Vec<_>>() {
                     if self.offers[other][w].is_some_and(|o| matches!(o.state, Accepted | Waitlisted)) {
                         self.set(other, w, Declined);
                         self.settle(other, now);
