@@ -1,6 +1,7 @@
 //! A real process, killed in the middle: what was answered stands, and what was
 //! interrupted is finished by the same request once more.
 
+mod canary;
 mod load;
 
 use crate::harness::{Called, Caller, Engine, Person, Place, a_posting, in_region, on_every_engine};
