@@ -64,7 +64,7 @@ async fn load(office: &Caller, platform: &Caller, round: usize, known: &Mutex<Ac
         while let Some(offer) = offers.get(next.fetch_add(1, Ordering::Relaxed)) {
             accept(office, offer, known).await;
             let at = next.load(Ordering::Relaxed);
-            if (at + round) % 3 == 0 {
+            if (at + round).is_multiple_of(3) {
                 hire(platform, offer, known).await;
             }
         }
@@ -128,17 +128,7 @@ async fn stands(office: &Caller, platform: &Caller, known: &Mutex<Acknowledged>)
     let offers = all(office, "/v1/offers").await;
     let hires: HashSet<String> = all(office, "/v1/hires").await.iter().map(|h| h["id"].as_str().unwrap().to_owned()).collect();
     let states: HashMap<&str, &str> = offers.iter().map(|o| (o["id"].as_str().unwrap(), o["state"].as_str().unwrap())).collect();
-    let known = known.lock().unwrap();
-    for (offer, told) in &known.accepts {
-        let now = states.get(offer.as_str()).copied().unwrap_or("gone");
-        let may: &[&str] = if told == "waitlisted" { &["waitlisted", "offered", "accepted", "hired"] } else { &["accepted", "hired"] };
-        assert!(may.contains(&now), "an offer that was answered as {told} is {now}");
-    }
-    for (offer, hire) in &known.hires {
-        assert_eq!(states.get(offer.as_str()), Some(&"hired"), "a hire that was answered is lost");
-        assert!(hires.contains(hire), "a hire that was answered is not listed");
-    }
-    drop(known);
+    kept(&known.lock().unwrap(), &states, &hires);
     let mut seated: HashMap<String, u64> = HashMap::new();
     for o in &offers {
         let holds = matches!(o["state"].as_str(), Some("accepted" | "hired")) || (o["promoted"] == true && o["state"] == "offered");
@@ -148,6 +138,19 @@ async fn stands(office: &Caller, platform: &Caller, known: &Mutex<Acknowledged>)
         let taken = p["seats"]["taken"].as_u64().unwrap();
         assert!(taken <= p["seats"]["openings"].as_u64().unwrap(), "over-filled: {}", p["seats"]);
         assert_eq!(taken, seated.get(&p["id"].to_string()).copied().unwrap_or(0), "seats that no offer holds: {}", p["seats"]);
+    }
+}
+
+/// What was answered is still so.
+fn kept(known: &Acknowledged, states: &HashMap<&str, &str>, hires: &HashSet<String>) {
+    for (offer, told) in &known.accepts {
+        let now = states.get(offer.as_str()).copied().unwrap_or("gone");
+        let may: &[&str] = if told == "waitlisted" { &["waitlisted", "offered", "accepted", "hired"] } else { &["accepted", "hired"] };
+        assert!(may.contains(&now), "an offer that was answered as {told} is {now}");
+    }
+    for (offer, hire) in &known.hires {
+        assert_eq!(states.get(offer.as_str()), Some(&"hired"), "a hire that was answered is lost");
+        assert!(hires.contains(hire), "a hire that was answered is not listed");
     }
 }
 
