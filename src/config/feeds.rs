@@ -1,12 +1,12 @@
 //! Feeds that are fetched: whose they are, where they stand, and with which secret.
 
-use super::{Problem, span};
+use super::span;
+use super::tables::Tables;
 use crate::domain::client::Slug;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
-use toml::{Table, Value};
 
 /// One `[[feed]]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,9 +39,12 @@ pub struct PullConfig {
     pub hold_share: Option<f64>,
 }
 
-/// What every feed has to say, with something that would do.
-const REQUIRED: [(&str, &str); 5] =
-    [("platform", "'p'"), ("adapter", "'a'"), ("url", "'u'"), ("every", "'1h'"), ("auth", "{ kind = 'none' }")];
+pub(super) const FEEDS: Tables = Tables {
+    what: "feed",
+    required: &[("platform", "'p'"), ("adapter", "'a'"), ("url", "'u'"), ("every", "'1h'"), ("auth", "{ kind = 'none' }")],
+    called: &["name", "platform"],
+    missing: &[("auth", "is missing; a source that asks for nothing is { kind = \"none\" }")],
+};
 
 /// How a source knows us. The secrets themselves stand in the environment or in
 /// files, so that a configuration can be shown.
@@ -129,39 +132,6 @@ impl PullConfig {
     pub fn name(&self) -> String {
         self.name.clone().unwrap_or_else(|| format!("{}-{}", self.platform, self.adapter))
     }
-}
-
-/// Reads the feeds as they are written. Each thing that is wrong with one is told, so
-/// each of its settings is read by itself first, beside others that would do.
-pub(super) fn read(written: Vec<Value>, problems: &mut Vec<Problem>) -> Vec<PullConfig> {
-    let would_do: Table = REQUIRED.iter().map(|(name, text)| format!("{name} = {text}\n")).collect::<String>().parse().unwrap_or_default();
-    let mut feeds = Vec::new();
-    for (n, value) in (1..).zip(written) {
-        let Value::Table(feed) = value else {
-            problems.push(Problem { place: format!("feed {n}"), detail: "must be a table of its own: [[feed]]".to_owned() });
-            continue;
-        };
-        let before = problems.len();
-        let called =
-            feed.get("name").or(feed.get("platform")).and_then(Value::as_str).map_or_else(String::new, |name| format!(" ({name})"));
-        let mut tell = |setting: &str, detail: String| problems.push(Problem { place: format!("feed {n}{called}: {setting}"), detail });
-        for (name, _) in REQUIRED.iter().filter(|(name, _)| !feed.contains_key(*name)) {
-            let spelt = if *name == "auth" { "is missing; a source that asks for nothing is { kind = \"none\" }" } else { "is missing" };
-            tell(name, spelt.to_owned());
-        }
-        for (name, value) in &feed {
-            let mut alone = would_do.clone();
-            alone.insert(name.clone(), value.clone());
-            if let Err(e) = Value::Table(alone).try_into::<PullConfig>() {
-                // The message of an unknown one lists those that there are.
-                tell(name, e.message().trim().to_owned());
-            }
-        }
-        if problems.len() == before {
-            feeds.extend(Value::Table(feed).try_into::<PullConfig>());
-        }
-    }
-    feeds
 }
 
 /// Tells everything that is wrong with what the feeds say.

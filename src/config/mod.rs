@@ -7,6 +7,7 @@
 pub mod feeds;
 pub mod keys;
 pub mod notify;
+mod tables;
 
 use feeds::PullConfig;
 use notify::NotifyConfig;
@@ -278,14 +279,14 @@ impl Config {
         }
         let pulls =
             table.get_mut("feed").and_then(Value::as_table_mut).and_then(|feed| feed.insert("pull".to_owned(), Value::Array(Vec::new())));
-        let pulls = feeds::read(pulls.and_then(|p| p.as_array().cloned()).unwrap_or_default(), &mut problems);
+        let pulls = feeds::FEEDS.read(pulls.and_then(|p| p.as_array().cloned()).unwrap_or_default(), &mut problems);
         let mut written = |name: &str| {
             let notify = table.get_mut("notify").and_then(Value::as_table_mut);
             let list = notify.and_then(|notify| notify.insert(name.to_owned(), Value::Array(Vec::new())));
             list.and_then(|list| list.as_array().cloned()).unwrap_or_default()
         };
-        let channels = notify::read("notify.channel", notify::CHANNEL, written("channel"), &mut problems);
-        let replies = notify::read("notify.replies", notify::REPLIES, written("replies"), &mut problems);
+        let channels = notify::CHANNELS.read(written("channel"), &mut problems);
+        let replies = notify::REPLIES.read(written("replies"), &mut problems);
         match Value::Table(table).try_into::<Config>() {
             Ok(mut config) => {
                 config.feed.pull = pulls;

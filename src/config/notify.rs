@@ -2,14 +2,13 @@
 //! taken in. No secret stands here: each is named by a variable or a file.
 
 use super::feeds::secret;
-use super::{Problem, span};
+use super::span;
+use super::tables::Tables;
 use crate::domain::quiet::QuietHours;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
-use toml::{Table, Value};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,38 +129,10 @@ impl Medium {
     }
 }
 
-/// Reads tables as they are written; each thing that is wrong with one is told, so each
-/// of its settings is read by itself first, beside others that would do.
-pub(super) fn read<T: DeserializeOwned>(what: &str, required: &str, written: Vec<Value>, problems: &mut Vec<Problem>) -> Vec<T> {
-    let would_do: Table = required.parse().unwrap_or_default();
-    let mut all = Vec::new();
-    for (n, value) in (1..).zip(written) {
-        let Value::Table(table) = value else {
-            problems.push(Problem { place: format!("{what} {n}"), detail: format!("must be a table of its own: [[{what}]]") });
-            continue;
-        };
-        let before = problems.len();
-        let called = table.get("name").and_then(Value::as_str).map_or_else(String::new, |name| format!(" ({name})"));
-        let mut tell = |setting: &str, detail: String| problems.push(Problem { place: format!("{what} {n}{called}: {setting}"), detail });
-        for name in would_do.keys().filter(|name| !table.contains_key(*name)) {
-            tell(name, "is missing".to_owned());
-        }
-        for (name, value) in &table {
-            let mut alone = would_do.clone();
-            alone.insert(name.clone(), value.clone());
-            if let Err(e) = Value::Table(alone).try_into::<T>() {
-                tell(name, e.message().trim().to_owned());
-            }
-        }
-        if problems.len() == before {
-            all.extend(Value::Table(table).try_into::<T>());
-        }
-    }
-    all
-}
-
-pub(super) const CHANNEL: &str = "name = 'n'\nkind = 'spool'\n";
-pub(super) const REPLIES: &str = "name = 'n'\nsecret = { env = 'E' }\n";
+pub(super) const CHANNELS: Tables =
+    Tables { what: "notify.channel", required: &[("name", "'n'"), ("kind", "'spool'")], called: &["name"], missing: &[] };
+pub(super) const REPLIES: Tables =
+    Tables { what: "notify.replies", required: &[("name", "'n'"), ("secret", "{ env = 'E' }")], called: &["name"], missing: &[] };
 
 /// Tells everything that is wrong with what is said of messages.
 pub(super) fn check(n: &NotifyConfig, must: &mut impl FnMut(bool, &str, &str)) {

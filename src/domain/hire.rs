@@ -2,7 +2,7 @@
 //! day, and the tags that are frozen when it is made.
 
 use super::pay::Money;
-use super::region::{Region, focus_sets};
+use super::region::{REVISION, Region, focus_sets};
 use super::time::months_before;
 use super::worker::Tier;
 use jiff::civil::Date;
@@ -155,6 +155,25 @@ pub struct Tags {
     pub region_revision: String,
     /// Version of the rules that computed this.
     pub rule_version: String,
+}
+
+impl Tags {
+    /// The tags of somebody registered, at home there on the day of the hire, under
+    /// today's tables and rules.
+    pub fn of(home: Region, tier: Tier, work: (Flow, Option<Region>), relocated: bool, registry_version: i64) -> Self {
+        Self {
+            registered_poor: true,
+            tier_at_hire: tier,
+            focus: focus_of(home),
+            home_region: home,
+            work_region: work.1,
+            flow: work.0,
+            relocated,
+            registry_version,
+            region_revision: REVISION.to_owned(),
+            rule_version: TAG_RULES.to_owned(),
+        }
+    }
 }
 
 /// Version of the rules in this module that compute tags.

@@ -7,10 +7,10 @@ use super::super::{offers, postings, region, seats, workers};
 use super::facts::{FactRow, Pair};
 use super::{HireTerms, shared};
 use crate::domain::category::Category;
-use crate::domain::hire::{Flow, HireStatus, TAG_RULES, Tags, focus_of};
+use crate::domain::hire::{Flow, HireStatus, Tags};
 use crate::domain::id::{EventId, HireId};
 use crate::domain::posting::Arrangement;
-use crate::domain::region::{REVISION, Region};
+use crate::domain::region::Region;
 use crate::domain::time::Moment;
 use crate::domain::worker::Tier;
 use serde_json::{Value, json};
@@ -54,18 +54,7 @@ pub(super) fn make(tx: &mut Tx<'_>, terms: &HireTerms, pair: &Pair, first: &Fact
     let (flow, work_region, coarse) = Flow::of(home, place.in_place, place.reported, place.posting);
     let worker = tx.one("SELECT relocated, version FROM workers WHERE id = $1", params![pair.worker.uuid()])?;
     let (relocated, registry_version) = worker.map_or(Ok((false, 0)), |r| Ok::<_, StoreError>((r.flag(0)?, r.int(1)?)))?;
-    let tags = Tags {
-        registered_poor: true,
-        tier_at_hire: tier,
-        focus: focus_of(home),
-        home_region: home,
-        work_region,
-        flow,
-        relocated,
-        registry_version,
-        region_revision: REVISION.to_owned(),
-        rule_version: TAG_RULES.to_owned(),
-    };
+    let tags = Tags::of(home, tier, (flow, work_region), relocated, registry_version);
     let (id, status) = (tx.ids.v7(now), first.kind.status());
     let tags_text = serde_json::to_string(&tags).map_err(|e| StoreError::Statement(e.to_string()))?;
     tx.exec(

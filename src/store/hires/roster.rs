@@ -12,11 +12,11 @@ use super::super::writer::Tx;
 use super::super::{Store, access, region};
 use super::{HireTerms, NO_POSTING, facts, shared};
 use crate::domain::category::Category;
-use crate::domain::hire::{Flow, HireStatus, TAG_RULES, Tags, focus_of};
+use crate::domain::hire::{Flow, HireStatus, Tags};
 use crate::domain::id::{EventId, HireId, Pseudonym};
 use crate::domain::pay::Money;
 use crate::domain::person::IdNumber;
-use crate::domain::region::{REVISION, Region};
+use crate::domain::region::Region;
 use crate::domain::time::{Moment, day_number};
 use crate::domain::worker::Tier;
 use jiff::civil::Date;
@@ -279,18 +279,7 @@ fn apply(tx: &mut Tx<'_>, terms: &HireTerms, lines: &[RosterLine], now: Moment) 
                     _ => Tier::NotLifted,
                 };
                 let (flow, work_region, coarse) = Flow::of(home, false, Some(l.work), None);
-                let tags = Tags {
-                    registered_poor: true,
-                    tier_at_hire: tier,
-                    focus: focus_of(home),
-                    home_region: home,
-                    work_region,
-                    flow,
-                    relocated: known.relocated,
-                    registry_version: known.version,
-                    region_revision: REVISION.to_owned(),
-                    rule_version: TAG_RULES.to_owned(),
-                };
+                let tags = Tags::of(home, tier, (flow, work_region), known.relocated, known.version);
                 let made = tx.ids.v7(now);
                 let work = work_region.map(|r| i64::from(r.code()));
                 let text = serde_json::to_string(&tags).map_err(|e| StoreError::Statement(e.to_string()))?;
