@@ -174,6 +174,8 @@ async fn an_unsigned_stale_or_forged_reply_is_refused_alike(engine: Engine) {
         hand_in(&app, b"another key, just as long as it is", "m", now, &body).await,
         hand_in(&app, KEY, "m", now - 301, &body).await,
         hand_in(&app, KEY, "m", now + 301, &body).await,
+        hand_in(&app, KEY, "m", i64::MIN, &body).await,
+        hand_in(&app, KEY, "m", i64::MAX, &body).await,
         hand_in(&app, KEY, "", now, &body).await,
     ];
     let caller = app.anonymous();
