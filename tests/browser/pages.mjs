@@ -146,11 +146,11 @@ await check("what happens elsewhere shows without a reload, unless something is 
   await elsewhere.goto(WORKER_LINK);
   await elsewhere.click("article.done details > summary");
   await page.bringToFront();
-  await page.evaluate("window.before = true");
+  const renewed = page.waitForEvent("framenavigated", { timeout: 20000 });
   await elsewhere.locator("article.done details button").first().click();
   assert(elsewhere.url().includes("done=given_back"), `at ${new URL(elsewhere.url()).search}`);
-  await page.waitForFunction("!window.before", null, { timeout: 20000 });
-  assert((await page.locator("article.done").count()) === answered, "an answered offer is lost");
+  await renewed;
+  await page.locator("article.done").nth(answered - 1).waitFor();
   await page.click("details:has(#complaint) > summary");
   await page.fill("#complaint", "他们要收押金");
   const offer = elsewhere.locator("article:has(.yes)").first();
