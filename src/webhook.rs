@@ -4,7 +4,7 @@
 //! Does not: send anything (`deliver`).
 
 use crate::domain::time::Moment;
-use crate::store::endpoints::Signing;
+use crate::store::endpoints::{Signing, key_pair};
 use crate::store::log::Listed;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use base64::Engine as _;
@@ -34,29 +34,32 @@ pub fn body(event: &Listed) -> String {
     json!({"type": event.kind, "timestamp": event.at, "data": event.data}).to_string()
 }
 
-/// A key that signs the asymmetric way.
-pub fn key_pair(seed: &[u8; 32]) -> Ed25519KeyPair {
-    Ed25519KeyPair::from_seed_unchecked(seed).expect("any 32 bytes are a seed (RFC 8032 §5.1.5)")
+/// What is signed.
+fn content(id: &str, timestamp: i64, body: &str) -> String {
+    format!("{id}.{timestamp}.{body}")
+}
+
+fn mac(secret: &[u8], id: &str, timestamp: i64, body: &str) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
+    mac.update(content(id, timestamp, body).as_bytes());
+    mac
 }
 
 /// `v1,BASE64` with a shared secret, over `id.timestamp.body`.
 pub fn signature(secret: &[u8], id: &str, timestamp: i64, body: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
-    mac.update(format!("{id}.{timestamp}.").as_bytes());
-    mac.update(body.as_bytes());
-    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    format!("v1,{}", STANDARD.encode(mac(secret, id, timestamp, body).finalize().into_bytes()))
 }
 
 /// `v1a,BASE64` with an Ed25519 key, over the same.
 pub fn asymmetric_signature(key: &Ed25519KeyPair, id: &str, timestamp: i64, body: &str) -> String {
-    format!("v1a,{}", STANDARD.encode(key.sign(format!("{id}.{timestamp}.{body}").as_bytes()).as_ref()))
+    format!("v1a,{}", STANDARD.encode(key.sign(content(id, timestamp, body).as_bytes()).as_ref()))
 }
 
 /// Whether this `v1a,…` was made with the private part of a public key in base64.
 pub fn verifies(public: &str, signature: &str, id: &str, timestamp: i64, body: &str) -> bool {
     let bytes = |text: &str| STANDARD.decode(text).ok();
     let (Some(public), Some(signature)) = (bytes(public), signature.strip_prefix("v1a,").and_then(bytes)) else { return false };
-    UnparsedPublicKey::new(&ED25519, public).verify(format!("{id}.{timestamp}.{body}").as_bytes(), &signature).is_ok()
+    UnparsedPublicKey::new(&ED25519, public).verify(content(id, timestamp, body).as_bytes(), &signature).is_ok()
 }
 
 /// The secrets and keys of one endpoint, ready to sign.
@@ -86,8 +89,7 @@ impl Signer {
 
 /// Whether one of the signatures of a `webhook-signature` is that of this secret.
 pub fn is_signed(secret: &[u8], id: &str, timestamp: i64, body: &str, signatures: &str) -> bool {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
-    mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
+    let mac = mac(secret, id, timestamp, body);
     let given = signatures.split(' ').filter_map(|s| STANDARD.decode(s.strip_prefix("v1,")?).ok());
     // Compared in constant time.
     given.into_iter().any(|given| mac.clone().verify_slice(&given).is_ok())

@@ -54,10 +54,7 @@ pub async fn run(plan: Plan) -> Result<(), String> {
         let reader = Readers::start(crate::store::engine_of(&url).map_err(text)?, 1).map_err(text)?;
         crate::app::block_on(Bench { state, api, token, reader, url, plan }.measure())
     };
-    // The server's own loops have this thread.
-    let (measured, told) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new().name("callers".to_owned()).spawn(move || measured.send(outside())).map_err(text)?;
-    let outcome = told.await.map_err(text)?;
+    let outcome = place.beside("callers", outside).await;
     println!("load average {}", load_average());
     drop(place.stop().await);
     outcome

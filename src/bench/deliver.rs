@@ -3,7 +3,7 @@
 //! hanging; beside what the same client sends by itself.
 
 use super::place::Place;
-use super::{load_average, percentile, rate};
+use super::{load_average, millis, percentile, rate, text};
 use crate::clock::Clock;
 use crate::domain::id::EventId;
 use crate::domain::time::Moment;
@@ -62,22 +62,17 @@ pub async fn run(plan: Plan) -> Result<(), String> {
     let Measured { bare, healthy, beside_one_hanging } = measure(&plan).await?;
     println!("the client by itself           {bare:>9.0} POSTs/s");
     for (name, round) in [("all endpoints healthy", healthy), ("beside one that hangs", beside_one_hanging)] {
-        let ms = |span: Duration| span.as_secs_f64() * 1e3;
         println!(
             "{name:<30} {:>9.0} webhooks/s, commit to receipt p50 {:.1} ms, p99 {:.1} ms; {} received",
             round.rate,
-            ms(round.p50),
-            ms(round.p99),
+            millis(round.p50),
+            millis(round.p99),
             round.received
         );
     }
     println!("with one hanging: {:.2} of the rate without", beside_one_hanging.rate / healthy.rate.max(1e-9));
     println!("load average {}", load_average());
     Ok(())
-}
-
-fn text(e: impl std::fmt::Display) -> String {
-    e.to_string()
 }
 
 /// Measures on a gateway of its own; an error where a webhook was lost.
@@ -91,12 +86,7 @@ pub async fn measure(plan: &Plan) -> Result<Measured, String> {
     let bench = Bench { store: state.store.clone(), meter: meter.clone(), address, run: Uuid::new_v4().simple().to_string() };
     let outbound = state.outbound.clone();
     let plan = plan.clone();
-    // The gateway's own loops have this thread.
-    let (measured, told) = tokio::sync::oneshot::channel();
-    let outside = move || crate::app::block_on(bench.measure(&plan, &outbound));
-    let named = std::thread::Builder::new().name("event-writer".to_owned());
-    named.spawn(move || measured.send(outside())).map_err(text)?;
-    let outcome = told.await.map_err(text)?;
+    let outcome = place.beside("event-writer", move || crate::app::block_on(bench.measure(&plan, &outbound))).await;
     drop(place.stop().await);
     outcome
 }

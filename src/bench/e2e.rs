@@ -68,11 +68,7 @@ pub async fn run(plan: Plan) -> Result<(), String> {
         let bench = Bench { look: Look::open(&url)?, state, api, token, nation };
         crate::app::block_on(bench.measure(plan))
     };
-    // The gateway's own loops have this thread.
-    let (measured, told) = tokio::sync::oneshot::channel();
-    let named = std::thread::Builder::new().name("platform-worker".to_owned());
-    named.spawn(move || measured.send(outside())).map_err(text)?;
-    let outcome = told.await.map_err(text)?;
+    let outcome = place.beside("platform-worker", outside).await;
     println!("load average {}", load_average());
     drop(place.stop().await);
     outcome

@@ -62,6 +62,18 @@ impl Place {
         }
     }
 
+    /// Does the callers' part on a thread of its own: the gateway's loops have this one.
+    pub async fn beside<T: Send + 'static>(
+        &self,
+        callers: &str,
+        part: impl FnOnce() -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        let (measured, told) = tokio::sync::oneshot::channel();
+        let named = std::thread::Builder::new().name(callers.to_owned());
+        named.spawn(move || measured.send(part())).map_err(super::text)?;
+        told.await.map_err(super::text)?
+    }
+
     /// Stops the gateway; its folder goes with what is returned.
     pub async fn stop(self) -> Scratch {
         self.gateway.stop().await;

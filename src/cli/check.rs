@@ -3,9 +3,9 @@
 use super::{Outcome, settings};
 use crate::app;
 use crate::cache::Limits;
+use crate::config::Config;
 use crate::config::feeds::Auth;
 use crate::config::keys::Keys;
-use crate::config::{Config, Problem};
 use crate::notify::channel;
 use crate::outbound::Outbound;
 use crate::store::ids::Ids;
@@ -85,10 +85,7 @@ fn check_feeds(config: &Config) -> bool {
 /// The channels to workers and the gateways that hand in replies.
 fn check_channels(config: &Config) -> bool {
     let mut problems = channel::channels(config, &Outbound::new(config)).err().unwrap_or_default();
-    problems.extend(config.notify.replies.iter().filter_map(|r| {
-        let place = format!("notify.replies {:?}", r.name);
-        r.secret.signing_key().err().map(|e| Problem { place, detail: format!("secret: {e}") })
-    }));
+    problems.extend(config.notify.replies.iter().filter_map(|r| r.key().err()));
     problems.iter().for_each(|p| println!("messages  {p}"));
     for c in &config.notify.channel {
         println!("messages  {}: {}", c.name, c.medium.code());

@@ -1,7 +1,7 @@
 //! Feeds that are fetched: whose they are, where they stand, and with which secret.
 
 use super::span;
-use super::tables::Tables;
+use super::tables::{Tables, is_plain};
 use crate::domain::client::Slug;
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -142,8 +142,7 @@ pub(super) fn check(feeds: &[PullConfig], must: &mut impl FnMut(bool, &str, &str
         let name = feed.name();
         let place = format!("feed {name:?}");
         must(names.insert(name.clone()), &place, "is there twice; give one of them a `name`");
-        let plain = (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        must(plain, &place, "must be called by 1 to 40 of a-z, A-Z, 0-9, - and _; give it a `name`");
+        must(is_plain(&name), &place, "must be called by 1 to 40 of a-z, A-Z, 0-9, - and _; give it a `name`");
         must(Slug::parse(&feed.platform).is_some(), &place, "platform is no platform's name");
         must(feed.every >= Duration::from_secs(10), &place, "every must be at least 10s");
         must(feed.auth.placed(), &place, "auth needs either `env` or `file`");
@@ -157,14 +156,7 @@ pub(super) fn check(feeds: &[PullConfig], must: &mut impl FnMut(bool, &str, &str
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Config;
-
-    fn load(text: &str) -> Result<Config, Vec<String>> {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("own.toml");
-        std::fs::write(&file, text).unwrap();
-        Config::load(Some(&file), std::iter::empty()).map_err(|p| p.iter().map(|p| p.to_string()).collect())
-    }
+    use crate::config::tests::load_file as load;
 
     const FEED: &str = "platform = 'meituan'\nadapter = 'rss'\nurl = 'https://example.com/a'\nevery = '15m'\nauth = { kind = 'none' }\n";
 

@@ -472,6 +472,14 @@ pub fn parse_span(text: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    /// What a file of this text makes of the settings, or everything wrong with it.
+    pub fn load_file(text: &str) -> Result<Config, Vec<String>> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("own.toml");
+        std::fs::write(&file, text).unwrap();
+        Config::load(Some(&file), std::iter::empty()).map_err(|p| p.iter().map(|p| p.to_string()).collect())
+    }
+
     fn load(environment: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
         Config::load(None, environment.iter().map(|(n, v)| (n.to_string(), v.to_string())))
     }

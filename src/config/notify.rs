@@ -2,8 +2,8 @@
 //! taken in. No secret stands here: each is named by a variable or a file.
 
 use super::feeds::secret;
-use super::span;
-use super::tables::Tables;
+use super::tables::{Tables, is_plain};
+use super::{Problem, span};
 use crate::domain::quiet::QuietHours;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
@@ -114,6 +114,14 @@ impl SecretPlace {
     }
 }
 
+impl RepliesConfig {
+    /// The key that this gateway signs with.
+    pub fn key(&self) -> Result<Vec<u8>, Problem> {
+        let named = |e| Problem { place: format!("notify.replies {:?}", self.name), detail: format!("secret: {e}") };
+        self.secret.signing_key().map_err(named)
+    }
+}
+
 impl NotifyConfig {
     pub fn quiet(&self) -> Option<QuietHours> {
         QuietHours::parse(&self.quiet_from, &self.quiet_until)
@@ -143,11 +151,10 @@ pub(super) fn check(n: &NotifyConfig, must: &mut impl FnMut(bool, &str, &str)) {
     must((1..=20).contains(&n.tries), "notify.tries", "must be 1 to 20");
     must(!n.retry_first.is_zero() && n.retry_first <= n.retry_most, "notify.retry_first", "must be above 0 and at most notify.retry_most");
     must((1..=1000).contains(&n.wrong_codes), "notify.wrong_codes", "must be 1 to 1000");
-    let plain = |name: &str| (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     let mut names = HashSet::new();
     for c in &n.channel {
         let place = format!("notify.channel {:?}", c.name);
-        must(plain(&c.name), &place, "must be called by 1 to 40 of a-z, A-Z, 0-9, - and _");
+        must(is_plain(&c.name), &place, "must be called by 1 to 40 of a-z, A-Z, 0-9, - and _");
         must(names.insert(&c.name), &place, "is there twice");
         let (http, spool) = (c.kind == ChannelKind::Http, c.kind == ChannelKind::Spool);
         must(spool != c.url.is_some(), &place, if spool { "a spool has no url" } else { "url is missing" });
@@ -163,7 +170,7 @@ pub(super) fn check(n: &NotifyConfig, must: &mut impl FnMut(bool, &str, &str)) {
     let mut names = HashSet::new();
     for r in &n.replies {
         let place = format!("notify.replies {:?}", r.name);
-        must(plain(&r.name), &place, "must be called by 1 to 40 of a-z, A-Z, 0-9, - and _");
+        must(is_plain(&r.name), &place, "must be called by 1 to 40 of a-z, A-Z, 0-9, - and _");
         must(names.insert(&r.name), &place, "is there twice");
         must(r.secret.placed(), &place, "secret needs either `env` or `file`");
     }
@@ -173,13 +180,7 @@ pub(super) fn check(n: &NotifyConfig, must: &mut impl FnMut(bool, &str, &str)) {
 mod tests {
     use super::*;
     use crate::config::Config;
-
-    fn load(text: &str) -> Result<Config, Vec<String>> {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("own.toml");
-        std::fs::write(&file, text).unwrap();
-        Config::load(Some(&file), std::iter::empty()).map_err(|p| p.iter().map(|p| p.to_string()).collect())
-    }
+    use crate::config::tests::load_file as load;
 
     #[test]
     fn channels_and_gateways_are_tables_of_their_own() {

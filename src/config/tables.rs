@@ -16,6 +16,11 @@ pub(super) struct Tables {
     pub missing: &'static [(&'static str, &'static str)],
 }
 
+/// Whether something may be called so, in lists, logs and addresses.
+pub(super) fn is_plain(name: &str) -> bool {
+    (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
 impl Tables {
     /// Reads them as they are written. Each thing that is wrong with one is told, so
     /// each of its settings is read by itself first, beside others that would do.

@@ -11,11 +11,14 @@ use crate::domain::id::{ClientId, HireId, OfferId, WorkerId};
 use crate::store::StoreError;
 use crate::store::answers::{Answerer, Answering};
 use crate::store::complaints::Complaint;
+use crate::store::offers::Offer;
 use crate::store::once::Reserved;
+use crate::store::postings::Posting;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub fn routes(cfg: &mut ServiceConfig) {
@@ -76,17 +79,31 @@ async fn stream(state: Data<State>, who: WorkerToken) -> Result<HttpResponse, Pr
 
 async fn all_offers(state: Data<State>, worker: WorkerId) -> Result<Value, StoreError> {
     let all = state.store.worker_offers(worker, 200).await?;
-    let mut items = Vec::with_capacity(all.len());
-    for (o, p) in &all {
+    let helpers = helpers(&state, &all).await?;
+    let body = |(o, p): &(Offer, Posting)| {
         let mut body = offer_body(o, json!(o.worker));
         body["posting"] = super::postings::posting_body(p);
-        if let Some(id) = o.answered_by.as_deref().and_then(ClientId::parse) {
-            // Whoever answered for them has a name.
-            body["answered_by"]["name"] = json!(state.store.client(id).await?.map(|c| c.name));
+        if let Some(name) = o.answered_by.as_ref().and_then(|by| helpers.get(by)) {
+            body["answered_by"]["name"] = json!(name);
         }
-        items.push(body);
+        body
+    };
+    Ok(json!({"items": all.iter().map(body).collect::<Vec<_>>(), "next": null, "total": all.len()}))
+}
+
+/// The names of offices that answered for a worker, by their ids; none for one that is
+/// not known.
+pub type Helpers = HashMap<String, Option<String>>;
+
+/// Who answered for a worker.
+pub(super) async fn helpers(state: &State, all: &[(Offer, Posting)]) -> Result<Helpers, StoreError> {
+    let mut names = Helpers::new();
+    for by in all.iter().filter_map(|(o, _)| o.answered_by.as_deref()) {
+        if let Some(id) = ClientId::parse(by).filter(|_| !names.contains_key(by)) {
+            names.insert(by.to_owned(), state.store.client(id).await?.map(|client| client.name));
+        }
     }
-    Ok(json!({"items": items, "next": null, "total": all.len()}))
+    Ok(names)
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -72,11 +72,15 @@ impl Fresh {
     }
 }
 
+/// The key of a seed.
+pub fn key_pair(seed: &[u8; 32]) -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(seed).expect("any 32 bytes are a seed (RFC 8032 §5.1.5)")
+}
+
 /// A fresh Ed25519 key: its seed, sealed, and its public part.
 fn fresh_key(vault: &Vault, ids: &Ids, id: EndpointId) -> (Vec<u8>, String) {
     let seed = ids.bytes::<32>();
-    let pair = Ed25519KeyPair::from_seed_unchecked(&seed).expect("any 32 bytes are a seed (RFC 8032 §5.1.5)");
-    let public = format!("whpk_{}", STANDARD.encode(pair.public_key()));
+    let public = format!("whpk_{}", STANDARD.encode(key_pair(&seed).public_key()));
     (vault.seal(place(id, "key"), &STANDARD.encode(seed), ids), public)
 }
 

@@ -90,16 +90,16 @@ pub(super) fn seek(s: &mut dyn Sql, freed: Freed, due: Moment) -> Result<(), Sto
 /// being routed just now is routed once more, since its candidates were chosen before;
 /// one that is due anyway stays as it is. New postings that wait for the end of their
 /// window do so only where somebody is free who does not.
-fn route_short(tx: &mut Tx<'_>, ids: &[Uuid], freed: Freed, due: Moment) -> Result<(), StoreError> {
-    for id in ids {
-        tx.exec(
-            "INSERT INTO work (kind, key, due_at) VALUES ('route', $1, $2)
-             ON CONFLICT (kind, key) DO UPDATE SET fence = work.fence + 1, due_at = excluded.due_at
-             WHERE work.due_at > excluded.due_at AND (work.fence > 0 OR CAST($3 AS BIGINT) = 1)",
-            params![*id, due.ms(), freed == Freed::Urgently],
-        )?;
-    }
-    Ok(())
+fn route_short(tx: &mut Tx<'_>, ids: &[Val], freed: Freed, due: Moment) -> Result<(), StoreError> {
+    static SHORT: Bulk = Bulk::rows(
+        "INSERT INTO work (kind, due_at, key) VALUES {list}
+         ON CONFLICT (kind, key) DO UPDATE SET fence = work.fence + 1, due_at = excluded.due_at
+         WHERE work.due_at > excluded.due_at AND (work.fence > 0 OR CAST($2 AS BIGINT) = 1)",
+        2,
+        "'route', CAST($1 AS BIGINT), ",
+        1,
+    );
+    SHORT.insert(tx, params![due.ms(), freed == Freed::Urgently], ids, |_, _| Ok(()))
 }
 
 /// Locks the rows of these leases; the keys of those that are still ours.
@@ -175,9 +175,9 @@ impl Store {
             loop {
                 let sql = "SELECT id FROM postings WHERE status = 'open' AND short = 1 AND id > $1 ORDER BY id LIMIT $2";
                 let rows = self.read(move |s| s.query(sql, params![after, TAKEN])).await?;
-                let ids: Vec<Uuid> = rows.iter().map(|r| r.uuid(0)).collect::<Result<_, _>>()?;
-                let Some(last) = ids.last().copied() else { break };
-                (after, made) = (last, made + ids.len());
+                let Some(last) = rows.last() else { break };
+                (after, made) = (last.uuid(0)?, made + rows.len());
+                let ids: Vec<Val> = rows.into_iter().flat_map(|row| row.0).collect();
                 self.write(move |tx| route_short(tx, &ids, freed, now)).await?;
             }
             let done = "DELETE FROM work WHERE kind = $1 AND key = $2 AND fence = $3";

@@ -4,7 +4,7 @@
 use super::super::State;
 use super::super::auth::take_anonymous;
 use super::super::body::Form;
-use super::super::me::{answering, complaint_text};
+use super::super::me::{Helpers, answering, complaint_text, helpers};
 use super::super::problem::Problem;
 use super::super::stream::follow;
 use super::offer::{Card, DECLINES, day, platform};
@@ -12,7 +12,7 @@ use super::text::Lang;
 use super::wishes::{self, Settings};
 use super::{Fields, LINK_DEAD, Visit};
 use crate::domain::hire::HireStatus;
-use crate::domain::id::{ClientId, HireId, WorkerId};
+use crate::domain::id::{HireId, WorkerId};
 use crate::domain::offer::OfferState;
 use crate::domain::time::Moment;
 use crate::store::answers::Refusal;
@@ -27,7 +27,6 @@ use minijinja::context;
 use minijinja::value::Serde;
 use serde::Serialize;
 use serde_json::json;
-use std::collections::HashMap;
 
 /// Answered offers on a page; of older ones their number is told.
 const ANSWERED: usize = 20;
@@ -111,21 +110,6 @@ async fn show(visit: &Visit<'_>, state: &State, token: &str) -> Result<HttpRespo
     visit.page(200, "worker.html", context! { version, ..content(visit, token, (&worker, &offers, &helpers), jobs, now) })
 }
 
-/// The names of the offices that answered for the worker, by their ids.
-type Helpers = HashMap<String, String>;
-
-async fn helpers(state: &State, offers: &[(Offer, Posting)]) -> Result<Helpers, Problem> {
-    let mut names = Helpers::new();
-    for by in offers.iter().filter_map(|(o, _)| o.answered_by.as_deref()) {
-        if let Some(id) = ClientId::parse(by).filter(|_| !names.contains_key(by))
-            && let Some(client) = state.store.client(id).await?
-        {
-            names.insert(by.to_owned(), client.name);
-        }
-    }
-    Ok(names)
-}
-
 /// What the template shows.
 fn content(
     visit: &Visit<'_>,
@@ -134,7 +118,7 @@ fn content(
     hires: Vec<Job>,
     now: Moment,
 ) -> minijinja::Value {
-    let helper = |o: &Offer| o.answered_by.as_ref().and_then(|by| helpers.get(by)).map(String::as_str);
+    let helper = |o: &Offer| o.answered_by.as_ref().and_then(|by| helpers.get(by)?.as_deref());
     let cards = offers.iter().map(|(o, p)| Card::of(visit.lang, o, p, helper(o), now));
     let (open, mut closed): (Vec<Card>, Vec<Card>) = cards.partition(|c| c.open);
     let older = closed.len().saturating_sub(ANSWERED);

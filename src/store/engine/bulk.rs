@@ -12,6 +12,8 @@ pub struct Bulk {
     text: &'static str,
     /// Parameters that stand before the list, used by its text.
     fixed: usize,
+    /// A list of rows, each in its parentheses, or one of keys.
+    rows: bool,
     /// Values of each row; 1 for a list of keys.
     columns: usize,
     /// What each row begins with.
@@ -22,13 +24,13 @@ pub struct Bulk {
 impl Bulk {
     /// A statement with `IN {list}`.
     pub const fn keys(text: &'static str, fixed: usize) -> Self {
-        Self { text, fixed, columns: 1, lead: "", lengths: [const { OnceLock::new() }; LENGTHS.len()] }
+        Self { text, fixed, rows: false, columns: 1, lead: "", lengths: [const { OnceLock::new() }; LENGTHS.len()] }
     }
 
     /// A statement with `VALUES {list}`, each row of so many values after `lead`,
     /// which may hold the fixed parameters: `"$1, 'offered', "`.
     pub const fn rows(text: &'static str, fixed: usize, lead: &'static str, columns: usize) -> Self {
-        Self { text, fixed, columns, lead, lengths: [const { OnceLock::new() }; LENGTHS.len()] }
+        Self { text, fixed, rows: true, columns, lead, lengths: [const { OnceLock::new() }; LENGTHS.len()] }
     }
 
     fn sql(&'static self, length: usize) -> &'static str {
@@ -36,7 +38,7 @@ impl Bulk {
             let mut list = String::new();
             let mut place = self.fixed;
             for row in 0..LENGTHS[length] {
-                let opens = if self.columns > 1 || row == 0 { "(" } else { "" };
+                let opens = if self.rows || row == 0 { "(" } else { "" };
                 list += if row > 0 { ", " } else { "" };
                 list += opens;
                 list += self.lead;
@@ -45,7 +47,7 @@ impl Bulk {
                     list += if column > 0 { ", $" } else { "$" };
                     list += &place.to_string();
                 }
-                list += if self.columns > 1 || row + 1 == LENGTHS[length] { ")" } else { "" };
+                list += if self.rows || row + 1 == LENGTHS[length] { ")" } else { "" };
             }
             self.text.replace("{list}", &list)
         })
@@ -168,5 +170,14 @@ mod tests {
         assert!(told.0[1].0.contains("VALUES ($1, $2, $3), ($1, $4, $5), "));
         assert!(told.0[1].0.ends_with(", ($1, $16, $17)"));
         assert_eq!(short, [(64, 72)]);
+    }
+
+    #[test]
+    fn rows_of_one_value_keep_what_leads_each_of_them() {
+        static ONE: Bulk = Bulk::rows("INSERT INTO t (c, a) VALUES {list}", 1, "$1, ", 1);
+        let mut told = Told::default();
+        ONE.insert(&mut told, &[Val::from(-1)], &(0..9).map(Val::from).collect::<Vec<_>>(), |_, _| Ok(())).unwrap();
+        assert!(told.0[0].0.contains("VALUES ($1, $2), ($1, $3), ") && told.0[0].0.ends_with(", ($1, $9)"));
+        assert_eq!(told.0[1].0, "INSERT INTO t (c, a) VALUES ($1, $2)");
     }
 }

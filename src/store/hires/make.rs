@@ -103,14 +103,20 @@ fn tell_tagged(
 
 /// Puts an event about a hire into its platform's list; without a posting there is no
 /// sequence to count in.
-pub(super) fn tell(tx: &mut Tx<'_>, pair: &Pair, kind: &'static str, mut data: Value, now: Moment) -> Result<(), StoreError> {
-    if let Some(posting) = pair.posting {
-        return seats::tell(tx, posting, kind, data, now);
+pub(super) fn tell(tx: &mut Tx<'_>, pair: &Pair, kind: &'static str, data: Value, now: Moment) -> Result<(), StoreError> {
+    match pair.posting {
+        Some(posting) => seats::tell(tx, posting, kind, data, now),
+        None => {
+            tell_unposted(tx, &pair.platform, kind, data, now);
+            Ok(())
+        }
     }
+}
+
+pub(super) fn tell_unposted(tx: &mut Tx<'_>, platform: &str, kind: &'static str, mut data: Value, now: Moment) {
     for name in ["sequence", "posting", "source_id"] {
         data[name] = Value::Null;
     }
     let id = EventId::new(tx.ids.v7(now));
-    tx.log.event(Event { id, platform: pair.platform.clone(), kind, at: now, posting: None, data });
-    Ok(())
+    tx.log.event(Event { id, platform: platform.to_owned(), kind, at: now, posting: None, data });
 }

@@ -6,14 +6,14 @@
 
 use super::super::engine::bulk::Bulk;
 use super::super::engine::{Sql, StoreError, Val, params};
-use super::super::log::{ChangeKind, Event};
+use super::super::log::ChangeKind;
 use super::super::once::Advance;
 use super::super::writer::Tx;
 use super::super::{Store, access, region};
-use super::{HireTerms, NO_POSTING, facts, shared};
+use super::{HireTerms, NO_POSTING, facts, make, shared};
 use crate::domain::category::Category;
 use crate::domain::hire::{Flow, HireStatus, Tags};
-use crate::domain::id::{EventId, HireId, Pseudonym};
+use crate::domain::id::{HireId, Pseudonym};
 use crate::domain::pay::Money;
 use crate::domain::person::IdNumber;
 use crate::domain::region::Region;
@@ -327,12 +327,8 @@ fn apply(tx: &mut Tx<'_>, terms: &HireTerms, lines: &[RosterLine], now: Moment) 
 #[allow(clippy::too_many_arguments)]
 fn tell(tx: &mut Tx<'_>, terms: &HireTerms, hire: Uuid, name: Option<&Pseudonym>, start: Date, tags: &Tags, worker: Uuid, now: Moment) {
     let (status, at) = (HireStatus::Onboarded, Moment::start_of(start));
-    let data = json!({
-        "hire": HireId::new(hire), "worker": name, "status": status, "tags": shared(tags, &terms.share),
-        "sequence": null, "posting": null, "source_id": null,
-    });
-    let id = EventId::new(tx.ids.v7(now));
-    tx.log.event(Event { id, platform: terms.platform.clone(), kind: "hire.tagged", at: now, posting: None, data });
+    let data = json!({"hire": HireId::new(hire), "worker": name, "status": status, "tags": shared(tags, &terms.share)});
+    make::tell_unposted(tx, &terms.platform, "hire.tagged", data, now);
     let salt = tx.ids.bytes::<16>().to_vec();
     let leaf: Value = json!({"platform": terms.platform, "status": status, "at": at, "source": "roster", "tags": tags});
     tx.log.ledger(now, "hire", worker, Some(hire), &leaf, salt);
