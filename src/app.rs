@@ -105,7 +105,7 @@ impl Gateway {
         let notifier = Notifier::new(store.clone(), outbound.clone(), clock.clone(), ids.clone(), &base, &config).map_err(lines)?;
         let poller = Poller::new(&ingest, outbound.clone(), &adapters, clock.clone(), ids.clone(), &config)?;
         let key = |r: &crate::config::notify::RepliesConfig| {
-            let key = r.secret.signing_key().map_err(|e| format!("notify.replies {:?}: secret: {e}", r.name))?;
+            let key = r.key().map_err(|problem| problem.to_string())?;
             Ok::<_, String>((r.name.clone(), key))
         };
         let gateways = config.notify.replies.iter().map(key).collect::<Result<_, _>>()?;
@@ -157,7 +157,7 @@ impl Gateway {
         })));
         self.loops.push(tokio::task::spawn_local(deliverer.clone().run()));
         self.loops.push(tokio::task::spawn_local(deliverer.tend()));
-        let notifier = self.notifier.clone();
+        let (notifier, forgetting) = (self.notifier.clone(), self.notifier.clone());
         self.loops.push(tokio::task::spawn_local(repeat(state.store.clone(), move || {
             let notifier = notifier.clone();
             async move { notifier.tell_due().await }
@@ -178,7 +178,7 @@ impl Gateway {
                 if let Err(e) = state.store.forget_answers(state.clock.now()).await {
                     tracing::warn!(error = %e, "old answers stay a while");
                 }
-                if let Err(e) = state.store.forget_messages(state.clock.now()).await {
+                if let Err(e) = forgetting.forget().await {
                     tracing::warn!(error = %e, "old messages stay a while");
                 }
             }

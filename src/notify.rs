@@ -26,6 +26,9 @@ use std::time::Duration;
 /// Longer than any call may take, so that a lease never runs out under one.
 const LEASE: Duration = Duration::from_secs(60);
 
+/// Between two small deletes of what is old.
+const PACE: Duration = Duration::from_millis(50);
+
 /// Sends messages of one store.
 #[derive(Clone)]
 pub struct Notifier {
@@ -87,6 +90,14 @@ impl Notifier {
         let (due, looked_at) = self.store.take_notices(s.parallel as i64 * 4, s.terms.clone(), now).await?;
         let outcomes = futures_util::stream::iter(due).map(|d| self.tell(d)).buffer_unordered(s.parallel);
         outcomes.fold(Ok(looked_at), |all, one| async { one.and(all) }).await
+    }
+
+    /// Forgets messages of long ago, in small steps with a pause between.
+    pub async fn forget(&self) -> Result<(), StoreError> {
+        while self.store.forget_messages(self.clock.now()).await? > 0 {
+            tokio::time::sleep(PACE).await;
+        }
+        Ok(())
     }
 
     async fn tell(&self, due: Due) -> Result<(), StoreError> {

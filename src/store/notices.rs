@@ -6,6 +6,7 @@
 //! on, is listed and changes nothing else.
 //! Does not: know channels or words (`notify`).
 
+use super::deliveries::SLICE;
 use super::engine::bulk::Bulk;
 use super::engine::{Row, Sql, StoreError, Val, params};
 use super::offers::{self, Offer, offer};
@@ -424,12 +425,17 @@ impl Store {
         .await
     }
 
-    /// Forgets codes, replies and tries of long ago.
-    pub async fn forget_messages(&self, now: Moment) -> Result<(), StoreError> {
+    /// Forgets some codes, replies and tries of long ago; says how many.
+    pub async fn forget_messages(&self, now: Moment) -> Result<u64, StoreError> {
+        let codes =
+            "DELETE FROM reply_codes WHERE offer IN (SELECT offer FROM reply_codes WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+        let replies = "DELETE FROM replies WHERE id IN (SELECT id FROM replies WHERE at < $1 ORDER BY at LIMIT $2)";
+        // Numbers follow time closely enough that the first ones are the oldest.
+        let tries = "DELETE FROM message_attempts WHERE at < $1 AND seq IN (SELECT seq FROM message_attempts ORDER BY seq LIMIT $2)";
         self.write(move |tx| {
-            tx.exec("DELETE FROM reply_codes WHERE expires_at < $1", params![now.minus(REMEMBERED).ms()])?;
-            tx.exec("DELETE FROM replies WHERE at < $1", params![now.minus(KEPT).ms()])?;
-            tx.exec("DELETE FROM message_attempts WHERE at < $1", params![now.minus(KEPT).ms()]).map(drop)
+            let kept = now.minus(KEPT).ms();
+            let gone = tx.exec(codes, params![now.minus(REMEMBERED).ms(), SLICE])?;
+            Ok(gone + tx.exec(replies, params![kept, SLICE])? + tx.exec(tries, params![kept, SLICE])?)
         })
         .await
     }

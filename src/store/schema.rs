@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     MESSAGES,
     ROSTERS,
     WEBHOOKS,
+    OLD_CODES,
 ];
 
 const FOUNDATION: &str = "
@@ -307,6 +308,11 @@ CREATE TABLE replays (
 CREATE INDEX replays_by_endpoint ON replays (endpoint, id);
 CREATE INDEX replays_running ON replays (id) WHERE done_at IS NULL;
 CREATE TABLE forgotten_events (platform TEXT PRIMARY KEY, seq BIGINT NOT NULL);
+";
+
+/// Codes that are over are found among all.
+const OLD_CODES: &str = "
+CREATE INDEX reply_codes_by_expiry ON reply_codes (expires_at);
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

@@ -24,6 +24,7 @@ on_every_engine![
     a_seat_for_who_waited_and_one_that_is_gone_are_told,
     a_webhook_channel_is_signed,
     a_spool_holds_a_file_for_each_message,
+    old_tries_are_forgotten_and_newer_ones_are_not,
 ];
 
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -383,5 +384,23 @@ async fn a_spool_holds_a_file_for_each_message(engine: Engine) {
     let message: Value = serde_json::from_slice(&std::fs::read(&files[0]).unwrap()).unwrap();
     assert_eq!(message["phone"], "10000077777");
     assert!(text(&message).chars().count() <= 140, "{} characters: {message}", text(&message).chars().count());
+    app.finish().await;
+}
+
+async fn old_tries_are_forgotten_and_newer_ones_are_not(engine: Engine) {
+    let app = spawn_with(engine, sms).await;
+    let platform = app.platform("example").await;
+    let worker = app.worker(in_region("522624")).await;
+    platform.publish(a_posting()).await;
+    app.settle_messages().await;
+    assert_eq!(app.tries(&worker.id).await.len(), 1);
+    let forget = async || app.state().store.forget_messages(app.now()).await.unwrap();
+    app.pass_hours(24 * 29);
+    assert_eq!(forget().await, 1, "the code alone, a week after its offer ran out");
+    assert_eq!(app.tries(&worker.id).await.len(), 1);
+    app.pass_hours(24 * 2);
+    assert_eq!((forget().await, forget().await), (1, 0), "and nothing is left to be forgotten");
+    assert_eq!(app.tries(&worker.id).await, []);
+    app.settle().await;
     app.finish().await;
 }
