@@ -94,8 +94,13 @@ impl Gateway {
         crate::domain::normalize::warm();
         let limits = Arc::new(Limits::new(&config)?);
         let (url, readers, store_keys, store_ids) = (config.store.url.clone(), config.store.readers, keys.clone(), ids.clone());
-        let open = move || Store::open(Opening { url: &url, readers, keys: store_keys, ids: store_ids, serve: true });
+        let stale_months = config.report.stale_months;
+        let open = move || Store::open(Opening { url: &url, readers, keys: store_keys, ids: store_ids, stale_months, serve: true });
         let store = tokio::task::spawn_blocking(open).await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+        let people = store.count_anew(clock.now()).await.map_err(|e| e.to_string())?;
+        if people > 0 {
+            tracing::info!(people, "people with hires were counted anew, under other rules than before");
+        }
         let listener = std::net::TcpListener::bind(&config.http.listen).map_err(|e| format!("{}: {e}", config.http.listen))?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         let outbound = Arc::new(Outbound::new(&config));

@@ -8,10 +8,15 @@
 //! read), close or sign a period.
 //! Start at: [`report`], [`employment`], [`routing`], [`Report`].
 
+#[cfg(test)]
+mod actors;
 mod csv;
 mod dhis2;
 mod employment;
+mod flows;
 mod gini;
+mod months;
+mod platforms;
 mod query;
 mod report;
 mod routing;
@@ -20,14 +25,18 @@ mod xlsx;
 
 pub use employment::{Rules, employment};
 pub use query::{Axis, By, Name, Params, Query, QueryFault, Scope};
+pub use flows::flows;
+pub use months::months;
+pub use platforms::{Sources, platforms};
 pub use report::{AsOf, Column, Format, Key, Report, Row, Unit, Value};
 pub use routing::routing;
 pub use rust_xlsxwriter::XlsxError;
 pub use table::{cells, pad};
 
-use crate::config::ReportConfig;
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
+use jiff::ToSpan;
+use crate::store::cells::{Asked, Source, within};
 use crate::store::{Store, StoreError};
 
 /// Why there is no report.
@@ -49,20 +58,37 @@ impl From<StoreError> for ReportFault {
     }
 }
 
-/// A report as the store stands now, for a caller who may see `own` and what lies
-/// in it.
-pub async fn report(
-    store: &Store,
-    config: &ReportConfig,
-    name: Name,
-    params: Params<'_>,
-    own: Region,
-    now: Moment,
-) -> Result<Report, ReportFault> {
+/// A report as the store stands now, or stood at the position that is asked for, for a
+/// caller who may see `own` and what lies in it.
+pub async fn report(store: &Store, name: Name, params: Params<'_>, own: Region, now: Moment) -> Result<Report, ReportFault> {
     let query = Query::parse(params, own)?;
     let day = query.day(now.day())?;
+    let source = query.as_of.map_or(Source::Live, Source::AsOf);
+    let of = within(query.scope.bound());
     Ok(match name {
-        Name::Employment => employment(&store.fold(day).await?, &query, &Rules::from(config), day, now, &|_| None),
+        Name::Employment => {
+            let sheet = store.sheet(source, query.axis, of, Asked::Standing(day)).await?;
+            employment(&sheet, &query, &Rules::default(), now, &|_| None)
+        }
+        Name::Flows => {
+            query.unsplit()?;
+            flows(&store.sheet(source, query.axis, of, Asked::Standing(day)).await?, &query, now)
+        }
+        Name::Platforms => {
+            query.by_home_alone()?;
+            let (from, before) = (Moment::start_of(query.period.first_day()), Moment::start_of(day.saturating_add(1.day())));
+            let sources = Sources {
+                standing: store.sheet(source, Axis::Home, of.clone(), Asked::Standing(day)).await?,
+                turns: store.sheet(source, Axis::Home, of.clone(), Asked::Turns(query.period, day)).await?,
+                offers: store.sheet(Source::Live, Axis::Home, of, Asked::Offers(query.period)).await?,
+                postings: store.posting_counts(from, before).await?,
+            };
+            platforms(&sources, &query, now)
+        }
+        Name::Months => {
+            query.by_home_alone()?;
+            months(&store.people(query.as_of, query.scope.homes()).await?, &query, day, now)
+        }
         Name::Routing => {
             query.by_home_alone()?;
             let from = Moment::start_of(query.period.first_day());

@@ -200,7 +200,7 @@ impl Bench {
     /// One row for each caller, by a writer of the same kind.
     async fn bare(&self) -> Result<Taken, String> {
         let engine = crate::store::engine_of(&self.url).map_err(text)?;
-        let writer = Writer::start(engine, Arc::new(crate::store::ids::Ids::from_os())).map_err(text)?;
+        let writer = Writer::start(engine, Arc::new(crate::store::ids::Ids::from_os()), 3).map_err(text)?;
         let table =
             "DROP TABLE IF EXISTS bench_rows; CREATE TABLE bench_rows (id {blob} PRIMARY KEY, at BIGINT NOT NULL, data TEXT NOT NULL)";
         writer.write(move |tx| tx.batch(table)).await.map_err(text)?;

@@ -250,7 +250,7 @@ impl Bare {
     async fn open(url: &str) -> Result<Self, String> {
         let (url, ids) = (url.to_owned(), Arc::new(Ids::from_os()));
         let of_writer = ids.clone();
-        let open = move || Writer::start(crate::store::engine_of(&url)?, of_writer);
+        let open = move || Writer::start(crate::store::engine_of(&url)?, of_writer, 3);
         let writer = tokio::task::spawn_blocking(open).await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
         let made = writer.write(|tx| {
             tx.batch(

@@ -27,6 +27,9 @@ pub struct Args {
     /// tier, tier_at_hire, focus, platform, category or flow (employment)
     #[arg(long)]
     by: Option<String>,
+    /// Fold the whole ledger first, and fail where facts, accounts or cells differ from it
+    #[arg(long)]
+    recount: bool,
     /// json, csv, xlsx, dhis2 or table
     #[arg(long, default_value = "table")]
     format: String,
@@ -39,20 +42,30 @@ pub fn run(file: Option<PathBuf>, args: Args) -> Outcome {
     let format =
         Format::parse(&args.format).ok_or_else(|| Failure(format!("--format: {} is not json, csv, xlsx, dhis2 or table", args.format)))?;
     let store = open_store(&config)?;
+    let recounting = args.recount;
     let made = with_runtime(async move {
+        if recounting {
+            let recount = store.recount().await.map_err(ReportFault::Store)?;
+            eprintln!("{} entries folded: {} people with hires, {} pages of cells", recount.entries, recount.people, recount.pages);
+            if !recount.differences.is_empty() {
+                return Ok(Err(recount.differences));
+            }
+        }
         let params = Params {
             period: Some(&args.period),
             region: args.region.as_deref(),
             level: args.level.as_deref(),
             axis: args.axis.as_deref(),
             by: args.by.as_deref(),
+            as_of: None,
         };
-        reporting::report(&store, &config.report, name, params, Region::NATION, Clock::System.now()).await
+        reporting::report(&store, name, params, Region::NATION, Clock::System.now()).await.map(Ok)
     })?;
     let report = made.map_err(|fault| match fault {
         ReportFault::Query(f) => Failure(format!("--{}: {}", f.parameter(), f.code())),
         ReportFault::Store(e) => unreachable_store(e),
     })?;
+    let report = report.map_err(|differences| Failure(format!("figures that differ from the ledger:\n{}", differences.join("\n"))))?;
     std::io::stdout().lock().write_all(&report.write(format)?)?;
     Ok(ExitCode::SUCCESS)
 }

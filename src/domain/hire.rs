@@ -3,8 +3,10 @@
 
 use super::pay::Money;
 use super::region::{REVISION, Region, focus_sets};
+use super::account::number;
 use super::time::months_before;
 use super::worker::Tier;
+use jiff::ToSpan;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
@@ -272,6 +274,42 @@ impl Life {
         }
     }
 
+    /// First and last days of working, apart and in order: on each of them, and on no
+    /// other, [`Life::standing`] says so. Days are numbers since 1970-01-01.
+    pub fn working_days(&self, stale_months: u32) -> Vec<(i32, i32)> {
+        let Some(started) = self.started_on().filter(|_| !self.corrected.void) else { return Vec::new() };
+        let signs = self.facts.iter().filter_map(|f| f.sign_of_life()).chain([started]);
+        let until = self.ended_on().map_or(i32::MAX, |d| number(d) - 1);
+        joined(signs.map(|sign| (number(sign.max(started)), number(fresh_until(sign, stale_months)).min(until))))
+    }
+
+    /// First and last days of being hired and not started.
+    pub fn awaited_days(&self, stale_months: u32) -> Vec<(i32, i32)> {
+        if self.corrected.void {
+            return Vec::new();
+        }
+        let until = [self.started_on(), self.ended_on()].into_iter().flatten().map(|d| number(d) - 1).min().unwrap_or(i32::MAX);
+        let hired = self.facts.iter().filter_map(|f| if let Fact::Hired(d) = f { Some(*d) } else { None });
+        joined(hired.map(|d| (number(d), number(fresh_until(d, stale_months)).min(until))))
+    }
+
+    /// The day from which the hire is confirmed.
+    pub fn confirmed_on(&self) -> Option<Date> {
+        if self.corrected.void {
+            return None;
+        }
+        let by_hand = self.facts.iter().filter_map(|f| if let Fact::Confirmed(d) = f { Some(*d) } else { None }).min();
+        let mut months: Vec<(Date, Date)> = self
+            .facts
+            .iter()
+            .filter_map(|f| if let Fact::Active { month, counts_on, .. } = f { Some((*month, *counts_on)) } else { None })
+            .collect();
+        months.sort();
+        months.dedup_by_key(|(month, _)| *month);
+        months.sort_by_key(|(_, counts_on)| *counts_on);
+        by_hand.into_iter().chain(months.get(1).map(|(_, counts_on)| *counts_on)).min()
+    }
+
     /// Working on some day from `first` to `last`.
     pub fn worked_within(&self, first: Date, last: Date, stale_months: u32) -> bool {
         let Some(started) = self.started_on() else { return false };
@@ -313,6 +351,33 @@ impl Life {
         months.dedup();
         months
     }
+}
+
+/// The last day on which a sign of life of this day still holds.
+fn fresh_until(sign: Date, stale_months: u32) -> Date {
+    let mut last = sign.saturating_add(i32::try_from(stale_months).unwrap_or(i32::MAX).months());
+    // Months are clipped to their end going back, so that more than one day may look
+    // back on the same.
+    while let Ok(next) = last.tomorrow()
+        && months_before(next, stale_months) <= sign
+    {
+        last = next;
+    }
+    last
+}
+
+/// Spans of days as those apart from one another, in order.
+fn joined(spans: impl Iterator<Item = (i32, i32)>) -> Vec<(i32, i32)> {
+    let mut all: Vec<(i32, i32)> = spans.filter(|(from, to)| from <= to).collect();
+    all.sort_unstable();
+    let mut out: Vec<(i32, i32)> = Vec::with_capacity(all.len());
+    for (from, to) in all {
+        match out.last_mut() {
+            Some(last) if from <= last.1.saturating_add(1) => last.1 = last.1.max(to),
+            _ => out.push((from, to)),
+        }
+    }
+    out
 }
 
 impl Fact {

@@ -1,7 +1,9 @@
 //! Floor 0: what the words mean. No async, no I/O, no clock, no randomness:
 //! time, seeds and tables come in as arguments or are compiled in.
 
+pub mod account;
 pub mod category;
+pub mod cells;
 pub mod client;
 pub mod eligibility;
 pub mod grounds;

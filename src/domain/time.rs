@@ -144,6 +144,22 @@ impl Period {
         date(self.year, self.month + self.months - 1, 1).last_of_month()
     }
 
+    /// 0 for a month, 1 for a quarter, 2 for a year.
+    pub fn kind(self) -> usize {
+        match self.months {
+            12 => 2,
+            3 => 1,
+            _ => 0,
+        }
+    }
+
+    /// The period of this kind that comes before it.
+    pub fn previous(self) -> Self {
+        let first = i32::from(self.year) * 12 + i32::from(self.month) - 1 - i32::from(self.months);
+        let year = i16::try_from(first.div_euclid(12)).unwrap_or(i16::MIN);
+        Self { year, month: i8::try_from(first.rem_euclid(12) + 1).unwrap_or(1), months: self.months }
+    }
+
     /// The form of DHIS2: `2020`, `2020Q3`, `202009`.
     pub fn dhis2(self) -> String {
         self.to_string().replace('-', "")

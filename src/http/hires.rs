@@ -52,10 +52,6 @@ struct Listed {
     cursor: Option<String>,
 }
 
-fn axis(code: &str) -> Option<Axis> {
-    [Axis::Home, Axis::Work].into_iter().find(|axis| axis.code() == code)
-}
-
 /// Hires of the office's own people, or of those who work in its region: working on
 /// some day of the period; without one every hire, those that are over and void, too.
 /// On the work axis people have a pseudonym for this region, and a home no finer than
@@ -67,7 +63,7 @@ fn axis(code: &str) -> Option<Axis> {
 async fn listed(state: Data<State>, who: OfficeToken, query: Query<Listed>) -> Result<HttpResponse, Problem> {
     let query = query.into_inner();
     let region = region_within(query.region.as_deref(), who.region)?;
-    let by_work = optional("axis", query.axis.as_deref(), axis)? == Some(Axis::Work);
+    let by_work = optional("axis", query.axis.as_deref(), Axis::parse)? == Some(Axis::Work);
     let period = optional("period", query.period.as_deref(), Period::parse)?;
     let (now, page) = (state.clock.now(), Page { limit: query.limit, cursor: query.cursor });
     let limit = page.limit()?;

@@ -23,7 +23,7 @@ pub struct Asked {
     pub axis: Option<String>,
     pub by: Option<String>,
     pub format: Option<String>,
-    /// Not served yet, and refused rather than passed over.
+    /// A position in the ledger: the report as it stood there.
     pub as_of: Option<String>,
 }
 
@@ -47,17 +47,15 @@ impl From<ReportFault> for Problem {
 
 /// A report of a subtree.
 pub async fn made(state: &State, own: Region, name: Name, asked: &Asked) -> Result<Report, Problem> {
-    if asked.as_of.is_some() {
-        return Err(Problem::parameter("as_of", "as_of_unsupported", "reports are given as they stand now"));
-    }
     let params = Params {
         period: asked.period.as_deref(),
         region: asked.region.as_deref(),
         level: asked.level.as_deref(),
         axis: asked.axis.as_deref(),
         by: asked.by.as_deref(),
+        as_of: asked.as_of.as_deref(),
     };
-    Ok(reporting::report(&state.store, &state.config.report, name, params, own, state.clock.now()).await?)
+    Ok(reporting::report(&state.store, name, params, own, state.clock.now()).await?)
 }
 
 /// A report of the office's region. `employment`: how many registered persons work,

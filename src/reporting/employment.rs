@@ -2,34 +2,31 @@
 //!
 //! Promises: a person stands in exactly one row of a region and level (one for
 //! each set with `by=focus`), that of their main hire; who is not in total is in
-//! `awaiting_start` at most, by the hire they wait for.
+//! `awaiting_start` at most, by the hire they wait for. What it costs does not grow
+//! with the people: cells are added up, nobody is looked at.
 
 use super::query::{Axis, By, Query, Scope};
 use super::report::{AsOf, Column, Key, Report, Row, Unit, Value};
-use crate::config::ReportConfig;
 use crate::domain::category::Category;
-use crate::domain::hire::{Flow, Standing};
+use crate::domain::cells::{MEASURES, Measure, Page, Section};
+use crate::domain::hire::Flow;
 use crate::domain::region::{FocusSet, Region, focus_sets};
 use crate::domain::time::Moment;
 use crate::domain::worker::Tier;
-use crate::store::reports::{Counted, Fold, Person};
-use jiff::ToSpan;
-use jiff::civil::Date;
+use crate::store::cells::Sheet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 
 /// What the operator decides about the figures.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// Months for which a sign of life holds.
-    pub stale_months: u32,
     /// The sets that `by=focus` lists, in this order.
     pub focus_sets: Vec<&'static FocusSet>,
 }
 
-impl From<&ReportConfig> for Rules {
-    fn from(config: &ReportConfig) -> Self {
-        Rules { stale_months: config.stale_months, focus_sets: focus_sets().iter().collect() }
+impl Default for Rules {
+    fn default() -> Self {
+        Rules { focus_sets: focus_sets().iter().collect() }
     }
 }
 
@@ -48,6 +45,21 @@ struct Figures {
 }
 
 impl Figures {
+    /// From the measures of cells; `kind` is that of the period, by which one is new.
+    fn of(sums: &[i64; MEASURES], kind: usize) -> Self {
+        // A sheet holds no count below 0.
+        let n = |measure: Measure| u64::try_from(sums[measure as usize]).unwrap_or(0);
+        let new = [Measure::NewInMonth, Measure::NewInQuarter, Measure::NewInYear];
+        Figures {
+            flows: Flow::ALL.map(|flow| n(Measure::of_flow(flow))),
+            confirmed: n(Measure::Confirmed),
+            awaiting_start: n(Measure::AwaitingStart),
+            new: n(new[kind]),
+            poor_at_hire: n(Measure::PoorAtHire),
+            lifted_since: n(Measure::LiftedSince),
+        }
+    }
+
     fn total(&self) -> u64 {
         self.flows.iter().sum()
     }
@@ -108,29 +120,39 @@ fn columns(additive: bool) -> Vec<Column> {
 /// the value.
 type Part<'a> = Option<(usize, &'a str)>;
 
-/// Folds the people into the report. `day` is [`Query::day`], and the fold's
-/// tiers are those in force on it; `baseline` answers last year's total of a
-/// region by home.
-pub fn employment(fold: &Fold, query: &Query, rules: &Rules, day: Date, now: Moment, baseline: &dyn Fn(Region) -> Option<u64>) -> Report {
-    let mut rows: BTreeMap<(Region, Part<'_>), Figures> = BTreeMap::new();
+/// Adds the cells of a day up to the report. `baseline` answers last year's total of
+/// a region by home.
+pub fn employment<'a>(sheet: &'a Sheet, query: &Query, rules: &'a Rules, now: Moment, baseline: &dyn Fn(Region) -> Option<u64>) -> Report {
+    let mut rows: BTreeMap<(Region, Part<'a>), Figures> = BTreeMap::new();
     let mut regions = BTreeSet::new();
     let mut totals = Figures::default();
-    let before = query.period.first_day().saturating_sub(1.days());
-    for person in &fold.people {
-        let Some((hire, figures)) = counted(person, rules, day, before) else { continue };
-        let place = match query.axis {
-            Axis::Home => hire.home,
-            // Who works nobody knows where stands under the nation.
-            Axis::Work => hire.work.unwrap_or(Region::NATION),
-        };
-        if !query.scope.holds(place) {
+    let kind = query.period.kind();
+    for (place, page) in sheet.pages.iter().filter(|(place, _)| query.scope.holds(*place)) {
+        let whole = parts(page, Section::Flow).fold(Figures::default(), |mut sum, (_, sums)| {
+            sum += Figures::of(&sums, kind);
+            sum
+        });
+        if whole == Figures::default() {
             continue;
         }
-        totals += figures;
-        let region = place.at_level(query.level).unwrap_or(place);
+        totals += whole;
+        let region = place.at_level(query.level).unwrap_or(*place);
         regions.insert(region);
-        for part in parts(person, hire, query.by, rules) {
-            *rows.entry((region, part)).or_default() += figures;
+        let mut add = |part: Part<'a>, figures: Figures| *rows.entry((region, part)).or_default() += figures;
+        match query.by {
+            None => add(None, whole),
+            // All who come from a place come from the sets that it is in.
+            Some(By::Focus) if query.axis == Axis::Home => {
+                let sets = rules.focus_sets.iter().enumerate().filter(|(_, set)| set.contains(*place));
+                sets.for_each(|(at, set)| add(Some((at, set.name)), whole));
+            }
+            Some(by) => {
+                for (part, sums) in parts(page, section(by)) {
+                    if let Some(part) = part_of(by, part, sheet, rules) {
+                        add(Some(part), Figures::of(&sums, kind));
+                    }
+                }
+            }
         }
     }
     if query.by == Some(By::Focus) {
@@ -157,7 +179,7 @@ pub fn employment(fold: &Fold, query: &Query, rules: &Rules, day: Date, now: Mom
         region: query.scope.code(),
         axis: query.axis,
         generated_at: now,
-        as_of: AsOf { seq: fold.seq, time: fold.at, root: None },
+        as_of: AsOf { seq: sheet.as_of.seq, time: sheet.as_of.at, root: None },
         sealed: false,
         keys: [key("region", "地区代码"), key("name", "地区")]
             .into_iter()
@@ -178,47 +200,46 @@ pub fn employment(fold: &Fold, query: &Query, rules: &Rules, day: Date, now: Mom
     }
 }
 
-/// The hire that stands for a person, and what the person adds to its row; none
-/// for who neither works nor waits to start.
-fn counted<'a>(person: &'a Person, rules: &Rules, day: Date, before: Date) -> Option<(&'a Counted, Figures)> {
-    let mut figures = Figures::default();
-    if let Some(main) = main_hire(person, day, rules.stale_months) {
-        figures.flows[main.flow as usize] = 1;
-        figures.confirmed = u64::from(main.life.confirmed(day));
-        figures.new = u64::from(main_hire(person, before, rules.stale_months).is_none());
-        if main.tags.tier_at_hire != Tier::Lifted {
-            figures.poor_at_hire = 1;
-            figures.lifted_since = u64::from(person.tier == Tier::Lifted);
-        }
-        return Some((main, figures));
-    }
-    let awaited =
-        person.hires.iter().filter(|h| h.life.standing(day, rules.stale_months) == Standing::AwaitingStart).min_by_key(|h| h.id)?;
-    figures.awaiting_start = 1;
-    Some((awaited, figures))
-}
-
-/// The working hire with the earliest start, ties by id.
-pub(super) fn main_hire(person: &Person, day: Date, stale_months: u32) -> Option<&Counted> {
-    let working = |h: &&Counted| h.life.standing(day, stale_months) == Standing::Working;
-    person.hires.iter().filter(working).min_by_key(|h| (h.life.started_on(), h.id))
-}
-
-/// The rows of its region that a person stands in.
-fn parts<'a>(person: &Person, hire: &'a Counted, by: Option<By>, rules: &Rules) -> Vec<Part<'a>> {
-    let tier = |t: Tier| Some((t as usize, t.code()));
+/// The section of cells that is split by this.
+fn section(by: By) -> Section {
     match by {
-        None => vec![None],
-        Some(By::Tier) => vec![tier(person.tier)],
-        Some(By::TierAtHire) => vec![tier(hire.tags.tier_at_hire)],
-        Some(By::Platform) => vec![Some((0, hire.platform.as_str()))],
-        Some(By::Category) => vec![Some((hire.category as usize, Category::code(hire.category)))],
-        Some(By::Flow) => vec![Some((hire.flow as usize, hire.flow.code()))],
-        Some(By::Focus) => {
-            let sets = rules.focus_sets.iter().enumerate();
-            sets.filter(|(_, set)| hire.tags.focus.iter().any(|name| name == set.name)).map(|(at, set)| Some((at, set.name))).collect()
-        }
+        By::Tier => Section::Tier,
+        By::TierAtHire => Section::TierAtHire,
+        By::Focus => Section::Focus,
+        By::Platform => Section::Platform,
+        By::Category => Section::Category,
+        By::Flow => Section::Flow,
     }
+}
+
+/// The parts of a section with their measures.
+pub(super) fn parts(page: &Page, section: Section) -> impl Iterator<Item = (u32, [i64; MEASURES])> {
+    let mut counts = page.section(section).peekable();
+    std::iter::from_fn(move || {
+        let (part, ..) = *counts.peek()?;
+        let mut sums = [0; MEASURES];
+        while let Some((_, measure, n)) = counts.next_if(|(p, ..)| *p == part) {
+            if let Some(sum) = sums.get_mut(usize::from(measure)) {
+                *sum += n;
+            }
+        }
+        Some((part, sums))
+    })
+}
+
+/// What a part of a section is called, with its place in the order of its kind.
+fn part_of<'a>(by: By, part: u32, sheet: &'a Sheet, rules: &Rules) -> Option<(usize, &'a str)> {
+    let at = usize::try_from(part).ok()?;
+    Some(match by {
+        By::Tier | By::TierAtHire => (at, Tier::ALL.get(at)?.code()),
+        By::Flow => (at, Flow::ALL.get(at)?.code()),
+        By::Category => (at, Category::ALL.get(at)?.code()),
+        By::Platform => (0, sheet.platform(u16::try_from(part).ok()?)),
+        By::Focus => {
+            let name = focus_sets().get(at)?.name;
+            (rules.focus_sets.iter().position(|set| set.name == name)?, name)
+        }
+    })
 }
 
 /// Last year's total of what a scope holds of an area; none where one part has

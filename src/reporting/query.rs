@@ -1,5 +1,6 @@
 //! What a report is asked for: parameters, read and cut to the caller's region.
 
+pub use crate::domain::cells::Axis;
 use crate::domain::region::{FocusSet, Level, Region, RegionFault, focus_set, resolve_code};
 use crate::domain::time::Period;
 use jiff::civil::Date;
@@ -13,6 +14,8 @@ pub struct Params<'a> {
     pub level: Option<&'a str>,
     pub axis: Option<&'a str>,
     pub by: Option<&'a str>,
+    /// A position in the ledger.
+    pub as_of: Option<&'a str>,
 }
 
 /// The reports there are.
@@ -20,6 +23,9 @@ pub struct Params<'a> {
 pub enum Name {
     Employment,
     Routing,
+    Flows,
+    Platforms,
+    Months,
 }
 
 /// A report's question, read.
@@ -29,8 +35,12 @@ pub struct Query {
     pub scope: Scope,
     /// How fine the rows are.
     pub level: Level,
+    /// The caller named the level.
+    pub level_asked: bool,
     pub axis: Axis,
     pub by: Option<By>,
+    /// As it stood when the ledger had so many entries; none: as it stands.
+    pub as_of: Option<i64>,
 }
 
 /// The part of the country a report is about.
@@ -39,13 +49,6 @@ pub enum Scope {
     Region(Region),
     /// The counties of a focus set that lie within a region.
     Set(&'static FocusSet, Region),
-}
-
-/// Whether persons are shown where they come from or where they work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Axis {
-    Home,
-    Work,
 }
 
 /// What rows are split by, besides the region.
@@ -75,6 +78,7 @@ pub enum QueryFault {
     LevelInvalid,
     AxisInvalid,
     ByInvalid,
+    AsOfInvalid,
 }
 
 impl QueryFault {
@@ -89,6 +93,7 @@ impl QueryFault {
             QueryFault::LevelInvalid => "level_invalid",
             QueryFault::AxisInvalid => "axis_invalid",
             QueryFault::ByInvalid => "by_invalid",
+            QueryFault::AsOfInvalid => "as_of_invalid",
         }
     }
 
@@ -100,17 +105,21 @@ impl QueryFault {
             QueryFault::LevelInvalid => "level",
             QueryFault::AxisInvalid => "axis",
             QueryFault::ByInvalid => "by",
+            QueryFault::AsOfInvalid => "as_of",
         }
     }
 }
 
 impl Name {
-    pub const ALL: [Name; 2] = [Name::Employment, Name::Routing];
+    pub const ALL: [Name; 5] = [Name::Employment, Name::Flows, Name::Platforms, Name::Routing, Name::Months];
 
     pub fn code(self) -> &'static str {
         match self {
             Name::Employment => "employment",
             Name::Routing => "routing",
+            Name::Flows => "flows",
+            Name::Platforms => "platforms",
+            Name::Months => "months",
         }
     }
 
@@ -137,7 +146,14 @@ impl Query {
         };
         let by = present(params.by).filter(|text| *text != "none");
         let by = by.map(|text| By::parse(text).ok_or(QueryFault::ByInvalid)).transpose()?;
-        Ok(Query { period, scope, level, axis, by })
+        let as_of = present(params.as_of).map(|text| text.parse().ok().filter(|seq| *seq >= 0).ok_or(QueryFault::AsOfInvalid)).transpose()?;
+        let level_asked = present(params.level).is_some();
+        Ok(Query { period, scope, level, level_asked, axis, by, as_of })
+    }
+
+    /// Refuses a split, where a report has none.
+    pub fn unsplit(&self) -> Result<(), QueryFault> {
+        if self.by.is_some() { Err(QueryFault::ByInvalid) } else { Ok(()) }
     }
 
     /// Refuses what a report of homes alone has no rows for.
@@ -234,26 +250,6 @@ impl Scope {
     /// figures of a part of it.
     fn has_rows_of(self, level: Level) -> bool {
         self.bound().at_level(level).is_none_or(|row| row == self.bound())
-    }
-}
-
-impl Axis {
-    pub fn code(self) -> &'static str {
-        match self {
-            Axis::Home => "home",
-            Axis::Work => "work",
-        }
-    }
-
-    pub fn title_zh(self) -> &'static str {
-        match self {
-            Axis::Home => "户籍地",
-            Axis::Work => "就业地",
-        }
-    }
-
-    pub fn parse(code: &str) -> Option<Self> {
-        [Axis::Home, Axis::Work].into_iter().find(|a| a.code() == code)
     }
 }
 

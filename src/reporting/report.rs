@@ -63,6 +63,12 @@ pub struct Column {
 pub enum Unit {
     Person,
     Offer,
+    Posting,
+    Opening,
+    Hire,
+    /// Whole yuan.
+    Yuan,
+    Month,
     Day,
     /// Part of a whole, 1 being all.
     Ratio,
@@ -110,6 +116,11 @@ impl Unit {
         match self {
             Unit::Person => "person",
             Unit::Offer => "offer",
+            Unit::Posting => "posting",
+            Unit::Opening => "opening",
+            Unit::Hire => "hire",
+            Unit::Yuan => "yuan",
+            Unit::Month => "month",
             Unit::Day => "day",
             Unit::Ratio => "ratio",
             Unit::PerThousand => "per_1000",
@@ -121,6 +132,11 @@ impl Unit {
         match self {
             Unit::Person => "人",
             Unit::Offer => "次",
+            Unit::Posting => "条",
+            Unit::Opening => "个",
+            Unit::Hire => "人次",
+            Unit::Yuan => "元",
+            Unit::Month => "月",
             Unit::Day => "天",
             Unit::Ratio => "比率",
             Unit::PerThousand => "每千人",

@@ -7,6 +7,7 @@ use super::offers::{Offer, by_id, columns, home_of, offer, pseudonym, withdrawn}
 use super::seats::{self, Taken};
 use super::writer::Tx;
 use super::{Store, access, counties};
+use crate::domain::cells::Offered;
 use crate::domain::id::{OfferId, PostingId, WorkerId};
 use crate::domain::offer::{OfferEvent, OfferState};
 use crate::domain::region::Region;
@@ -120,6 +121,14 @@ pub(super) fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Resu
         return Err(StoreError::Busy); // It changed in spite of the lock: once more.
     }
     tx.log.change(ChangeKind::Worker, o.worker.uuid(), 0, now);
+    let category = match &taken {
+        None => Some(seats::category_of(tx, o.posting)?),
+        Some(Taken::Seat(seat)) => Some(seat.category),
+        Some(Taken::Full | Taken::Gone) => None,
+    };
+    if let Some(category) = category {
+        tx.books.offer(home, &o.platform, category, Offered::Accepted, now);
+    }
     let data = |worker| json!({"offer": o.id, "worker": worker});
     match &taken {
         None => {

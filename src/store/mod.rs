@@ -8,6 +8,8 @@
 
 pub mod access;
 pub mod answers;
+pub mod books;
+pub mod cells;
 pub mod clients;
 pub mod complaints;
 pub mod counties;
@@ -25,6 +27,7 @@ pub mod notices;
 pub mod offers;
 pub mod once;
 pub mod postings;
+pub mod recount;
 pub mod registry;
 pub mod replays;
 pub mod replies;
@@ -60,6 +63,8 @@ pub struct Store {
     vault: Vault,
     ids: Arc<Ids>,
     url: Arc<str>,
+    /// Months for which a sign of life holds.
+    stale_months: u32,
     /// Held while this process serves an embedded file.
     _serving: Option<Arc<std::fs::File>>,
 }
@@ -98,6 +103,8 @@ pub struct Opening<'a> {
     pub readers: usize,
     pub keys: Arc<Keys>,
     pub ids: Arc<Ids>,
+    /// Months for which a sign of life holds.
+    pub stale_months: u32,
     /// Serve it: on an embedded file nobody else may do so at the same time.
     pub serve: bool,
 }
@@ -131,9 +138,9 @@ impl Store {
         if alone {
             engine.tend()?;
         }
-        let writer = Writer::start(engine.clone(), opening.ids.clone())?;
+        let writer = Writer::start(engine.clone(), opening.ids.clone(), opening.stale_months)?;
         let readers = Readers::start(engine.clone(), opening.readers)?;
-        Ok(Self { engine, writer, readers, vault, ids: opening.ids, url: opening.url.into(), _serving: serving })
+        Ok(Self { engine, writer, readers, vault, ids: opening.ids, url: opening.url.into(), stale_months: opening.stale_months, _serving: serving })
     }
 
     /// Nobody serves this embedded file now, so that long transactions delay nobody.

@@ -186,6 +186,7 @@ fn update(
     }
     if let Some(tier) = r.tier.filter(|t| *t != before.tier) {
         record_tier(tx, (id, handle), tier, r.tier_since.unwrap_or(now.day()), now)?;
+        tx.books.touch(id, now);
         // What is in force today: a tier of the past may have been followed by another.
         let in_force = tier_on(tx, WorkerId::new(id), now.day())?.unwrap_or(tier);
         tx.exec("UPDATE workers SET tier = $2 WHERE id = $1", params![id, in_force.code()])?;

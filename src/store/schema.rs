@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     ROSTERS,
     WEBHOOKS,
     OLD_CODES,
+    BOOKS,
 ];
 
 const FOUNDATION: &str = "
@@ -313,6 +314,32 @@ CREATE TABLE forgotten_events (platform TEXT PRIMARY KEY, seq BIGINT NOT NULL);
 /// Codes that are over are found among all.
 const OLD_CODES: &str = "
 CREATE INDEX reply_codes_by_expiry ON reply_codes (expires_at);
+";
+
+/// The trade of each posting, by its number. What is counted of each person, and the cells that count them all, each a page of
+/// one bucket of time, axis and region; those of locked periods as they stood then.
+const BOOKS: &str = "
+CREATE TABLE accounts (handle BIGINT PRIMARY KEY, account TEXT NOT NULL) {clustered};
+CREATE TABLE cells (cell BIGINT PRIMARY KEY, page {blob} NOT NULL) {clustered};
+CREATE TABLE locked_cells (period TEXT NOT NULL, cell BIGINT NOT NULL, page {blob} NOT NULL, PRIMARY KEY (period, cell)) {clustered};
+CREATE TABLE platform_numbers (number BIGINT PRIMARY KEY, platform TEXT NOT NULL UNIQUE);
+ALTER TABLE postings ADD COLUMN category BIGINT NOT NULL DEFAULT 14;
+UPDATE postings SET category = CASE
+  WHEN content LIKE '%\"category\":\"delivery_rider\"%\' THEN 0
+  WHEN content LIKE '%\"category\":\"courier\"%\' THEN 1
+  WHEN content LIKE '%\"category\":\"driver\"%\' THEN 2
+  WHEN content LIKE '%\"category\":\"warehouse\"%\' THEN 3
+  WHEN content LIKE '%\"category\":\"sorting_packing\"%\' THEN 4
+  WHEN content LIKE '%\"category\":\"housekeeping\"%\' THEN 5
+  WHEN content LIKE '%\"category\":\"cleaning\"%\' THEN 6
+  WHEN content LIKE '%\"category\":\"ai_annotation\"%\' THEN 7
+  WHEN content LIKE '%\"category\":\"customer_service\"%\' THEN 8
+  WHEN content LIKE '%\"category\":\"factory\"%\' THEN 9
+  WHEN content LIKE '%\"category\":\"catering_retail\"%\' THEN 10
+  WHEN content LIKE '%\"category\":\"security\"%\' THEN 11
+  WHEN content LIKE '%\"category\":\"construction\"%\' THEN 12
+  WHEN content LIKE '%\"category\":\"agriculture\"%\' THEN 13 ELSE 14 END;
+CREATE INDEX postings_by_arrival ON postings (created_at, platform, category, total_declared);
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

@@ -12,6 +12,7 @@ use super::log::{ChangeKind, Event};
 use super::work::{self, Kind};
 use super::writer::Tx;
 use super::{counties, region};
+use crate::domain::category::Category;
 use crate::domain::id::{EventId, OfferId, PostingId};
 use crate::domain::posting::{Declared, Status};
 use crate::domain::region::Region;
@@ -35,6 +36,8 @@ pub(super) struct Seat {
     /// The number of the event that tells of it, where one does.
     sequence: i64,
     source_id: String,
+    /// The number of the posting's trade.
+    pub category: u8,
     /// There may be no other: the posting is to be settled.
     last: bool,
 }
@@ -69,7 +72,7 @@ pub(super) fn take(tx: &mut Tx<'_>, posting: PostingId, home: Region, told: bool
         "UPDATE postings SET taken = taken + 1, updated_at = $2, sequence = sequence + $4
          WHERE id = $1 AND taken < openings AND declared <> 'closed' AND closes_at > $2
            AND NOT EXISTS (SELECT 1 FROM county_seats c WHERE c.posting = $1 AND c.county = $3 AND c.taken >= c.openings)
-         RETURNING per_county, taken, openings, sequence, source_id",
+         RETURNING per_county, taken, openings, sequence, source_id, category",
         params![posting.uuid(), now.ms(), i64::from(home.code()), told],
     )?;
     if let Some(row) = taken {
@@ -78,11 +81,22 @@ pub(super) fn take(tx: &mut Tx<'_>, posting: PostingId, home: Region, told: bool
             counties::take(tx, posting, home, per_county)?;
         }
         let last = per_county > 0 || row.count(1)? >= row.count(2)?;
-        return Ok(Taken::Seat(Seat { sequence: row.int(3)?, source_id: row.text(4)?.to_owned(), last }));
+        return Ok(Taken::Seat(Seat { sequence: row.int(3)?, source_id: row.text(4)?.to_owned(), category: category(row.int(5)?), last }));
     }
     let alive =
         tx.one("SELECT 1 FROM postings WHERE id = $1 AND declared <> 'closed' AND closes_at > $2", params![posting.uuid(), now.ms()])?;
     Ok(if alive.is_some() { Taken::Full } else { Taken::Gone })
+}
+
+/// A trade behind its column.
+pub(super) fn category(number: i64) -> u8 {
+    u8::try_from(number).unwrap_or(Category::Other as u8)
+}
+
+/// The trade of a posting.
+pub(super) fn category_of(s: &mut dyn Sql, posting: PostingId) -> Result<u8, StoreError> {
+    let row = s.one("SELECT category FROM postings WHERE id = $1", params![posting.uuid()])?;
+    row.map_or(Ok(Category::Other as u8), |row| row.int(0).map(category))
 }
 
 impl Seat {

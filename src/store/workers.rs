@@ -66,7 +66,7 @@ macro_rules! columns {
 
 pub(super) use {columns, seeking};
 
-fn tier(text: &str) -> Result<Tier, StoreError> {
+pub(super) fn tier(text: &str) -> Result<Tier, StoreError> {
     Tier::parse(text).ok_or_else(|| StoreError::Corrupt("a worker's tier".to_owned()))
 }
 
@@ -242,6 +242,7 @@ fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) 
     tx.exec("UPDATE ledger SET salt = $2 WHERE worker = $1", params![id.uuid(), Vec::<u8>::new()])?;
     let salt = Vec::new();
     tx.log.ledger(now, "erased", id.uuid(), None, &json!({"on": now.day()}), salt);
+    tx.books.touch(id.uuid(), now);
     bump(tx, id.uuid(), now)?;
     Ok(true)
 }

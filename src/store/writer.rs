@@ -8,6 +8,7 @@
 //! Does not: know any table. Jobs must be re-runnable: ids and times are made
 //! outside of them.
 
+use super::books::Books;
 use super::engine::{Connection, Engine, Row, Sql, StoreError, Val};
 use super::ids::Ids;
 use super::log::Log;
@@ -32,6 +33,8 @@ pub struct Tx<'a> {
     pub ids: &'a Ids,
     /// Changes, events and ledger entries of this group.
     pub log: &'a mut Log,
+    /// Whose figures this group changes.
+    pub books: &'a mut Books,
     /// Workers whom this group gave something to be told; counts for nothing where
     /// nobody is told anything.
     pub(super) to_tell: &'a mut ToTell,
@@ -91,14 +94,14 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the writing thread on a connection of its own.
-    pub fn start(engine: Arc<dyn Engine>, ids: Arc<Ids>) -> Result<Self, StoreError> {
+    pub fn start(engine: Arc<dyn Engine>, ids: Arc<Ids>, stale_months: u32) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel(4096);
         let (committed, commits) = watch::channel(0);
         let (announced, events) = watch::channel(0);
         let stopped = Arc::new(AtomicBool::new(false));
         let collect = Arc::new(AtomicI64::new(-1));
         let conn = engine.connect()?;
-        let thread = WriterThread { engine, conn, ids, committed, announced, stopped: stopped.clone(), collect: collect.clone() };
+        let thread = WriterThread { engine, conn, ids, stale_months, committed, announced, stopped: stopped.clone(), collect: collect.clone() };
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || thread.serve(jobs))
@@ -144,6 +147,7 @@ struct WriterThread {
     engine: Arc<dyn Engine>,
     conn: Box<dyn Connection>,
     ids: Arc<Ids>,
+    stale_months: u32,
     committed: watch::Sender<u64>,
     announced: watch::Sender<u64>,
     stopped: Arc<AtomicBool>,
@@ -214,12 +218,14 @@ impl WriterThread {
             self.conn = self.engine.connect()?;
         }
         let mut log = Log::default();
+        let mut books = Books::new(self.stale_months);
         let mut to_tell = ToTell::new(self.collect.load(Ordering::Acquire));
         let conn = self.conn.as_mut();
         let outcome = conn.begin().and_then(|()| {
-            work(&mut Tx { sql: conn, ids: &self.ids, log: &mut log, to_tell: &mut to_tell })?;
+            work(&mut Tx { sql: conn, ids: &self.ids, log: &mut log, books: &mut books, to_tell: &mut to_tell })?;
             // Before the log's lock, after which nothing may be locked.
             to_tell.write(conn)?;
+            books.write(conn, &mut log)?;
             if !log.is_empty() {
                 conn.lock_log()?;
                 log.write(conn)?;

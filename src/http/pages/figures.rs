@@ -148,7 +148,7 @@ impl Sheet {
             sets: sets(lang, own, query.scope, &address),
             periods: periods(now, &period),
             levels: levels(lang, query),
-            axes: [Axis::Home, Axis::Work].into_iter().map(|a| choice(lang, "axis", a.code(), a == query.axis)).collect(),
+            axes: Axis::ALL.into_iter().map(|a| choice(lang, "axis", a.code(), a == query.axis)).collect(),
             bys: [Choice { value: String::new(), title: lang.text("by_none").to_owned(), on: query.by.is_none() }]
                 .into_iter()
                 .chain(By::ALL.into_iter().map(|b| choice(lang, "by", b.code(), Some(b) == query.by)))

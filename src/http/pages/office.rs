@@ -107,6 +107,7 @@ fn params(asked: &Asked) -> Params<'_> {
         level: asked.level.as_deref(),
         axis: asked.axis.as_deref(),
         by: asked.by.as_deref(),
+        as_of: None,
     }
 }
 

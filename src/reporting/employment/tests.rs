@@ -1,86 +1,11 @@
 use super::super::query::Params;
 use super::*;
-use crate::domain::hire::{Fact, Life, Tags, focus_of};
-use crate::domain::id::{HireId, WorkerId, v4, v7};
-use jiff::civil::date;
+use crate::domain::hire::Fact;
+use crate::reporting::actors::{Actor, at, cells, from};
+use crate::store::cells::{Asked, Cells};
+use jiff::ToSpan;
+use jiff::civil::{Date, date};
 use proptest::prelude::*;
-
-fn at(code: &str) -> Region {
-    Region::parse(code).unwrap()
-}
-
-/// A hire from a home to a place of work, started on 2020-08-10 unless its facts
-/// say otherwise.
-#[derive(Clone, Debug)]
-struct Actor {
-    home: Region,
-    hires: Vec<Counted>,
-    tier: Tier,
-}
-
-fn from(home: &str) -> Actor {
-    Actor { home: at(home), hires: Vec::new(), tier: Tier::NotLifted }
-}
-
-impl Actor {
-    fn works(self, work: Option<Region>) -> Self {
-        let flow = Flow::of(self.home, false, work, None).0;
-        self.hired(work, flow, vec![Fact::Started(date(2020, 8, 10))])
-    }
-
-    fn works_in(self, work: &str) -> Self {
-        self.works(Some(at(work)))
-    }
-
-    fn works_in_place(self) -> Self {
-        let home = self.home;
-        self.hired(Some(home), Flow::InPlace, vec![Fact::Started(date(2020, 8, 10))])
-    }
-
-    fn hired(mut self, work: Option<Region>, flow: Flow, facts: Vec<Fact>) -> Self {
-        let tags = Tags {
-            registered_poor: true,
-            tier_at_hire: self.tier,
-            focus: focus_of(self.home),
-            home_region: self.home,
-            work_region: work,
-            flow,
-            relocated: false,
-            registry_version: 1,
-            region_revision: "2024-12-31".to_owned(),
-            rule_version: "tags-1".to_owned(),
-        };
-        let id = HireId::new(v7(1_600_000_000_000 + self.hires.len() as i64, 0));
-        let (home, life) = (self.home, Life { facts, ..Life::default() });
-        self.hires.push(Counted { id, platform: "meituan".to_owned(), home, work, flow, category: Category::DeliveryRider, tags, life });
-        self
-    }
-
-    fn at(mut self, platform: &str, category: Category) -> Self {
-        let hire = self.hires.last_mut().unwrap();
-        (hire.platform, hire.category) = (platform.to_owned(), category);
-        self
-    }
-
-    fn facts(mut self, facts: &[Fact]) -> Self {
-        self.hires.last_mut().unwrap().life.facts = facts.to_vec();
-        self
-    }
-
-    fn is(mut self, tier: Tier) -> Self {
-        self.tier = tier;
-        self
-    }
-}
-
-fn fold(people: &[Actor]) -> Fold {
-    let person = |(n, a): (usize, &Actor)| Person { id: WorkerId::new(v4(n as u128)), tier: a.tier, hires: a.hires.clone() };
-    Fold { people: people.iter().enumerate().map(person).collect(), seq: 9, at: None }
-}
-
-fn rules() -> Rules {
-    Rules { stale_months: 3, focus_sets: focus_sets().iter().collect() }
-}
 
 /// Asks as the office of `own` for September 2020, on a day after it.
 fn ask(people: &[Actor], own: &str, params: Params<'_>) -> Report {
@@ -88,9 +13,13 @@ fn ask(people: &[Actor], own: &str, params: Params<'_>) -> Report {
 }
 
 fn ask_with(people: &[Actor], own: &str, params: Params<'_>, baseline: &dyn Fn(Region) -> Option<u64>) -> Report {
+    ask_of(&cells(people), own, params, baseline)
+}
+
+fn ask_of(cells: &Cells, own: &str, params: Params<'_>, baseline: &dyn Fn(Region) -> Option<u64>) -> Report {
     let query = Query::parse(Params { period: Some("2020-09"), ..params }, at(own)).unwrap();
     let day = query.day(date(2020, 10, 5)).unwrap();
-    employment(&fold(people), &query, &rules(), day, Moment::start_of(day), baseline)
+    employment(&cells.sheet(query.axis, Asked::Standing(day)), &query, &Rules::default(), Moment::start_of(day), baseline)
 }
 
 fn level(level: &str) -> Params<'_> {
@@ -423,7 +352,7 @@ fn while_the_period_runs_the_day_is_today() {
     let people = [from("522601").works_in("330212").facts(&[Fact::Started(date(2020, 9, 20))])];
     let on = |today| {
         let day = query.day(today).unwrap();
-        total(&employment(&fold(&people), &query, &rules(), day, Moment::start_of(today), &|_| None), "total")
+        total(&employment(&cells(&people).sheet(query.axis, Asked::Standing(day)), &query, &Rules::default(), Moment::start_of(today), &|_| None), "total")
     };
     assert_eq!((on(date(2020, 9, 19)), on(date(2020, 9, 20))), (0, 1));
 }
@@ -463,23 +392,25 @@ proptest! {
 
     #[test]
     fn counties_add_up_to_prefectures_provinces_and_the_nation(people in proptest::collection::vec(anybody(), 0..60)) {
+        let cells = cells(&people);
+        let ask = |own: &str, params: Params<'_>| ask_of(&cells, own, params, &|_| None);
         for axis in ["home", "work"] {
-            let whole = ask(&people, "000000", Params { level: Some("nation"), axis: Some(axis), ..Params::default() });
+            let whole = ask("000000", Params { level: Some("nation"), axis: Some(axis), ..Params::default() });
             for name in ["county", "prefecture", "province"] {
                 for by in ["", "tier", "platform", "flow"] {
-                    let report = ask(&people, "000000", Params { level: Some(name), axis: Some(axis), by: Some(by), ..Params::default() });
+                    let report = ask("000000", Params { level: Some(name), axis: Some(axis), by: Some(by), ..Params::default() });
                     check_sums(&report);
                     prop_assert_eq!(&report.totals.values, &whole.totals.values);
                 }
             }
             // What each province's own office sees, and who works somewhere unknown, is the nation.
             let provinces: u64 = Region::NATION.children().iter().map(|p| {
-                let own = ask(&people, &p.to_string(), Params { axis: Some(axis), ..Params::default() });
+                let own = ask(&p.to_string(), Params { axis: Some(axis), ..Params::default() });
                 check_sums(&own);
                 total(&own, "total")
             }).sum();
             let nowhere = if axis == "home" { 0 } else {
-                let report = ask(&people, "000000", work("province"));
+                let report = ask("000000", work("province"));
                 rows(&report, "total").iter().filter(|r| r.0 == "000000").map(|r| r.2).sum()
             };
             prop_assert_eq!(provinces + nowhere, total(&whole, "total"));

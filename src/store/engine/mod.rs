@@ -149,6 +149,8 @@ pub trait Sql {
 
 /// A connection that can be in a transaction of its own.
 pub trait Connection: Sql + Send {
+    /// Others may be in transactions that write at the same time.
+    fn is_shared(&self) -> bool;
     /// Begins a transaction that will write.
     fn begin(&mut self) -> Result<(), StoreError>;
     /// Begins a transaction that sees one state and writes nothing.

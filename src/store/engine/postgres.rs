@@ -153,6 +153,10 @@ impl Sql for PostgresConnection {
 }
 
 impl Connection for PostgresConnection {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn begin(&mut self) -> Result<(), StoreError> {
         self.client.batch_execute("BEGIN").map_err(failed)
     }

@@ -143,6 +143,10 @@ impl Sql for SqliteConnection {
 }
 
 impl Connection for SqliteConnection {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn begin(&mut self) -> Result<(), StoreError> {
         self.tending.before_write(&self.conn)?;
         self.conn.execute_batch("BEGIN IMMEDIATE").map_err(failed)

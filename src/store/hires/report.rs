@@ -10,6 +10,7 @@ use super::super::writer::Tx;
 use super::super::{access, postings, work, workers};
 use super::facts::{self, FactRow, Kept, Kind, Pair};
 use super::{HireTerms, PostingRef, Report, Reported, Subject, make, posting_of};
+use crate::domain::cells::Offered;
 use crate::domain::hire::{EndReason, HireStatus, StatusReport};
 use crate::domain::id::{HireId, PostingId, WorkerId};
 use crate::domain::offer::{OfferEvent, OfferState};
@@ -85,7 +86,10 @@ pub(super) fn report(tx: &mut Tx<'_>, vault: &Vault, terms: &HireTerms, r: &Repo
     let s = &r.report;
     match facts::keep(tx, &pair, s, now)? {
         Kept::Known(hire) => return Ok(Reported::Unchanged(hire.map(HireId::new))),
-        Kept::Completed(Some(hire)) => return Ok(Reported::Updated(HireId::new(hire))),
+        Kept::Completed(Some(hire)) => {
+            tx.books.touch(pair.worker.uuid(), now);
+            return Ok(Reported::Updated(HireId::new(hire)));
+        }
         Kept::Completed(None) => return Ok(Reported::Recorded(None)),
         Kept::New => {}
     }
@@ -95,7 +99,10 @@ pub(super) fn report(tx: &mut Tx<'_>, vault: &Vault, terms: &HireTerms, r: &Repo
             metrics::counter!("doorstep_hires_unable_to_map_total", "platform" => terms.platform.clone()).increment(1);
             Ok(Reported::Recorded(at_work(tx, &pair, s.at)?.map(HireId::new)))
         }
-        _ => cut(tx, terms, &mut pair, s, now),
+        _ => {
+            tx.books.touch(pair.worker.uuid(), now);
+            cut(tx, terms, &mut pair, s, now)
+        }
     }
 }
 
@@ -156,9 +163,8 @@ fn cut(tx: &mut Tx<'_>, terms: &HireTerms, pair: &mut Pair, s: &StatusReport, no
     if let Reported::Updated(id) = answer
         && !matches!(s.status, HireStatus::Ended | HireStatus::Withdrawn)
     {
-        let salt = tx.ids.bytes::<16>().to_vec();
         let leaf = json!({"status": s.status, "at": s.at, "month": s.month});
-        tx.log.ledger(now, "hire_reported", pair.worker.uuid(), Some(id.uuid()), &leaf, salt);
+        tx.books.note(pair.worker.uuid(), id.uuid(), now, "hire_reported", leaf);
     }
     Ok(answer)
 }
@@ -223,9 +229,8 @@ fn over(tx: &mut Tx<'_>, terms: &HireTerms, pair: &Pair, id: Uuid, end: &FactRow
         let data = json!({"hire": HireId::new(id), "worker": pseudonym, "reason": reason, "at": end.at});
         make::tell(tx, pair, "hire.ended", data, now)?;
     }
-    let salt = tx.ids.bytes::<16>().to_vec();
     let leaf = json!({"status": end.kind.status(), "at": end.at, "reason": reason});
-    tx.log.ledger(now, "hire_ended", pair.worker.uuid(), Some(id), &leaf, salt);
+    tx.books.note(pair.worker.uuid(), id, now, "hire_ended", leaf);
     Ok(())
 }
 
@@ -276,6 +281,7 @@ fn take(tx: &mut Tx<'_>, pair: &Pair, posting: PostingId, o: &Offer, now: Moment
         let detail = format!("{}: one more was hired than {openings}", p.content.source_id);
         access::alert(tx, "over_hired", home, Some(pair.worker.uuid()), Some(posting.uuid()), &detail, now)?;
     }
+    tx.books.offer(home, &pair.platform, p.content.category as u8, Offered::Accepted, now);
     tx.exec("UPDATE offers SET county = $2 WHERE id = $1", params![o.id.uuid(), i64::from(home.code())]).map(|_| ())
 }
 

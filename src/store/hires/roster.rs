@@ -20,7 +20,7 @@ use crate::domain::region::Region;
 use crate::domain::time::{Moment, day_number};
 use crate::domain::worker::Tier;
 use jiff::civil::Date;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -247,13 +247,14 @@ fn apply(tx: &mut Tx<'_>, terms: &HireTerms, lines: &[RosterLine], now: Moment) 
                 out.already += 1;
                 if seen.insert(hire.id) {
                     rows.fact(hire.id, hire.posting, known.id, "LISTED", today, None, None);
-                    let salt = tx.ids.bytes::<16>().to_vec();
-                    tx.log.ledger(now, "hire_listed", known.id, Some(hire.id), &json!({"on": today}), salt);
+                    tx.books.note(known.id, hire.id, now, "hire_listed", json!({"on": today}));
                 }
                 if let Some(since) = l.since {
+                    tx.books.touch(known.id, now);
                     rows.fact(hire.id, hire.posting, known.id, "LISTED", since, None, None);
                 }
                 if !hire.started {
+                    tx.books.touch(known.id, now);
                     // Hired, and now seen at work: not before the platform said so.
                     let from = l.since.unwrap_or(today).max(Moment::from_ms(hire.hired_at).day());
                     rows.fact(hire.id, hire.posting, known.id, "SINCE", from, l.wage.map(Money::minor), Some(l.work));
@@ -329,9 +330,8 @@ fn tell(tx: &mut Tx<'_>, terms: &HireTerms, hire: Uuid, name: Option<&Pseudonym>
     let (status, at) = (HireStatus::Onboarded, Moment::start_of(start));
     let data = json!({"hire": HireId::new(hire), "worker": name, "status": status, "tags": shared(tags, &terms.share)});
     make::tell_unposted(tx, &terms.platform, "hire.tagged", data, now);
-    let salt = tx.ids.bytes::<16>().to_vec();
-    let leaf: Value = json!({"platform": terms.platform, "status": status, "at": at, "source": "roster", "tags": tags});
-    tx.log.ledger(now, "hire", worker, Some(hire), &leaf, salt);
+    let leaf = json!({"platform": terms.platform, "status": status, "at": at, "source": "roster", "tags": tags});
+    tx.books.note(worker, hire, now, "hire", leaf);
 }
 
 /// A roster as it is taken.

@@ -5,6 +5,7 @@
 //! order of their keys; what is counted is counted after its row is locked.
 
 use super::{Candidate, Issued, Wave, WaveTerms, keys, live};
+use crate::domain::cells::Offered;
 use crate::domain::id::OfferId;
 use crate::domain::posting::Status;
 use crate::domain::region::Region;
@@ -46,6 +47,7 @@ const LAST_WAVE: usize = 4;
 const GROUP: usize = 5;
 const PLATFORM: usize = 6;
 const PER_COUNTY: usize = 8;
+const CATEGORY: usize = 9;
 
 pub(super) fn all(tx: &mut Tx<'_>, waves: &[Wave], terms: &WaveTerms, now: Moment) -> Result<Vec<Issued>, StoreError> {
     let leases: Vec<_> = waves.iter().filter_map(|wave| wave.lease).collect();
@@ -78,7 +80,7 @@ pub(super) fn all(tx: &mut Tx<'_>, waves: &[Wave], terms: &WaveTerms, now: Momen
 /// Locks the postings of these waves; the rows of those that are open.
 fn open_postings<'a>(tx: &mut Tx<'_>, waves: impl Iterator<Item = &'a Wave>, now: Moment) -> Result<HashMap<Uuid, Row>, StoreError> {
     static POSTINGS: Bulk = Bulk::keys(
-        "SELECT id, status, openings, taken, wave, group_key, platform, closes_at, per_county FROM postings WHERE id IN {list} ORDER BY id {for_update}",
+        "SELECT id, status, openings, taken, wave, group_key, platform, closes_at, per_county, category FROM postings WHERE id IN {list} ORDER BY id {for_update}",
         0,
     );
     let mut ids: Vec<Uuid> = waves.map(|wave| wave.posting.uuid()).collect();
@@ -186,7 +188,7 @@ fn fill(tx: &mut Tx<'_>, open: &mut [Open<'_>], room: &mut Room, terms: &WaveTer
         Ok(())
     })?;
     for (which, handle, id) in chosen {
-        let Open { issued, wants, .. } = &mut open[which];
+        let Open { issued, wants, posting, .. } = &mut open[which];
         if had_one.contains(&id) {
             issued.refused.push(handle);
             room.entry(handle).and_modify(|(_, left, home)| {
@@ -195,6 +197,9 @@ fn fill(tx: &mut Tx<'_>, open: &mut [Open<'_>], room: &mut Room, terms: &WaveTer
             });
         } else {
             issued.offered.push((OfferId::new(id), handle));
+            if let Some((_, _, home)) = room.get(&handle) {
+                tx.books.offer(*home, posting.text(PLATFORM)?, seats::category(posting.int(CATEGORY)?), Offered::Made, now);
+            }
             tx.to_tell.add(handle, now);
         }
     }

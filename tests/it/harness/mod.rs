@@ -152,7 +152,7 @@ impl App {
     pub async fn another_poller(&self) -> Poller {
         let (url, keys, ids) = (self.config.store.url.clone(), self.keys.clone(), Arc::new(Ids::seeded(99)));
         let of = ids.clone();
-        let open = move || Store::open(Opening { url: &url, readers: 1, keys, ids: of, serve: false });
+        let open = move || Store::open(Opening { url: &url, readers: 1, keys, ids: of, stale_months: 3, serve: false });
         let store = tokio::task::spawn_blocking(open).await.expect("a thread").unwrap_or_else(|e| panic!("{e}"));
         let ingest = Ingest { store, ..self.state().ingest.clone() };
         let outbound = self.state().outbound.clone();
@@ -163,7 +163,7 @@ impl App {
     pub async fn another_deliverer(&self) -> Deliverer {
         let (url, keys, ids) = (self.config.store.url.clone(), self.keys.clone(), Arc::new(Ids::seeded(98)));
         let of = ids.clone();
-        let open = move || Store::open(Opening { url: &url, readers: 1, keys, ids: of, serve: false });
+        let open = move || Store::open(Opening { url: &url, readers: 1, keys, ids: of, stale_months: 3, serve: false });
         let store = tokio::task::spawn_blocking(open).await.expect("a thread").unwrap_or_else(|e| panic!("{e}"));
         Deliverer::new(store, self.state().outbound.clone(), self.clock.clone(), ids, &self.config)
     }
@@ -244,6 +244,8 @@ impl App {
             ("offers to expire", expired),
             ("postings to expire", closed),
         ];
+        let recount = store.recount().await.expect("the store answers");
+        assert_eq!(recount.differences, Vec::<String>::new(), "facts, ledger, accounts and cells come to the same");
         let left: Vec<_> = left.into_iter().filter(|(_, n)| *n > 0).collect();
         let gateway = self.gateway.take().expect("finished once");
         gateway.stop().await;

@@ -34,7 +34,7 @@ async fn a_reader_beside_many_writers_misses_nothing_and_sees_nothing_twice(engi
     const WRITERS: usize = 6;
     let b = bench(engine).await;
     let (url, keys) = (b.place.url.clone(), b.keys.clone());
-    let open = move || Store::open(Opening { url: &url, readers: 1, keys, ids: Arc::new(Ids::seeded(8)), serve: false });
+    let open = move || Store::open(Opening { url: &url, readers: 1, keys, ids: Arc::new(Ids::seeded(8)), stale_months: 3, serve: false });
     let other = tokio::task::spawn_blocking(open).await.unwrap().unwrap_or_else(|e| panic!("{e}"));
     let first = EventId::new(b.store.fresh_id(noon()));
     b.store.announce(vec![event(first)]).await.unwrap();

@@ -23,7 +23,7 @@ fn database(b: &Bench) -> Arc<dyn Database> {
 
 async fn writer(b: &Bench) -> Writer {
     let database = database(b);
-    tokio::task::spawn_blocking(move || Writer::start(database, Arc::new(Ids::seeded(3)))).await.unwrap().unwrap()
+    tokio::task::spawn_blocking(move || Writer::start(database, Arc::new(Ids::seeded(3)), 3)).await.unwrap().unwrap()
 }
 
 async fn a_job_that_fails_takes_no_neighbour_with_it(engine: Engine) {

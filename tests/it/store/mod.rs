@@ -59,7 +59,7 @@ struct Bench {
 
 async fn open_at(url: &str, keys: Arc<Keys>, serve: bool) -> Result<Store, OpenError> {
     let url = url.to_owned();
-    let open = move || Store::open(Opening { url: &url, readers: 2, keys, ids: Arc::new(Ids::seeded(7)), serve });
+    let open = move || Store::open(Opening { url: &url, readers: 2, keys, ids: Arc::new(Ids::seeded(7)), stale_months: 3, serve });
     tokio::task::spawn_blocking(open).await.expect("opening does not panic")
 }
 

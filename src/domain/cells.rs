@@ -1,0 +1,278 @@
+//! Figures as cells: counts of people by place, day and what they are split by, kept
+//! as sums that a change of one person adds to and takes from.
+//!
+//! A [`Page`] holds all counts of one place on one [`Bucket`] of time. The bucket of a
+//! month holds what stands on its last day; of a day of a running month it is found by
+//! adding the differences of its days, kept as a Fenwick tree (Fenwick, 1994: A new
+//! data structure for cumulative frequency tables), to what stood when the month
+//! before it ended. What happens once (a hire, a lay-off) is counted in the month, the
+//! quarter and the year it falls into; offers, which are made now or never, in the
+//! month alone, in buckets of their own.
+//!
+//! Promises: the pages of two people are the sum of each one's; what is written for
+//! somebody and taken away again leaves nothing.
+//! Does not: know a store. Days are numbers since 1970-01-01.
+//! Start at: [`Change::add`], [`Page`].
+
+mod page;
+mod time;
+
+pub use page::{LIFTED_SINCE, MEASURES, Measure, Offered, PAY_STEP, POOR_AT_HIRE, Page, Section, job, job_of};
+pub use time::{Bucket, Month, days_of, offers_of, whole_of};
+
+use super::account::{Account, Span, Standing};
+use super::hire::Flow;
+use super::region::{Region, focus_sets};
+use super::worker::Tier;
+use std::collections::BTreeMap;
+
+/// Whether a page is of those who come from its place or of those who work there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Axis {
+    Home,
+    Work,
+}
+
+impl Axis {
+    pub const ALL: [Axis; 2] = [Axis::Home, Axis::Work];
+
+    pub fn code(self) -> &'static str {
+        match self {
+            Axis::Home => "home",
+            Axis::Work => "work",
+        }
+    }
+
+    pub fn title_zh(self) -> &'static str {
+        match self {
+            Axis::Home => "户籍地",
+            Axis::Work => "就业地",
+        }
+    }
+
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|a| a.code() == code)
+    }
+}
+
+/// Where a page stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    pub bucket: Bucket,
+    pub axis: Axis,
+    pub region: Region,
+}
+
+/// What pages are to be changed by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change(BTreeMap<Place, Page>);
+
+/// The number that stands for a platform in pages.
+pub trait Numbers: Fn(&str) -> u16 {}
+impl<F: Fn(&str) -> u16> Numbers for F {}
+
+/// A person's standing at the end of a period, and in which kinds of period they are
+/// new by then.
+#[derive(Clone, PartialEq, Eq)]
+struct Counted<'a> {
+    standing: Standing<'a>,
+    /// Of the month, the quarter, the year.
+    new: [bool; 3],
+}
+
+impl Change {
+    /// Adds what turns pages that count a person as `old` into those that count them
+    /// as `new`.
+    pub fn add(&mut self, old: &Account, new: &Account, numbers: &impl Numbers) {
+        let (before, after) = (old.spans(), new.spans());
+        for month in months(&before, &after) {
+            let end = month.last_day();
+            let (was, is) = (counted_in(&before, end, month), counted_in(&after, end, month));
+            if was != is {
+                self.count(Bucket::month(month), was.as_ref(), -1, numbers);
+                self.count(Bucket::month(month), is.as_ref(), 1, numbers);
+            }
+            self.days(month, &before, &after, numbers);
+        }
+        self.turns(old, -1, numbers);
+        self.turns(new, 1, numbers);
+    }
+
+    /// Forgets what came to nothing.
+    pub fn settle(&mut self) {
+        self.0.retain(|_, page| !page.is_empty());
+    }
+
+    /// Adds offers to people at home in a place.
+    pub fn add_offers(&mut self, month: Month, home: Region, job: u32, what: Offered, n: i64) {
+        self.page(Bucket::offers(month), Axis::Home, home).add(Section::Offer, job, what as u16, n);
+    }
+
+    /// The pages, in the order of their places.
+    pub fn pages(&self) -> impl Iterator<Item = (&Place, &Page)> {
+        self.0.iter()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn page(&mut self, bucket: Bucket, axis: Axis, region: Region) -> &mut Page {
+        self.0.entry(Place { bucket, axis, region }).or_default()
+    }
+
+    /// Enters the differences from day to day within a month.
+    fn days(&mut self, month: Month, before: &[Span<'_>], after: &[Span<'_>], numbers: &impl Numbers) {
+        let (first, last) = (month.first_day(), month.last_day());
+        let ends = |spans: &[Span<'_>]| spans.iter().flat_map(|s| [s.from, s.to + 1]).collect::<Vec<_>>();
+        let mut edges: Vec<i32> = [ends(before), ends(after), vec![first]].concat();
+        edges.retain(|day| (first..=last).contains(day));
+        edges.sort_unstable();
+        edges.dedup();
+        for day in edges {
+            let (was, is) = (step(before, day, month), step(after, day, month));
+            if was == is {
+                continue;
+            }
+            for bucket in Bucket::days(month, day) {
+                for ((from, to), sign) in [(&was, -1), (&is, 1)] {
+                    self.count(bucket, from.as_ref(), -sign, numbers);
+                    self.count(bucket, to.as_ref(), sign, numbers);
+                }
+            }
+        }
+    }
+
+    /// Counts a person in the pages of one bucket.
+    fn count(&mut self, bucket: Bucket, who: Option<&Counted<'_>>, sign: i64, numbers: &impl Numbers) {
+        let Some(Counted { standing, new }) = who else { return };
+        let hire = standing.hire;
+        let mut sums: Vec<(Measure, i64)> = Vec::with_capacity(8);
+        if standing.working {
+            sums.push((Measure::of_flow(hire.flow), sign));
+            if standing.confirmed {
+                sums.push((Measure::Confirmed, sign));
+            }
+            for (measure, new) in page::NEW.into_iter().zip(new) {
+                if *new {
+                    sums.push((measure, sign));
+                }
+            }
+            if hire.tier_at_hire != Tier::Lifted {
+                sums.push((Measure::PoorAtHire, sign));
+                if standing.tier == Tier::Lifted {
+                    sums.push((Measure::LiftedSince, sign));
+                }
+            }
+        } else {
+            sums.push((Measure::AwaitingStart, sign));
+        }
+        let platform = u32::from(numbers(&hire.platform));
+        // Who works nobody knows where stands under the nation.
+        let work = hire.work.unwrap_or(Region::NATION);
+        for (axis, region) in [(Axis::Home, hire.home), (Axis::Work, work)] {
+            let page = self.page(bucket, axis, region);
+            let parts = [
+                (Section::Flow, hire.flow as u32),
+                (Section::Tier, standing.tier as u32),
+                (Section::TierAtHire, hire.tier_at_hire as u32),
+                (Section::Category, hire.category as u32),
+                (Section::Platform, platform),
+            ];
+            for (section, part) in parts {
+                sums.iter().for_each(|(measure, n)| page.add(section, part, *measure as u16, *n));
+            }
+            if axis == Axis::Work {
+                for (at, _) in focus_sets().iter().enumerate().filter(|(_, set)| set.contains(hire.home)) {
+                    sums.iter().for_each(|(measure, n)| page.add(Section::Focus, at as u32, *measure as u16, *n));
+                }
+            }
+        }
+        if !standing.working {
+            return;
+        }
+        for (axis, region, other) in [(Axis::Home, hire.home, work), (Axis::Work, work, hire.home)] {
+            let way = other.prefecture().or(other.province()).unwrap_or(other);
+            self.page(bucket, axis, region).add(Section::Way, way.code(), Measure::of_flow(hire.flow) as u16, sign);
+        }
+        for hire in &standing.jobs {
+            let job = job(numbers(&hire.platform), hire.category);
+            let page = self.page(bucket, Axis::Home, standing.hire.home);
+            page.add(Section::Job, job, standing.tier as u16, sign);
+            if hire.tier_at_hire != Tier::Lifted {
+                page.add(Section::Job, job, page::POOR_AT_HIRE, sign);
+                if standing.tier == Tier::Lifted {
+                    page.add(Section::Job, job, page::LIFTED_SINCE, sign);
+                }
+            }
+            if let Some(pay) = hire.monthly_pay {
+                page.add(Section::Pay, job, page::pay_step(pay), sign);
+            }
+        }
+    }
+
+    /// Counts what happened once.
+    fn turns(&mut self, account: &Account, sign: i64, numbers: &impl Numbers) {
+        for hire in account.hires.values() {
+            let job = job(numbers(&hire.platform), hire.category);
+            for (day, turn) in hire.turns() {
+                let month = Month::of(day);
+                let whole = [Bucket::month(month), Bucket::quarter(month), Bucket::year(month)];
+                for bucket in whole.into_iter().chain(Bucket::days(month, day)) {
+                    self.page(bucket, Axis::Home, hire.home).add(Section::Turn, job, turn as u16, sign);
+                }
+            }
+        }
+    }
+}
+
+/// The months on whose last day somebody may be counted, and those in which that
+/// changes.
+fn months(before: &[Span<'_>], after: &[Span<'_>]) -> Vec<Month> {
+    let mut months: Vec<Month> = Vec::new();
+    for span in before.iter().chain(after) {
+        // The day after it is a change, too.
+        let (from, to) = (Month::of(span.from), Month::of(span.to.saturating_add(1)));
+        months.extend(from.until(to));
+    }
+    months.sort_unstable();
+    months.dedup();
+    months
+}
+
+/// What a person comes to on the day before and on a day of this month. On its first
+/// day what was new before is left out where it is told anew, as readers leave it out.
+fn step<'a>(spans: &[Span<'a>], day: i32, month: Month) -> (Option<Counted<'a>>, Option<Counted<'a>>) {
+    let is_first = day == month.first_day();
+    let mut before = counted_in(spans, day - 1, if is_first { month.previous() } else { month });
+    if let Some(before) = before.as_mut().filter(|_| is_first) {
+        for (kind, new) in before.new.iter_mut().enumerate() {
+            *new &= !month.begins(kind);
+        }
+    }
+    (before, counted_in(spans, day, month))
+}
+
+/// What a person comes to on a day of this month.
+fn counted_in<'a>(spans: &[Span<'a>], day: i32, month: Month) -> Option<Counted<'a>> {
+    let on = |day: i32| spans.iter().find(|s| s.from <= day && day <= s.to).map(|s| &s.standing);
+    let standing = on(day)?.clone();
+    let new = [0, 1, 2].map(|kind| standing.working && on(month.start_of(kind) - 1).is_none_or(|before| !before.working));
+    Some(Counted { standing, new })
+}
+
+impl Measure {
+    /// Who works, by flow.
+    pub fn of_flow(flow: Flow) -> Self {
+        match flow {
+            Flow::InCounty => Measure::InCounty,
+            Flow::InPlace => Measure::InPlace,
+            Flow::InProvince => Measure::InProvince,
+            Flow::OutOfProvince => Measure::OutOfProvince,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! A page: many small counts, few of them other than 0, kept as sorted pairs.
+
+use crate::domain::category::Category;
+
+/// What a count is split by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Section {
+    Flow,
+    Tier,
+    TierAtHire,
+    Category,
+    /// By the number of a platform.
+    Platform,
+    /// By the number of a focus set of the home, on the axis of work.
+    Focus,
+    /// By the prefecture, as exactly as it is known, of the other axis: where those of a
+    /// place work, and where those who work there come from.
+    Way,
+    /// People by a trade at a platform, in whatever hire: their tiers, then
+    /// [`POOR_AT_HIRE`] and [`LIFTED_SINCE`].
+    Job,
+    /// People by a trade at a platform and a step of pay.
+    Pay,
+    /// Hires by a trade at a platform: what happened once.
+    Turn,
+    /// Offers by a trade at a platform, see [`Offered`].
+    Offer,
+}
+
+/// What is counted of offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u16)]
+pub enum Offered {
+    Made,
+    Accepted,
+}
+
+/// What the sections of people count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Measure {
+    InCounty,
+    InPlace,
+    InProvince,
+    OutOfProvince,
+    Confirmed,
+    AwaitingStart,
+    NewInMonth,
+    NewInQuarter,
+    NewInYear,
+    PoorAtHire,
+    LiftedSince,
+}
+
+/// Who is new in the month, the quarter, the year.
+pub(super) const NEW: [Measure; 3] = [Measure::NewInMonth, Measure::NewInQuarter, Measure::NewInYear];
+
+/// How many measures there are.
+pub const MEASURES: usize = 11;
+
+/// Of the section of trades, beside the three tiers.
+pub const POOR_AT_HIRE: u16 = 3;
+pub const LIFTED_SINCE: u16 = 4;
+
+/// The width of a step of pay, in yuan a month.
+pub const PAY_STEP: u32 = 50;
+
+/// The step a monthly pay falls into.
+pub(super) fn pay_step(yuan: u32) -> u16 {
+    u16::try_from(yuan / PAY_STEP).unwrap_or(u16::MAX)
+}
+
+/// A trade at a platform.
+pub fn job(platform: u16, category: Category) -> u32 {
+    u32::from(platform) << 8 | u32::from(category as u8)
+}
+
+/// The platform's number and the category's of a trade.
+pub fn job_of(job: u32) -> (u16, u8) {
+    ((job >> 8) as u16, job as u8)
+}
+
+/// Counts by section, part and measure, those that are 0 left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page(Vec<(u64, i64)>);
+
+fn key(section: Section, part: u32, measure: u16) -> u64 {
+    (section as u64) << 48 | u64::from(part) << 16 | u64::from(measure)
+}
+
+impl Page {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether some count is below 0: of what stands in a place none is.
+    pub fn is_below_nothing(&self) -> bool {
+        self.0.iter().any(|(_, n)| *n < 0)
+    }
+
+    /// Adds to one count.
+    pub fn add(&mut self, section: Section, part: u32, measure: u16, n: i64) {
+        let key = key(section, part, measure);
+        match self.0.binary_search_by_key(&key, |(k, _)| *k) {
+            Ok(at) => {
+                self.0[at].1 += n;
+                if self.0[at].1 == 0 {
+                    self.0.remove(at);
+                }
+            }
+            Err(at) if n != 0 => self.0.insert(at, (key, n)),
+            Err(_) => {}
+        }
+    }
+
+    /// Adds the counts of another page, those that `kept` says.
+    pub fn add_if(&mut self, other: &Page, kept: impl Fn(Section, u16) -> bool) {
+        let mut out = Vec::with_capacity(self.0.len().max(other.0.len()));
+        let (mut a, mut b) = (self.0.iter().peekable(), other.0.iter().filter(|(k, _)| kept(section_of(*k), *k as u16)).peekable());
+        loop {
+            let next = match (a.peek(), b.peek()) {
+                (None, None) => break,
+                (Some(x), Some(y)) if x.0 == y.0 => {
+                    let sum = (x.0, x.1 + y.1);
+                    (a.next(), b.next());
+                    sum
+                }
+                (Some(x), Some(y)) if x.0 > y.0 => {
+                    let y = **y;
+                    b.next();
+                    y
+                }
+                (Some(x), _) => {
+                    let x = **x;
+                    a.next();
+                    x
+                }
+                (None, Some(y)) => {
+                    let y = **y;
+                    b.next();
+                    y
+                }
+            };
+            if next.1 != 0 {
+                out.push(next);
+            }
+        }
+        self.0 = out;
+    }
+
+    /// Adds what stood when the month before this one ended, but for who was new in a
+    /// period that is over: it is told anew.
+    pub fn add_standing(&mut self, other: &Page, month: super::Month) {
+        let over = |measure: u16| NEW.iter().enumerate().any(|(kind, m)| *m as u16 == measure && month.begins(kind));
+        self.add_if(other, |section, measure| section != Section::Turn && !(section < Section::Way && over(measure)));
+    }
+
+    /// Adds all counts of another page.
+    pub fn merge(&mut self, other: &Page) {
+        self.add_if(other, |_, _| true);
+    }
+
+    /// Part, measure and count of a section, in order.
+    pub fn section(&self, section: Section) -> impl Iterator<Item = (u32, u16, i64)> {
+        let (from, to) = ((section as u64) << 48, (section as u64 + 1) << 48);
+        let first = self.0.partition_point(|(k, _)| *k < from);
+        self.0[first..].iter().take_while(move |(k, _)| *k < to).map(|(k, n)| ((*k >> 16) as u32, *k as u16, *n))
+    }
+
+    /// As the store keeps it: for each count the step from the key before, and the
+    /// count, as LEB128, the count with its sign in the lowest bit.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.0.len() * 4);
+        let mut last = 0;
+        for (key, n) in &self.0 {
+            write(&mut out, key - last);
+            write(&mut out, (n << 1 ^ n >> 63) as u64);
+            last = *key;
+        }
+        out
+    }
+
+    /// Reads what [`Page::to_bytes`] wrote; none where it is no page.
+    pub fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
+        let mut page = Self(Vec::with_capacity(bytes.len() / 3));
+        let mut key = 0u64;
+        while !bytes.is_empty() {
+            let (step, n) = (read(&mut bytes)?, read(&mut bytes)?);
+            key = key.checked_add(step).filter(|_| step > 0 || page.0.is_empty())?;
+            page.0.push((key, (n >> 1) as i64 ^ -((n & 1) as i64)));
+        }
+        Some(page)
+    }
+}
+
+fn section_of(key: u64) -> Section {
+    const ALL: [Section; 11] = [
+        Section::Flow,
+        Section::Tier,
+        Section::TierAtHire,
+        Section::Category,
+        Section::Platform,
+        Section::Focus,
+        Section::Way,
+        Section::Job,
+        Section::Pay,
+        Section::Turn,
+        Section::Offer,
+    ];
+    ALL[((key >> 48) as usize).min(ALL.len() - 1)]
+}
+
+fn write(out: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+fn read(bytes: &mut &[u8]) -> Option<u64> {
+    let mut n = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        n |= u64::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return Some(n);
+        }
+    }
+    None
+}

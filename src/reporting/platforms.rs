@@ -1,0 +1,208 @@
+//! The report `platforms`: what each platform's trades came to for the people of a
+//! region.
+//!
+//! Promises: totals are distinct persons, so that rows do not add up to them; what
+//! happens once (a hire, a lay-off, a 30th day) counts in the period it falls into.
+//! Offers and accepts are those made to people at home in the region when they were
+//! made; postings are those that came in the period, wherever they ask.
+//!
+//! A median of pay is the lower end of the step of 50 yuan in which the middle person
+//! stands, by the last monthly pay that was reported of each.
+
+use super::employment::parts;
+use super::query::Query;
+use super::report::{AsOf, Column, Key, Report, Row, Unit, Value};
+use crate::domain::account::Turn;
+use crate::domain::category::Category;
+use crate::domain::cells::{LIFTED_SINCE, MEASURES, Measure, Offered, PAY_STEP, POOR_AT_HIRE, Page, Section, job_of};
+use crate::domain::hire::Flow;
+use crate::domain::region::Region;
+use crate::domain::time::Moment;
+use crate::domain::worker::Tier;
+use crate::store::cells::{PostingCounts, Sheet};
+use std::collections::BTreeMap;
+
+/// One trade at a platform.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Figures {
+    postings: u64,
+    openings: u64,
+    offers: u64,
+    accepted: u64,
+    /// By [`Turn`].
+    turns: [u64; 6],
+    tiers: [u64; Tier::ALL.len()],
+    poor_at_hire: u64,
+    lifted_since: u64,
+    /// People by step of pay.
+    pay: BTreeMap<u16, u64>,
+}
+
+fn columns() -> Vec<Column> {
+    // Totals are distinct persons: rows do not add up to them.
+    let count = |name, title, unit, about| Column { name, title, unit, ratio: false, additive: false, about };
+    let ratio = |name, title, about| Column { name, title, unit: Unit::Ratio, ratio: true, additive: false, about };
+    vec![
+        count("postings", "岗位信息", Unit::Posting, "本期新收到的岗位信息，不分地区"),
+        count("openings", "招聘人数", Unit::Opening, "这些岗位信息声明的招聘人数之和"),
+        count("offers", "推荐次数", Unit::Offer, "本期向本地区人员发出的岗位推荐，一人一岗计一次"),
+        count("accepted", "接受次数", Unit::Offer, "本期本地区人员接受的岗位推荐"),
+        count("hired", "录用", Unit::Hire, "本期录用的人次"),
+        count("working", "在岗人数", Unit::Person, "期末在该平台该工种在岗的人员；同一人在多个平台或工种在岗时各计一次，合计不重复计人"),
+        ratio("working_30_days", "满30天在岗", "入职满30天之日在本期的人次中，当日仍在岗的比例"),
+        ratio("working_90_days", "满90天在岗", "入职满90天之日在本期的人次中，当日仍在岗的比例"),
+        count("laid_off", "被裁", Unit::Hire, "本期因裁员结束的人次"),
+        count("median_monthly_pay", "月薪中位数", Unit::Yuan, "在岗人员最近一次上报月薪的中位数所在的50元区间下限；没有上报时为空"),
+        count("not_lifted", "未脱贫", Unit::Person, "在岗人员中期末未脱贫的"),
+        count("at_risk", "监测", Unit::Person, "在岗人员中期末为监测对象的"),
+        count("lifted", "已脱贫", Unit::Person, "在岗人员中期末已脱贫的"),
+        ratio("lifted_since_hire", "入职后脱贫", "入职时未脱贫（含监测）的在岗人员中，期末已脱贫的比例"),
+    ]
+}
+
+impl Figures {
+    fn median(&self) -> Option<u64> {
+        let all: u64 = self.pay.values().sum();
+        let mut upto = 0;
+        let middle = self.pay.iter().find(|(_, people)| {
+            upto += **people;
+            upto * 2 >= all
+        });
+        middle.filter(|_| all > 0).map(|(step, _)| u64::from(*step) * u64::from(PAY_STEP))
+    }
+
+    fn values(&self) -> Vec<Value> {
+        let turn = |t: Turn| self.turns[t as usize];
+        let [not_lifted, at_risk, lifted] = self.tiers;
+        let held = |held, due| Value::Ratio { numerator: turn(held), denominator: turn(due) };
+        vec![
+            Value::Count(self.postings),
+            Value::Count(self.openings),
+            Value::Count(self.offers),
+            Value::Count(self.accepted),
+            Value::Count(turn(Turn::Hired)),
+            Value::Count(not_lifted + at_risk + lifted),
+            held(Turn::Held30, Turn::Due30),
+            held(Turn::Held90, Turn::Due90),
+            Value::Count(turn(Turn::LaidOff)),
+            self.median().map_or(Value::Unknown, Value::Count),
+            Value::Count(not_lifted),
+            Value::Count(at_risk),
+            Value::Count(lifted),
+            Value::Ratio { numerator: self.lifted_since, denominator: self.poor_at_hire },
+        ]
+    }
+
+    /// What adds up: all but people, who may work in more than one trade.
+    fn add_events(&mut self, other: &Figures) {
+        self.postings += other.postings;
+        self.openings += other.openings;
+        self.offers += other.offers;
+        self.accepted += other.accepted;
+        self.turns.iter_mut().zip(other.turns).for_each(|(sum, n)| *sum += n);
+        other.pay.iter().for_each(|(step, n)| *self.pay.entry(*step).or_default() += n);
+    }
+
+    /// The distinct people of a page.
+    fn add_people(&mut self, page: &Page) {
+        for (tier, sums) in parts(page, Section::Tier) {
+            let working: i64 = Flow::ALL.iter().map(|f| sums[Measure::of_flow(*f) as usize]).sum();
+            if let Some(sum) = self.tiers.get_mut(tier as usize) {
+                *sum += count(working);
+            }
+            self.poor_at_hire += count(sums[Measure::PoorAtHire as usize]);
+            self.lifted_since += count(sums[Measure::LiftedSince as usize]);
+        }
+    }
+}
+
+/// A sheet holds no count below 0.
+fn count(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}
+
+/// What the report is made of.
+pub struct Sources {
+    /// Who stands where on the day, and what happened in the period.
+    pub standing: Sheet,
+    pub turns: Sheet,
+    pub offers: Sheet,
+    pub postings: PostingCounts,
+}
+
+type Rows = BTreeMap<(Option<Region>, String, Category), Figures>;
+
+/// Adds up each trade of each platform; with rows by region where a level was asked for.
+pub fn platforms(from: &Sources, query: &Query, now: Moment) -> Report {
+    let mut rows = Rows::new();
+    let mut totals = Figures::default();
+    let region = |place: &Region| query.level_asked.then(|| place.at_level(query.level).unwrap_or(*place));
+    for (place, page) in from.standing.pages.iter().filter(|(place, _)| query.scope.holds(*place)) {
+        totals.add_people(page);
+        each(&mut rows, &from.standing, region(place), page, Section::Job, |row, measure, n| match measure {
+            POOR_AT_HIRE => row.poor_at_hire += n,
+            LIFTED_SINCE => row.lifted_since += n,
+            tier => row.tiers.get_mut(usize::from(tier)).into_iter().for_each(|sum| *sum += n),
+        });
+        each(&mut rows, &from.standing, region(place), page, Section::Pay, |row, step, n| *row.pay.entry(step).or_default() += n);
+    }
+    for (place, page) in from.turns.pages.iter().filter(|(place, _)| query.scope.holds(*place)) {
+        each(&mut rows, &from.turns, region(place), page, Section::Turn, |row, turn, n| {
+            row.turns.get_mut(usize::from(turn)).into_iter().for_each(|sum| *sum += n);
+        });
+    }
+    for (place, page) in from.offers.pages.iter().filter(|(place, _)| query.scope.holds(*place)) {
+        each(&mut rows, &from.offers, region(place), page, Section::Offer, |row, what, n| {
+            let sum = if what == Offered::Accepted as u16 { &mut row.accepted } else { &mut row.offers };
+            *sum += n;
+        });
+    }
+    if !query.level_asked {
+        for ((platform, category), (postings, openings)) in &from.postings {
+            let row = rows.entry((None, platform.clone(), *category)).or_default();
+            (row.postings, row.openings) = (*postings, *openings);
+        }
+    }
+    rows.retain(|_, row| *row != Figures::default());
+    rows.values().for_each(|row| totals.add_events(row));
+    let key = |name, title| Key { name, title };
+    Report {
+        name: "platforms",
+        title: "平台用工",
+        period: query.period,
+        region: query.scope.code(),
+        axis: query.axis,
+        generated_at: now,
+        as_of: AsOf { seq: from.standing.as_of.seq, time: from.standing.as_of.at, root: None },
+        sealed: false,
+        keys: vec![key("region", "地区代码"), key("name", "地区"), key("platform", "平台"), key("category", "工种")],
+        columns: columns(),
+        rows: rows
+            .iter()
+            .map(|((region, platform, category), figures)| {
+                let place = region.map_or_else(|| (query.scope.code(), query.scope.name()), |r| (r.to_string(), r.name()));
+                let keys = [place.0, place.1.to_owned(), platform.clone(), category.code().to_owned()];
+                Row { keys: keys.map(Some).to_vec(), values: figures.values() }
+            })
+            .collect(),
+        totals: Row {
+            keys: vec![Some(query.scope.code()), Some(format!("{}合计", query.scope.name())), None, None],
+            values: totals.values(),
+        },
+    }
+}
+
+/// Looks at the counts of a section that is split by trades.
+fn each(rows: &mut Rows, sheet: &Sheet, region: Option<Region>, page: &Page, section: Section, add: impl Fn(&mut Figures, u16, u64)) {
+    for (job, measure, n) in page.section(section) {
+        let (platform, category) = job_of(job);
+        let Some(category) = Category::ALL.get(usize::from(category)) else { continue };
+        add(rows.entry((region, sheet.platform(platform).to_owned(), *category)).or_default(), measure, count(n));
+    }
+}
+
+/// How many measures a page's people have; kept beside [`parts`].
+const _: () = assert!(MEASURES > Measure::LiftedSince as usize);
+
+#[cfg(test)]
+mod tests;

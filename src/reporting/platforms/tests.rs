@@ -1,0 +1,60 @@
+use super::super::query::Params;
+use super::*;
+use crate::domain::hire::Fact;
+use crate::reporting::actors::{Actor, cells, from};
+use crate::store::cells::Asked;
+use jiff::civil::date;
+
+fn ask(people: &[Actor], period: &str, day: jiff::civil::Date, level: Option<&str>) -> Report {
+    let query = Query::parse(Params { period: Some(period), level, ..Params::default() }, Region::NATION).unwrap();
+    let cells = cells(people);
+    let of = |asked| cells.sheet(query.axis, asked);
+    let sources = Sources {
+        standing: of(Asked::Standing(day)),
+        turns: of(Asked::Turns(query.period, day)),
+        offers: of(Asked::Offers(query.period)),
+        postings: PostingCounts::from([(("meituan".to_owned(), Category::DeliveryRider), (2, 40))]),
+    };
+    platforms(&sources, &query, Moment::start_of(day))
+}
+
+fn value(report: &Report, row: &Row, name: &str) -> Value {
+    row.values[report.column(name).unwrap()]
+}
+
+#[test]
+fn who_works_at_two_platforms_stands_in_two_rows_and_once_in_the_totals() {
+    let both = from("522601").works_in("330212").works_in("330212").at("didi", Category::Driver);
+    let report = ask(&[both, from("522601").works_in("330212")], "2020-09", date(2020, 9, 30), None);
+    let working: Vec<_> = report.rows.iter().map(|r| (r.keys[2].as_deref().unwrap(), value(&report, r, "working"))).collect();
+    assert_eq!(working, [("didi", Value::Count(1)), ("meituan", Value::Count(2))]);
+    assert_eq!(value(&report, &report.totals, "working"), Value::Count(2));
+    assert!(report.columns.iter().all(|c| !c.additive));
+    assert_eq!(value(&report, &report.rows[1], "openings"), Value::Count(40));
+}
+
+#[test]
+fn thirty_days_count_in_the_period_they_end_in() {
+    let stays = from("522601").works_in("330212").facts(&[Fact::Started(date(2020, 8, 10))]);
+    let left = from("522601").works_in("330212").facts(&[Fact::Started(date(2020, 8, 20)), Fact::Over(date(2020, 9, 1))]);
+    let later = from("522601").works_in("330212").facts(&[Fact::Started(date(2020, 9, 10))]);
+    let people = [stays, left, later];
+    let held = |period, day| {
+        let report = ask(&people, period, day, None);
+        value(&report, &report.totals, "working_30_days")
+    };
+    assert_eq!(held("2020-09", date(2020, 9, 30)), Value::Ratio { numerator: 1, denominator: 2 });
+    assert_eq!(held("2020-09", date(2020, 9, 12)), Value::Ratio { numerator: 1, denominator: 1 });
+    assert_eq!(held("2020Q3", date(2020, 9, 30)), Value::Ratio { numerator: 1, denominator: 2 });
+    assert_eq!(held("2020", date(2020, 10, 15)), Value::Ratio { numerator: 2, denominator: 3 });
+}
+
+#[test]
+fn with_a_level_the_trades_stand_by_region() {
+    let people = [from("522601").works_in("330212"), from("510104").works_in("330212")];
+    let report = ask(&people, "2020-09", date(2020, 9, 30), Some("province"));
+    let regions: Vec<_> = report.rows.iter().map(|r| r.keys[0].as_deref().unwrap()).collect();
+    assert_eq!(regions, ["510000", "520000"]);
+    let pay = |steps: &[(u16, u64)]| Figures { pay: steps.iter().copied().collect(), ..Figures::default() }.median();
+    assert_eq!((pay(&[]), pay(&[(90, 1), (100, 1), (120, 1)]), pay(&[(90, 2), (100, 1)])), (None, Some(5000), Some(4500)));
+}

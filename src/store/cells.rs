@@ -1,0 +1,297 @@
+//! Cells as reports read them.
+//!
+//! Promises: one state of the store; a sheet of a locked period is what was locked;
+//! nothing is added up but pages, so that what a report costs does not grow with the
+//! people it counts.
+//! Does not: write a cell; [`books`](super::books) does.
+
+use super::Store;
+use super::books::{account, cell, first_cell, last_cell, page, platform_number, region_of};
+use super::engine::bulk::Bulk;
+use super::engine::{Sql, StoreError, Val, params};
+use super::recount::{self, Folded};
+use crate::domain::account::{Account, number};
+use crate::domain::cells::{Axis, Bucket, Month, Page, Place, days_of, offers_of, whole_of};
+use crate::domain::category::Category;
+use crate::domain::region::Region;
+use crate::domain::time::{Moment, Period};
+use jiff::civil::Date;
+use std::collections::{BTreeMap, HashMap};
+use uuid::Uuid;
+
+/// Where figures come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The cells as they stand now.
+    Live,
+    /// The cells as they stood when this period was locked.
+    Locked(Period),
+    /// A fold of the ledger up to this entry.
+    AsOf(i64),
+}
+
+/// The pages of one day, and what their numbers mean.
+#[derive(Clone, Debug)]
+pub struct Sheet {
+    /// By place, in order.
+    pub pages: Vec<(Region, Page)>,
+    /// The platforms by their numbers.
+    pub platforms: Vec<String>,
+    pub as_of: Position,
+}
+
+/// How far the ledger had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub seq: i64,
+    /// When its last entry was written.
+    pub at: Option<Moment>,
+}
+
+impl Sheet {
+    /// The platform of a number.
+    pub fn platform(&self, number: u16) -> &str {
+        self.platforms.get(usize::from(number)).map_or("", String::as_str)
+    }
+}
+
+/// What is read of each place.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked {
+    /// Who stands there on a day.
+    Standing(Date),
+    /// What happened there in a period up to a day of it.
+    Turns(Period, Date),
+    /// The offers made in a period to people at home there.
+    Offers(Period),
+}
+
+impl Asked {
+    /// Buckets that count whole, and a bucket of which only what stands goes on, with
+    /// the month that runs.
+    fn buckets(self) -> (Vec<Bucket>, Option<(Bucket, Month)>) {
+        match self {
+            Asked::Standing(day) => {
+                let (base, nodes) = days_of(number(day));
+                if nodes.is_empty() { (vec![base], None) } else { (nodes, Some((base, Month::of(number(day))))) }
+            }
+            Asked::Turns(period, day) => {
+                let (mut whole, nodes) = whole_of(period, number(day));
+                whole.extend(nodes);
+                (whole, None)
+            }
+            Asked::Offers(period) => (offers_of(period), None),
+        }
+    }
+
+    /// Puts the pages of the places together.
+    fn read(self, mut each: impl FnMut(Bucket, &mut dyn FnMut(Region, Page)) -> Result<(), StoreError>) -> Result<Vec<(Region, Page)>, StoreError> {
+        let mut out: BTreeMap<Region, Page> = BTreeMap::new();
+        let (whole, standing) = self.buckets();
+        if let Some((base, month)) = standing {
+            each(base, &mut |region, page| out.entry(region).or_default().add_standing(&page, month))?;
+        }
+        for bucket in whole {
+            each(bucket, &mut |region, page| match out.entry(region) {
+                std::collections::btree_map::Entry::Vacant(place) => drop(place.insert(page)),
+                std::collections::btree_map::Entry::Occupied(mut place) => place.get_mut().merge(&page),
+            })?;
+        }
+        out.retain(|_, page| !page.is_empty());
+        if let Some((region, _)) = out.iter().find(|(_, page)| page.is_below_nothing()) {
+            return Err(StoreError::Corrupt(format!("the cells of {region} count fewer than nobody; `doorstep report --recount` tells where")));
+        }
+        Ok(out.into_iter().collect())
+    }
+}
+
+/// The regions that a caller sees: none means all.
+pub type Within = Option<Vec<Region>>;
+
+/// The regions within one, coarser places in it among them.
+pub fn within(bound: Region) -> Within {
+    (bound != Region::NATION).then(|| Region::all().filter(|r| r.is_within(bound)).collect())
+}
+
+fn read_bucket(
+    s: &mut dyn Sql,
+    locked: Option<&str>,
+    (bucket, axis): (Bucket, Axis),
+    of: &Within,
+    look: &mut dyn FnMut(Region, Page),
+) -> Result<(), StoreError> {
+    static FEW: Bulk = Bulk::keys("SELECT cell, page FROM cells WHERE cell IN {list}", 0);
+    static FEW_LOCKED: Bulk = Bulk::keys("SELECT cell, page FROM locked_cells WHERE period = $1 AND cell IN {list}", 1);
+    let mut row = |row: super::engine::Row| -> Result<(), StoreError> {
+        look(region_of(row.int(0)?)?, page(row.blob(1)?)?);
+        Ok(())
+    };
+    match of {
+        None => {
+            let (first, last) = (first_cell(bucket, axis), last_cell(bucket, axis));
+            match locked {
+                None => s.each("SELECT cell, page FROM cells WHERE cell BETWEEN $1 AND $2", params![first, last], &mut row),
+                Some(period) => s.each(
+                    "SELECT cell, page FROM locked_cells WHERE period = $1 AND cell BETWEEN $2 AND $3",
+                    params![period, first, last],
+                    &mut row,
+                ),
+            }
+        }
+        Some(regions) => {
+            let mut keys: Vec<i64> = regions.iter().map(|region| cell(&Place { bucket, axis, region: *region })).collect();
+            keys.sort_unstable();
+            let keys: Vec<Val> = keys.into_iter().map(Val::from).collect();
+            let mut rows = match locked {
+                None => FEW.query(s, &[], &keys)?,
+                Some(period) => FEW_LOCKED.query(s, params![period], &keys)?,
+            };
+            // A list is filled up with its last key.
+            rows.sort_by_key(|r| r.int(0).unwrap_or(0));
+            rows.dedup_by_key(|r| r.int(0).unwrap_or(0));
+            rows.into_iter().try_for_each(row)
+        }
+    }
+}
+
+/// All platforms by their number.
+pub(super) fn platforms(s: &mut dyn Sql) -> Result<Vec<String>, StoreError> {
+    let mut out = Vec::new();
+    for row in s.query("SELECT number, platform FROM platform_numbers", &[])? {
+        let at = usize::from(platform_number(&row, 0)?);
+        if out.len() <= at {
+            out.resize(at + 1, String::new());
+        }
+        out[at] = row.text(1)?.to_owned();
+    }
+    Ok(out)
+}
+
+/// A sheet within a read of the store.
+pub(super) fn sheet(s: &mut dyn Sql, from: Source, axis: Axis, of: &Within, asked: Asked) -> Result<Sheet, StoreError> {
+    let mut names = platforms(s)?;
+    let position = |(seq, at)| Position { seq, at };
+    let (pages, as_of) = match from {
+        Source::Live | Source::Locked(_) => {
+            let locked = if let Source::Locked(period) = from { Some(period.to_string()) } else { None };
+            let pages = asked.read(|bucket, look| read_bucket(s, locked.as_deref(), (bucket, axis), of, look))?;
+            (pages, position(super::log::ledger_end(s)?))
+        }
+        Source::AsOf(seq) => {
+            let folded = recount::fold(s, Some(seq))?;
+            let pages = folded_pages(&folded, axis, of, asked, &mut names)?;
+            (pages, folded.position)
+        }
+    };
+    Ok(Sheet { pages, platforms: names, as_of })
+}
+
+fn folded_pages(folded: &Folded, axis: Axis, of: &Within, asked: Asked, names: &mut Vec<String>) -> Result<Vec<(Region, Page)>, StoreError> {
+    let change = recount::pages(folded.accounts.values(), names);
+    let mut by_bucket: HashMap<Bucket, Vec<(Region, &Page)>> = HashMap::new();
+    for (place, page) in change.pages().filter(|(p, _)| p.axis == axis) {
+        if of.as_ref().is_none_or(|regions| regions.contains(&place.region)) {
+            by_bucket.entry(place.bucket).or_default().push((place.region, page));
+        }
+    }
+    asked.read(|bucket, look| {
+        by_bucket.get(&bucket).into_iter().flatten().for_each(|(region, page)| look(*region, (*page).clone()));
+        Ok(())
+    })
+}
+
+/// The people of some counties with what is counted of them.
+pub struct People {
+    /// Registered there today, in the order of home and id.
+    pub people: Vec<(Region, Uuid, Account)>,
+    pub as_of: Position,
+}
+
+/// Postings that came in a period, and their openings, by platform and trade.
+pub type PostingCounts = BTreeMap<(String, Category), (u64, u64)>;
+
+impl Store {
+    /// Counts the postings that came from one moment up to another.
+    pub async fn posting_counts(&self, from: Moment, before: Moment) -> Result<PostingCounts, StoreError> {
+        self.read(move |s| {
+            let sql = "SELECT platform, category, COUNT(*), CAST(SUM(total_declared) AS BIGINT) FROM postings
+                       WHERE created_at >= $1 AND created_at < $2 GROUP BY platform, category";
+            let mut out = PostingCounts::new();
+            for row in s.query(sql, params![from.ms(), before.ms()])? {
+                let category = usize::try_from(row.int(1)?).ok().and_then(|at| Category::ALL.get(at).copied()).unwrap_or(Category::Other);
+                out.insert((row.text(0)?.to_owned(), category), (u64::from(row.count(2)?), u64::try_from(row.int(3)?).unwrap_or(0)));
+            }
+            Ok(out)
+        })
+        .await
+    }
+
+    /// The pages of the places that a caller sees, put together as asked.
+    pub async fn sheet(&self, from: Source, axis: Axis, of: Within, asked: Asked) -> Result<Sheet, StoreError> {
+        self.read(move |s| sheet(s, from, axis, &of, asked)).await
+    }
+
+    /// What is counted of the people registered in these counties, as it stands or stood
+    /// at a position of the ledger.
+    pub async fn people(&self, as_of: Option<i64>, homes: Vec<Region>) -> Result<People, StoreError> {
+        static HERE: Bulk = Bulk::keys(
+            "SELECT w.home, w.id, a.account FROM workers w JOIN accounts a ON a.handle = w.handle
+             WHERE w.home IN {list} AND w.erased_at IS NULL AND a.account <> ''",
+            0,
+        );
+        self.read(move |s| {
+            let folded = as_of.map(|seq| recount::fold(s, Some(seq))).transpose()?;
+            let mut people = Vec::new();
+            let keys: Vec<Val> = homes.iter().map(|home| Val::from(home.code())).collect();
+            for row in HERE.query(s, &[], &keys)? {
+                let id = row.uuid(1)?;
+                let account = match &folded {
+                    None => account(row.text(2)?)?,
+                    Some(folded) => folded.accounts.get(&id).cloned().unwrap_or_default(),
+                };
+                people.push((super::region(row.int(0)?)?, id, account));
+            }
+            people.sort_by_key(|(home, id, _)| (*home, *id));
+            // A list is filled up with its last key.
+            people.dedup_by_key(|(_, id, _)| *id);
+            let (seq, at) = super::log::ledger_end(s)?;
+            Ok(People { people, as_of: folded.map_or(Position { seq, at }, |f| f.position) })
+        })
+        .await
+    }
+
+    /// What is counted of one worker.
+    pub async fn account(&self, worker: crate::domain::id::WorkerId) -> Result<Account, StoreError> {
+        self.read(move |s| {
+            let sql = "SELECT a.account FROM accounts a JOIN workers w ON w.handle = a.handle WHERE w.id = $1";
+            s.one(sql, params![worker.uuid()])?.map_or(Ok(Account::default()), |r| account(r.text(0)?))
+        })
+        .await
+    }
+}
+
+/// Cells in memory, for tests of what is made of sheets.
+#[cfg(test)]
+pub struct Cells {
+    change: crate::domain::cells::Change,
+    platforms: Vec<String>,
+}
+
+#[cfg(test)]
+impl Cells {
+    pub fn of<'a>(accounts: impl Iterator<Item = &'a Account>) -> Self {
+        let mut platforms = vec![String::new()];
+        let change = recount::pages(accounts, &mut platforms);
+        Self { change, platforms }
+    }
+
+    pub fn sheet(&self, axis: Axis, asked: Asked) -> Sheet {
+        let pages = asked.read(|bucket, look| {
+            let here = self.change.pages().filter(|(p, _)| p.axis == axis && p.bucket == bucket);
+            here.for_each(|(p, page)| look(p.region, page.clone()));
+            Ok(())
+        });
+        let pages = pages.expect("accounts count nobody less than once");
+        Sheet { pages, platforms: self.platforms.clone(), as_of: Position { seq: 9, at: None } }
+    }
+}

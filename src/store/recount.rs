@@ -1,0 +1,265 @@
+//! Accounts and cells counted anew, from the ledger alone.
+//!
+//! Promises: what a fold comes to depends on the entries up to a position and on
+//! nothing else, so that it is the same for every caller and for ever; where accounts
+//! or cells differ from it, every difference is told.
+
+use super::Store;
+use super::books::{self, account, cell, is_of_offers, region_of};
+use super::cells::{Position, platforms};
+use super::engine::{Sql, StoreError, params};
+use crate::domain::account::{Account, HireState};
+use crate::domain::cells::{Change, Page};
+use crate::domain::time::{Moment, Period};
+use crate::domain::worker::Tier;
+use jiff::civil::Date;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use uuid::Uuid;
+
+/// What the ledger comes to at a position.
+pub struct Folded {
+    /// Of everybody who has a hire and was not erased.
+    pub accounts: HashMap<Uuid, Account>,
+    pub position: Position,
+}
+
+#[derive(Deserialize)]
+struct TierLeaf {
+    tier: Tier,
+    since: Date,
+}
+
+#[derive(Deserialize)]
+struct HireLeaf {
+    /// None: it never was.
+    state: Option<HireState>,
+}
+
+/// Folds the ledger up to an entry, or all of it.
+pub(super) fn fold(s: &mut dyn Sql, upto: Option<i64>) -> Result<Folded, StoreError> {
+    let mut tiers: HashMap<Uuid, BTreeMap<Date, Tier>> = HashMap::new();
+    let mut hires: HashMap<Uuid, BTreeMap<Uuid, HireState>> = HashMap::new();
+    let mut erased: HashSet<Uuid> = HashSet::new();
+    let mut position = Position { seq: 0, at: None };
+    let sql = "SELECT seq, at, kind, worker, hire, leaf FROM ledger WHERE seq <= $1 ORDER BY seq";
+    s.each(sql, params![upto.unwrap_or(i64::MAX)], &mut |row| {
+        let (seq, worker, leaf) = (row.int(0)?, row.uuid(3)?, row.text(5)?);
+        let corrupt = || StoreError::Corrupt(format!("entry {seq} of the ledger"));
+        position = Position { seq, at: Some(Moment::from_ms(row.int(1)?)) };
+        match row.text(2)? {
+            "tier" => {
+                let leaf: TierLeaf = serde_json::from_str(leaf).map_err(|_| corrupt())?;
+                tiers.entry(worker).or_default().insert(leaf.since, leaf.tier);
+            }
+            "erased" => {
+                erased.insert(worker);
+            }
+            _ => {
+                let Some(hire) = row.opt_uuid(4)?.filter(|_| leaf.contains("\"state\":")) else { return Ok(()) };
+                let leaf: HireLeaf = serde_json::from_str(leaf).map_err(|_| corrupt())?;
+                let of = hires.entry(worker).or_default();
+                match leaf.state {
+                    Some(state) => drop(of.insert(hire, state)),
+                    None => drop(of.remove(&hire)),
+                }
+            }
+        }
+        Ok(())
+    })?;
+    let accounts = hires
+        .into_iter()
+        .filter(|(worker, hires)| !hires.is_empty() && !erased.contains(worker))
+        .map(|(worker, hires)| (worker, Account { tiers: tiers.remove(&worker).unwrap_or_default(), hires }))
+        .collect();
+    Ok(Folded { accounts, position })
+}
+
+/// The pages that count these accounts; platforms that have no number get one here.
+pub(super) fn pages<'a>(accounts: impl Iterator<Item = &'a Account>, platforms: &mut Vec<String>) -> Change {
+    let mut numbers: HashMap<String, u16> = HashMap::new();
+    for (at, name) in platforms.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+        numbers.insert(name.clone(), u16::try_from(at).unwrap_or(u16::MAX));
+    }
+    let mut change = Change::default();
+    for account in accounts {
+        for hire in account.hires.values() {
+            if !numbers.contains_key(&hire.platform) {
+                numbers.insert(hire.platform.clone(), u16::try_from(platforms.len().max(1)).unwrap_or(u16::MAX));
+                platforms.resize(platforms.len().max(1), String::new());
+                platforms.push(hire.platform.clone());
+            }
+        }
+        change.add(&Account::default(), account, &|platform: &str| numbers.get(platform).copied().unwrap_or(0));
+    }
+    change.settle();
+    change
+}
+
+/// What a recount found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recount {
+    /// Entries folded, people with hires, pages of cells.
+    pub entries: i64,
+    pub people: u64,
+    pub pages: u64,
+    /// Each place where something differs, in words.
+    pub differences: Vec<String>,
+}
+
+/// Differences told in words; more are counted.
+const TOLD: usize = 100;
+
+impl Recount {
+    fn differs(&mut self, what: impl FnOnce() -> String) {
+        if self.differences.len() < TOLD {
+            self.differences.push(what());
+        }
+    }
+}
+
+fn compare_accounts(s: &mut dyn Sql, folded: &Folded, out: &mut Recount) -> Result<(), StoreError> {
+    let mut seen: HashSet<Uuid> = HashSet::new();
+    let sql = "SELECT w.id, a.account FROM accounts a JOIN workers w ON w.handle = a.handle WHERE a.account <> '' ORDER BY a.handle";
+    s.each(sql, &[], &mut |row| {
+        let id = row.uuid(0)?;
+        seen.insert(id);
+        if folded.accounts.get(&id) != Some(&account(row.text(1)?)?) {
+            out.differs(|| format!("person {id}: the account differs from the ledger"));
+        }
+        Ok(())
+    })?;
+    let lost: BTreeSet<&Uuid> = folded.accounts.keys().filter(|id| !seen.contains(*id)).collect();
+    lost.into_iter().for_each(|id| out.differs(|| format!("person {id}: in the ledger, without an account")));
+    Ok(())
+}
+
+/// Compares the accounts that follow from the facts in the tables now with the ledger's.
+fn compare_facts(s: &mut dyn Sql, folded: &Folded, stale_months: u32, out: &mut Recount) -> Result<(), StoreError> {
+    let mut after = i64::MIN;
+    loop {
+        let people = books::people_with_hires(s, after)?;
+        let Some(last) = people.last() else { return Ok(()) };
+        after = last.handle;
+        let now = books::counted(s, &people, stale_months)?;
+        for person in &people {
+            let (told, is) = (folded.accounts.get(&person.id), now.get(&person.id).filter(|a| !a.hires.is_empty()));
+            if told != is {
+                out.differs(|| format!("person {}: the facts come to something else than the ledger tells", person.id));
+            }
+        }
+    }
+}
+
+/// Compares pages with those that a fold makes; `locked` names a period whose pages
+/// are some of those.
+fn compare_cells(s: &mut dyn Sql, mut expected: HashMap<i64, Page>, locked: Option<&str>, out: &mut Recount) -> Result<(), StoreError> {
+    let place = |key: i64| match (region_of(key), locked) {
+        (Ok(region), None) => format!("cell {key} ({})", region.full_name()),
+        (Ok(region), Some(period)) => format!("locked {period}, cell {key} ({})", region.full_name()),
+        (Err(_), _) => format!("cell {key} (no place)"),
+    };
+    let mut look = |row: super::engine::Row| -> Result<(), StoreError> {
+        let key = row.int(0)?;
+        if is_of_offers(key) {
+            return Ok(());
+        }
+        out.pages += 1;
+        let found = Page::from_bytes(row.blob(1)?);
+        if found.as_ref() != Some(&expected.remove(&key).unwrap_or_default()) {
+            out.differs(|| format!("{}: differs from the ledger", place(key)));
+        }
+        Ok(())
+    };
+    match locked {
+        None => s.each("SELECT cell, page FROM cells ORDER BY cell", &[], &mut look)?,
+        Some(period) => s.each("SELECT cell, page FROM locked_cells WHERE period = $1 ORDER BY cell", params![period], &mut look)?,
+    }
+    let mut lost: Vec<i64> = expected.into_keys().collect();
+    lost.sort_unstable();
+    lost.into_iter().for_each(|key| out.differs(|| format!("{}: in the ledger, without its page", place(key))));
+    Ok(())
+}
+
+fn expected(change: &Change) -> HashMap<i64, Page> {
+    change.pages().map(|(place, page)| (cell(place), page.clone())).collect()
+}
+
+/// Folds the ledger and compares all that is counted, and the facts, with it.
+pub(super) fn recount(s: &mut dyn Sql, stale_months: u32) -> Result<Recount, StoreError> {
+    let folded = fold(s, None)?;
+    let mut out = Recount { entries: folded.position.seq, people: folded.accounts.len() as u64, ..Recount::default() };
+    compare_accounts(s, &folded, &mut out)?;
+    compare_facts(s, &folded, stale_months, &mut out)?;
+    let change = pages(folded.accounts.values(), &mut platforms(s)?);
+    compare_cells(s, expected(&change), None, &mut out)?;
+    Ok(out)
+}
+
+/// Compares what was locked of a period with a fold up to its position.
+pub(super) fn recount_locked(s: &mut dyn Sql, period: Period, position: i64, within: impl Fn(i64) -> bool) -> Result<Recount, StoreError> {
+    let folded = fold(s, Some(position))?;
+    let mut out = Recount { entries: folded.position.seq, people: folded.accounts.len() as u64, ..Recount::default() };
+    let change = pages(folded.accounts.values(), &mut platforms(s)?);
+    let mut pages = expected(&change);
+    pages.retain(|key, _| within(*key));
+    compare_cells(s, pages, Some(&period.to_string()), &mut out)?;
+    Ok(out)
+}
+
+impl Store {
+    /// Folds the whole ledger and compares facts, accounts and cells with it.
+    pub async fn recount(&self) -> Result<Recount, StoreError> {
+        let stale_months = self.stale_months;
+        self.read(move |s| recount(s, stale_months)).await
+    }
+
+    /// Counts everybody anew whose hires were counted under another rule, or not at all
+    /// (a store of an older version); says how many there were. It goes on where it was
+    /// stopped.
+    pub async fn count_anew(&self, now: Moment) -> Result<u64, StoreError> {
+        let rule = format!("stale_months={}", self.stale_months);
+        let mut people = 0;
+        loop {
+            let rule = rule.clone();
+            let slice = self.write(move |tx| {
+                let meta = |tx: &mut super::writer::Tx<'_>, name| -> Result<Option<String>, StoreError> {
+                    let row = tx.one("SELECT value FROM meta WHERE name = $1", params![name])?;
+                    row.map(|r| r.text(0).map(str::to_owned)).transpose()
+                };
+                if meta(tx, "counted")?.as_ref() == Some(&rule) {
+                    return Ok(None);
+                }
+                // Who was counted under this rule already, in what was begun.
+                let begun = meta(tx, "counting")?;
+                let after = begun.as_deref().and_then(|text| text.strip_prefix(&format!("{rule} "))?.parse().ok()).unwrap_or(i64::MIN);
+                let people = books::people_with_hires(tx, after)?;
+                people.iter().for_each(|p| tx.books.touch(p.id, now));
+                let (name, value) = match people.last() {
+                    Some(last) => ("counting", format!("{rule} {}", last.handle)),
+                    None => ("counted", rule.clone()),
+                };
+                tx.exec(
+                    "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                    params![name, value],
+                )?;
+                Ok(Some(people.len() as u64))
+            });
+            match slice.await? {
+                None => return Ok(people),
+                Some(n) => people += n,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hire_that_never_was_is_told_from_an_entry_that_says_nothing_of_it() {
+        assert!(serde_json::from_str::<HireLeaf>(r#"{"state":null}"#).unwrap().state.is_none());
+        assert!(serde_json::from_str::<HireLeaf>(r#"{"state":{"platform":"meituan"}}"#).is_err(), "half a state is none");
+    }
+}
