@@ -27,7 +27,7 @@ pub struct Args {
     /// tier, tier_at_hire, focus, platform, category or flow (employment)
     #[arg(long)]
     by: Option<String>,
-    /// json, csv, xlsx, dhis2 or table
+    /// json, csv, xlsx, dhis2, sdmx-csv, html or table
     #[arg(long, default_value = "table")]
     format: String,
 }
@@ -36,8 +36,7 @@ pub fn run(file: Option<PathBuf>, args: Args) -> Outcome {
     let config = settings(file)?;
     let known = || Name::ALL.map(Name::code).join(", ");
     let name = Name::parse(&args.name).ok_or_else(|| Failure(format!("there is no report {:?}; known are {}", args.name, known())))?;
-    let format =
-        Format::parse(&args.format).ok_or_else(|| Failure(format!("--format: {} is not json, csv, xlsx, dhis2 or table", args.format)))?;
+    let format = Format::parse(&args.format).ok_or_else(|| Failure(format!("--format: {} is none of {}", args.format, Format::codes())))?;
     let store = open_store(&config)?;
     let made = with_runtime(async move {
         let params = Params {

@@ -144,6 +144,11 @@ impl Period {
         date(self.year, self.month + self.months - 1, 1).last_of_month()
     }
 
+    /// The form of SDMX: `2020`, `2020-Q3`, `2020-09`.
+    pub fn sdmx(self) -> String {
+        self.to_string().replace('Q', "-Q")
+    }
+
     /// The form of DHIS2: `2020`, `2020Q3`, `202009`.
     pub fn dhis2(self) -> String {
         self.to_string().replace('-', "")

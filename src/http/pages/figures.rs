@@ -305,6 +305,7 @@ fn cell(value: Value) -> Cell {
     match value {
         Value::Count(n) => Cell { text: grouped(n), part: None },
         Value::Number(x) => Cell { text: format!("{x:.3}"), part: None },
+        Value::Suppressed { below } => Cell { text: format!("<{below}"), part: None },
         Value::Unknown => Cell { text: "–".to_owned(), part: None },
         Value::Ratio { numerator, denominator } => match Value::quotient(numerator, denominator) {
             Some(share) => Cell { text: format!("{:.1}%", share * 100.0), part: Some((grouped(numerator), grouped(denominator))) },
