@@ -8,21 +8,29 @@
 //! read), close or sign a period.
 //! Start at: [`report`], [`employment`], [`routing`], [`Report`].
 
+mod chart;
 mod csv;
 mod dhis2;
 mod employment;
 mod gini;
+mod html;
+mod public;
 mod query;
 mod report;
 mod routing;
+mod sdmx;
+mod suppress;
 mod table;
 mod xlsx;
 
 pub use employment::{Rules, employment};
+pub use html::STYLE_HASH;
+pub use public::{Table, locked, period as public_period, published};
 pub use query::{Axis, By, Name, Params, Query, QueryFault, Scope};
 pub use report::{AsOf, Column, Format, Key, Report, Row, Unit, Value};
 pub use routing::routing;
 pub use rust_xlsxwriter::XlsxError;
+pub use suppress::{Sums, suppress};
 pub use table::{cells, pad};
 
 use crate::config::ReportConfig;

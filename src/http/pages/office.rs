@@ -97,6 +97,7 @@ fn asked(query: &Fields, month: Period) -> Asked {
         by: one("by"),
         format: None,
         as_of: None,
+        public: None,
     }
 }
 
