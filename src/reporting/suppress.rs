@@ -111,16 +111,17 @@ impl Sums {
         }
     }
 
-    /// Whether the hidden parts of an open sum can only be what they are, none being
-    /// zero and each being small: two that come to 2, or to 8 where 4 is the most.
+    /// Whether the hidden parts of an open sum are what they must be for who takes
+    /// none for zero and each for small: two that come to 2, or to 8 where 4 is the
+    /// most.
     fn is_pinned(&self, at: usize, least: u64, open: &dyn Fn(usize) -> bool) -> bool {
         let [(whole, _), parts @ ..] = &self.sums[at][..] else { return false };
         let hidden: Vec<usize> = parts.iter().map(|(count, _)| *count).filter(|count| !open(*count)).collect();
         if hidden.is_empty() || !open(*whole) || hidden.iter().any(|count| self.shown_in[*count].is_none()) {
             return false;
         }
-        let (number, left) = (hidden.len() as u64, hidden.iter().map(|count| self.values[*count]).sum::<u64>());
-        left == number || left == number * least.saturating_sub(1)
+        let all = |n: u64| hidden.iter().all(|count| self.values[*count] == n);
+        all(1) || all(least.saturating_sub(1))
     }
 
     /// The counts that can be computed from the open ones, each with the sums that

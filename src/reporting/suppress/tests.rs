@@ -385,3 +385,17 @@ fn parts_that_can_only_be_one_each_take_a_third() {
     assert_eq!(sums.hide(LEAST), BTreeSet::from([0, 1, 2]));
     assert!(Sums::default().hide(LEAST).is_empty());
 }
+
+/// A posting's funnel: offers by state, of which the unanswered are not told, and by
+/// wave.
+#[test]
+fn a_rest_that_is_not_told_is_a_partner_and_a_lone_wave_takes_another() {
+    let mut sums = Sums::default();
+    let ever = sums.figure(&[20]).1[0];
+    let states: Vec<usize> = [3, 10].iter().map(|n| sums.figure(&[*n]).1[0]).collect();
+    sums.parts(ever, &states);
+    assert_eq!(sums.hide(LEAST), BTreeSet::from([1]), "seven unanswered keep the three");
+    let waves: Vec<usize> = [12, 2, 6].iter().map(|n| sums.figure(&[*n]).1[0]).collect();
+    sums.sum(ever, &waves);
+    assert_eq!(sums.hide(LEAST), BTreeSet::from([1, 4, 5]), "the wave of two takes the wave of six with it");
+}
