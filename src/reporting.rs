@@ -10,34 +10,42 @@
 
 #[cfg(test)]
 mod actors;
+mod chart;
 mod csv;
 mod dhis2;
 mod employment;
 mod flows;
 mod gini;
+mod html;
 mod months;
 mod platforms;
+mod public;
 mod query;
 mod report;
 mod routing;
+mod sdmx;
+mod suppress;
 mod table;
 mod xlsx;
 
 pub use employment::{Rules, employment};
-pub use query::{Axis, By, Name, Params, Query, QueryFault, Scope};
 pub use flows::flows;
+pub use html::STYLE_HASH;
 pub use months::months;
 pub use platforms::{Sources, platforms};
+pub use public::{Table, locked, period as public_period, published};
+pub use query::{Axis, By, Name, Params, Query, QueryFault, Scope};
 pub use report::{AsOf, Column, Format, Key, Report, Row, Unit, Value};
 pub use routing::routing;
 pub use rust_xlsxwriter::XlsxError;
+pub use suppress::{Sums, suppress};
 pub use table::{cells, pad};
 
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
-use jiff::ToSpan;
 use crate::store::cells::{Asked, Source, within};
 use crate::store::{Store, StoreError};
+use jiff::ToSpan;
 
 /// Why there is no report.
 #[derive(Debug)]

@@ -45,7 +45,14 @@ fn check_keys(config: &Config) -> bool {
         }
     };
     println!("keys      ok");
-    match Store::open(Opening { url: &config.store.url, readers: 1, keys, ids: Arc::new(Ids::from_os()), stale_months: config.report.stale_months, serve: false }) {
+    match Store::open(Opening {
+        url: &config.store.url,
+        readers: 1,
+        keys,
+        ids: Arc::new(Ids::from_os()),
+        stale_months: config.report.stale_months,
+        serve: false,
+    }) {
         Ok(store) => println!("store     ok: {}", store.engine_name()),
         Err(e) => {
             println!("store     {e}");

@@ -142,7 +142,14 @@ fn secrets(config: &Config) -> Result<Arc<Keys>, Failure> {
 /// Opens the store beside whoever serves it.
 fn open_store(config: &Config) -> Result<Store, Failure> {
     let keys = secrets(config)?;
-    let store = Store::open(Opening { url: &config.store.url, readers: 2, keys, ids: Arc::new(Ids::from_os()), stale_months: config.report.stale_months, serve: false })?;
+    let store = Store::open(Opening {
+        url: &config.store.url,
+        readers: 2,
+        keys,
+        ids: Arc::new(Ids::from_os()),
+        stale_months: config.report.stale_months,
+        serve: false,
+    })?;
     if !config.notify.channel.is_empty() {
         // The server sends what a command gives cause for.
         store.tell_workers(config.notify.collect);

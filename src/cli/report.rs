@@ -30,7 +30,7 @@ pub struct Args {
     /// Fold the whole ledger first, and fail where facts, accounts or cells differ from it
     #[arg(long)]
     recount: bool,
-    /// json, csv, xlsx, dhis2 or table
+    /// json, csv, xlsx, dhis2, sdmx-csv, html or table
     #[arg(long, default_value = "table")]
     format: String,
 }
@@ -39,8 +39,7 @@ pub fn run(file: Option<PathBuf>, args: Args) -> Outcome {
     let config = settings(file)?;
     let known = || Name::ALL.map(Name::code).join(", ");
     let name = Name::parse(&args.name).ok_or_else(|| Failure(format!("there is no report {:?}; known are {}", args.name, known())))?;
-    let format =
-        Format::parse(&args.format).ok_or_else(|| Failure(format!("--format: {} is not json, csv, xlsx, dhis2 or table", args.format)))?;
+    let format = Format::parse(&args.format).ok_or_else(|| Failure(format!("--format: {} is none of {}", args.format, Format::codes())))?;
     let store = open_store(&config)?;
     let recounting = args.recount;
     let made = with_runtime(async move {

@@ -1,9 +1,9 @@
 //! A hire: what platforms report of it, what follows from the reports on a given
 //! day, and the tags that are frozen when it is made.
 
+use super::account::number;
 use super::pay::Money;
 use super::region::{REVISION, Region, focus_sets};
-use super::account::number;
 use super::time::months_before;
 use super::worker::Tier;
 use jiff::ToSpan;

@@ -160,6 +160,11 @@ impl Period {
         Self { year, month: i8::try_from(first.rem_euclid(12) + 1).unwrap_or(1), months: self.months }
     }
 
+    /// The form of SDMX: `2020`, `2020-Q3`, `2020-09`.
+    pub fn sdmx(self) -> String {
+        self.to_string().replace('Q', "-Q")
+    }
+
     /// The form of DHIS2: `2020`, `2020Q3`, `202009`.
     pub fn dhis2(self) -> String {
         self.to_string().replace('-', "")

@@ -139,6 +139,11 @@ pub struct Page {
 }
 
 impl Page {
+    /// From this cursor on.
+    pub fn from(cursor: Option<&str>) -> Self {
+        Self { limit: None, cursor: cursor.map(str::to_owned) }
+    }
+
     /// 1 to 200, 50 if not said.
     pub fn limit(&self) -> Result<i64, Problem> {
         match self.limit.as_deref().map(str::parse::<i64>) {

@@ -11,6 +11,7 @@ use crate::domain::id::PostingId;
 use crate::domain::offer::OfferState;
 use crate::domain::posting::Status;
 use crate::ingest::{Batch, RunPart};
+use crate::reporting::Sums;
 use crate::store::once::Reserved;
 use crate::store::postings::{Posting, PostingFilter};
 use actix_web::web::{Data, Path, Query};
@@ -208,7 +209,8 @@ async fn close(state: Data<State>, who: PlatformToken, id: Path<String>) -> Resu
     if closed { Ok(HttpResponse::NoContent().finish()) } else { Err(Problem::not_found()) }
 }
 
-/// How the posting was routed: counts, no person; small ones are hidden.
+/// How the posting was routed: counts, no person; small ones are hidden, and so are
+/// others of their sum from which they could be computed.
 #[utoipa::path(tag = "platform", security(("bearer" = [])), params(("id" = String, Path)),
     responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 #[get("/v1/postings/{id}/routing")]
@@ -217,19 +219,34 @@ async fn routing(state: Data<State>, who: PlatformToken, id: Path<String>) -> Re
     let found = state.router.funnel(posting.id, state.clock.now()).await?;
     let (passed, routed) = found.ok_or_else(Problem::not_found)?;
     let least = state.config.report.min_cell;
-    let shown = |n: u64| if n > 0 && n < least { json!(format!("<{least}")) } else { json!(n) };
+    let shown = |n: u64, hidden: bool| if hidden { json!(format!("<{least}")) } else { json!(n) };
+    let small = |n: u64| shown(n, n > 0 && n < least);
     let mut body = json!({});
     for (step, n) in Step::ALL.iter().zip(passed) {
-        body[step.code()] = shown(n);
+        body[step.code()] = small(n);
     }
+    // The states and the waves are parts of one number, so they are hidden together.
     let count = |s: OfferState| routed.by_state.iter().find(|(state, _)| *state == s).map_or(0, |(_, n)| *n).max(0) as u64;
+    let told: Vec<OfferState> = OfferState::ALL.into_iter().filter(|s| *s != OfferState::Offered).collect();
     let ever: u64 = routed.by_state.iter().map(|(_, n)| (*n).max(0) as u64).sum();
-    body["offered"] = shown(ever);
-    let wave = |(wave, at, wanted, offered): &(i64, crate::domain::time::Moment, i64, i64)| json!({"wave": wave, "at": at, "wanted": shown((*wanted).max(0) as u64), "offered": shown((*offered).max(0) as u64)});
-    body["waves"] = routed.waves.iter().map(wave).collect();
-    let mut offers = json!({});
-    for s in OfferState::ALL {
-        offers[s.code()] = shown(if s == OfferState::Offered { ever } else { count(s) });
+    let mut sums = Sums::default();
+    let (whole, in_whole) = sums.figure(&[ever]);
+    let states: Vec<(usize, Vec<usize>)> = told.iter().map(|s| sums.figure(&[count(*s)])).collect();
+    let waves: Vec<(usize, Vec<usize>)> = routed.waves.iter().map(|(.., offered)| sums.figure(&[(*offered).max(0) as u64])).collect();
+    let counts = |of: &[(usize, Vec<usize>)]| of.iter().flat_map(|(_, counts)| counts.clone()).collect::<Vec<_>>();
+    sums.parts(in_whole[0], &counts(&states));
+    sums.sum(in_whole[0], &counts(&waves));
+    let hidden = sums.hide(least);
+    body["offered"] = shown(ever, hidden.contains(&whole));
+    let mut waves_shown = Vec::new();
+    for ((wave, at, wanted, offered), (figure, _)) in routed.waves.iter().zip(&waves) {
+        let offered = shown((*offered).max(0) as u64, hidden.contains(figure));
+        waves_shown.push(json!({"wave": wave, "at": at, "wanted": small((*wanted).max(0) as u64), "offered": offered}));
+    }
+    body["waves"] = json!(waves_shown);
+    let mut offers = json!({"offered": body["offered"]});
+    for (state, (figure, _)) in told.iter().zip(&states) {
+        offers[state.code()] = shown(count(*state), hidden.contains(figure));
     }
     body["offers"] = offers;
     Ok(HttpResponse::Ok().json(body))

@@ -1,10 +1,10 @@
 //! Reports, in every form they are pulled in.
 
-use super::State;
 use super::auth::OfficeToken;
 use super::problem::{Problem, ProblemBody};
+use super::{State, optional};
 use crate::domain::region::Region;
-use crate::reporting::{self, Format, Name, Params, QueryFault, Report, ReportFault};
+use crate::reporting::{self, Format, Name, Params, QueryFault, Report, ReportFault, STYLE_HASH, Table};
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpResponse, get};
 use serde::Deserialize;
@@ -25,6 +25,30 @@ pub struct Asked {
     pub format: Option<String>,
     /// A position in the ledger: the report as it stood there.
     pub as_of: Option<String>,
+    /// `true` asks for the public form, which needs no token.
+    pub public: Option<String>,
+}
+
+impl Asked {
+    fn params(&self) -> Params<'_> {
+        Params {
+            period: self.period.as_deref(),
+            region: self.region.as_deref(),
+            level: self.level.as_deref(),
+            axis: self.axis.as_deref(),
+            by: self.by.as_deref(),
+            as_of: self.as_of.as_deref(),
+        }
+    }
+
+    fn format(&self) -> Result<Format, Problem> {
+        match self.format.as_deref() {
+            None | Some("") => Ok(Format::Json),
+            Some(text) => {
+                Format::parse(text).ok_or_else(|| Problem::parameter("format", "format_invalid", &format!("may be {}", Format::codes())))
+            }
+        }
+    }
 }
 
 impl From<QueryFault> for Problem {
@@ -47,46 +71,77 @@ impl From<ReportFault> for Problem {
 
 /// A report of a subtree.
 pub async fn made(state: &State, own: Region, name: Name, asked: &Asked) -> Result<Report, Problem> {
-    let params = Params {
-        period: asked.period.as_deref(),
-        region: asked.region.as_deref(),
-        level: asked.level.as_deref(),
-        axis: asked.axis.as_deref(),
-        by: asked.by.as_deref(),
-        as_of: asked.as_of.as_deref(),
-    };
-    Ok(reporting::report(&state.store, name, params, own, state.clock.now()).await?)
+    Ok(reporting::report(&state.store, name, asked.params(), own, state.clock.now()).await?)
 }
 
 /// A report of the office's region. `employment`: how many registered persons work,
 /// and where. `routing`: offers for each thousand who look for work and days without
 /// one, by home alone (neither `axis=work` nor `by`); seekers of a period that is
 /// over are those of today's who looked on its last day already.
+///
+/// `format`: `json` (the default; this document), `csv`, `xlsx` (typed cells, charts, an
+/// explanation of each column), `dhis2` (the body of `/api/dataValueSets`), `sdmx-csv`
+/// (SDMX-CSV 2.0), `html` (a page to print) or `table` (aligned text).
+///
+/// `public=true` needs no token and gives the public form: `employment` of the nation by
+/// none or `by=tier`, or with `region=set:listed-52`, of a locked period, small counts
+/// suppressed jointly: null, with `suppressed` naming the columns. Another table is 404
+/// `not_public`, a period that is not locked 409 `period_open`.
 #[utoipa::path(tag = "office", security(("bearer" = [])), params(("name" = String, Path), ("period" = String, Query), ("region" = Option<String>, Query),
-    ("level" = Option<String>, Query), ("axis" = Option<String>, Query), ("by" = Option<String>, Query), ("format" = Option<String>, Query)),
-    responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
+    ("level" = Option<String>, Query), ("axis" = Option<String>, Query), ("by" = Option<String>, Query), ("format" = Option<String>, Query), ("public" = Option<bool>, Query)),
+    responses((status = 200, content((Value = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        (String = "application/vnd.sdmx.data+csv"), (String = "text/html"), (String = "text/plain"))), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 #[get("/v1/reports/{name}")]
-async fn report(state: Data<State>, who: OfficeToken, name: Path<String>, asked: Query<Asked>) -> Result<HttpResponse, Problem> {
+async fn report(
+    state: Data<State>,
+    who: Result<OfficeToken, Problem>,
+    name: Path<String>,
+    asked: Query<Asked>,
+) -> Result<HttpResponse, Problem> {
+    if optional("public", asked.public.as_deref(), |text| text.parse::<bool>().ok())? == Some(true) {
+        // A token is not needed, but whoever asks too often is told so.
+        who.map(drop).or_else(|problem| if problem.status == 429 { Err(problem) } else { Ok(()) })?;
+        return public(&state, &name, &asked).await;
+    }
+    let who = who?;
     let name = Name::parse(&name).ok_or_else(Problem::not_found)?;
     document(&state, who.region, name, &asked).await
 }
 
+/// A table of the public form: small counts are hidden in all of them together.
+async fn public(state: &State, name: &str, asked: &Asked) -> Result<HttpResponse, Problem> {
+    let table = Table::of(name, asked.params()).filter(|_| asked.as_of.is_none());
+    let table = table.ok_or_else(|| Problem::new(404, "not_public", "This table is not among the public ones."))?;
+    let format = asked.format()?;
+    let period = reporting::public_period(asked.params())?;
+    if !reporting::locked(&state.store, period).await? {
+        return Err(Problem::new(409, "period_open", "The period is not locked yet; its figures are not public."));
+    }
+    file(&reporting::published(&state.store, &state.config.report, table, period, state.clock.now()).await?, format)
+}
+
 /// A report of a subtree as a file or document.
 pub async fn document(state: &State, own: Region, name: Name, asked: &Asked) -> Result<HttpResponse, Problem> {
-    let format = match asked.format.as_deref() {
-        None | Some("") => Format::Json,
-        Some(text) => {
-            Format::parse(text).ok_or_else(|| Problem::parameter("format", "format_invalid", "may be json, csv, xlsx or dhis2"))?
-        }
-    };
+    let format = asked.format()?;
     let made = made(state, own, name, asked).await?;
+    file(&made, format)
+}
+
+/// A report in one of its forms.
+fn file(made: &Report, format: Format) -> Result<HttpResponse, Problem> {
     let body = made.write(format).map_err(Problem::internal)?;
     let mut response = HttpResponse::Ok();
     response.content_type(format.media_type());
-    if !matches!(format, Format::Json | Format::Dhis2) {
-        let file = format!("attachment; filename=\"{}-{}.{}\"", name.code(), asked.period.as_deref().unwrap_or("report"), format.code());
-        if file.is_ascii() && !file.contains(['\r', '\n']) {
-            response.insert_header(("content-disposition", file));
+    match format {
+        Format::Json | Format::Dhis2 => {}
+        Format::Html => {
+            let policy =
+                format!("default-src 'none'; style-src '{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", *STYLE_HASH);
+            response.insert_header(("content-security-policy", policy));
+        }
+        Format::Csv | Format::Xlsx | Format::SdmxCsv | Format::Table => {
+            let name = format!("attachment; filename=\"{}-{}.{}\"", made.name, made.period, format.extension());
+            response.insert_header(("content-disposition", name));
         }
     }
     Ok(response.body(body))

@@ -6,6 +6,7 @@ use super::hires::hire_body;
 use super::offers::offer_body;
 use super::problem::{Problem, ProblemBody, answered};
 use super::{Page, State, format_of, list, optional};
+use crate::adapter::{Adapter, Format};
 use crate::domain::id::WorkerId;
 use crate::domain::region::Region;
 use crate::domain::worker::{Wishes, category_codes, skill_codes};
@@ -13,12 +14,13 @@ use crate::ingest::registry::{self, RegistryBatch};
 use crate::store::access::{Reveal, RevealRefused};
 use crate::store::links::NewLink;
 use crate::store::notices::Unreachable;
-use crate::store::once::Reserved;
+use crate::store::once::{Answer, Once, Reserved};
 use crate::store::workers::{WorkerFile, WorkerFilter, WorkerState};
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub fn routes(cfg: &mut ServiceConfig) {
@@ -31,13 +33,28 @@ pub fn routes(cfg: &mut ServiceConfig) {
     (status = 415, body = ProblemBody), (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
 #[post("/v1/workers")]
 async fn register(state: Data<State>, who: OfficeToken, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
-    let reader = state.adapters.get("canonical").cloned().ok_or_else(|| Problem::internal("the adapter canonical is compiled in"))?;
+    let reader = reader(&state)?;
     let format = format_of(&request, &reader)?;
     let key = once(&request, &state, who.client.id.uuid(), &body.0)?;
+    answered(Reserved::Done(registered(&state, &who, format, body.0, key).await?))
+}
+
+/// The adapter that takes registry rows as they are.
+pub fn reader(state: &State) -> Result<Arc<Adapter>, Problem> {
+    state.adapters.get("canonical").cloned().ok_or_else(|| Problem::internal("the adapter canonical is compiled in"))
+}
+
+/// Takes in the rows of an office.
+pub async fn registered(
+    state: &State,
+    who: &OfficeToken,
+    format: Option<Format>,
+    body: Vec<u8>,
+    once: Option<Once>,
+) -> Result<Answer, Problem> {
     let origin = registry::Origin::Office(who.client.id.to_string());
-    let batch = RegistryBatch { reader, format, body: body.0.into(), region: who.region, once: key, origin };
-    let answer = state.ingest.register(batch, state.clock.now(), |_| {}).await?;
-    answered(Reserved::Done(answer))
+    let batch = RegistryBatch { reader: reader(state)?, format, body: body.into(), region: who.region, once, origin };
+    Ok(state.ingest.register(batch, state.clock.now(), |_| {}).await?)
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,22 +96,26 @@ pub fn worker_body(w: &WorkerFile) -> Value {
     ("cursor" = Option<String>, Query)), responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 422, body = ProblemBody)))]
 #[get("/v1/workers")]
 async fn listed(state: Data<State>, who: OfficeToken, query: Query<Listed>) -> Result<HttpResponse, Problem> {
-    let query = query.into_inner();
-    let region = region_within(query.region.as_deref(), who.region)?;
-    let page = Page { limit: query.limit, cursor: query.cursor };
+    let Listed { region, state: doing, limit, cursor } = query.into_inner();
+    Ok(HttpResponse::Ok().json(people(&state, &who, region.as_deref(), doing.as_deref(), Page { limit, cursor }).await?))
+}
+
+/// One page of the office's workers; that they were read is logged before it goes out.
+pub async fn people(state: &State, who: &OfficeToken, region: Option<&str>, doing: Option<&str>, page: Page) -> Result<Value, Problem> {
+    let region = region_within(region, who.region)?;
     let limit = page.limit()?;
-    if query.state.as_deref() == Some("unreachable") {
-        return unreachable(&state, &who, region, &page).await;
+    if doing == Some("unreachable") {
+        return unreachable(state, who, region, &page).await;
     }
-    let doing = optional("state", query.state.as_deref(), WorkerState::parse)?;
+    let doing = optional("state", doing, WorkerState::parse)?;
     let filter = WorkerFilter { region, state: doing, after: page.after(WorkerId::parse)?, limit: limit + 1 };
     let (items, total) = state.store.workers(filter).await?;
     let seen = items.iter().take(limit as usize).map(|w| w.id).collect();
     state.store.log_access(who.client.id.to_string(), "list", seen, String::new(), state.clock.now()).await?;
-    Ok(HttpResponse::Ok().json(list(&items, limit, total, worker_body, |w| w.id.to_string())))
+    Ok(list(&items, limit, total, worker_body, |w| w.id.to_string()))
 }
 
-async fn unreachable(state: &State, who: &OfficeToken, region: Region, page: &Page) -> Result<HttpResponse, Problem> {
+async fn unreachable(state: &State, who: &OfficeToken, region: Region, page: &Page) -> Result<Value, Problem> {
     let limit = page.limit()?;
     let (items, total) = state.store.unreachable(region, page.after(WorkerId::parse)?, limit + 1).await?;
     let seen = items.iter().take(limit as usize).map(|u| u.worker.id).collect();
@@ -104,7 +125,7 @@ async fn unreachable(state: &State, who: &OfficeToken, region: Region, page: &Pa
         body["unreachable"] = json!({"since": u.since, "reason": u.reason});
         body
     };
-    Ok(HttpResponse::Ok().json(list(&items, limit, total, body, |u| u.worker.id.to_string())))
+    Ok(list(&items, limit, total, body, |u| u.worker.id.to_string()))
 }
 
 /// A worker at home in the office's region, or the answer for what is not there.
@@ -119,7 +140,12 @@ async fn own(state: &State, who: &OfficeToken, id: &str) -> Result<WorkerFile, P
     (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 #[get("/v1/workers/{id}")]
 async fn one(state: Data<State>, who: OfficeToken, id: Path<String>) -> Result<HttpResponse, Problem> {
-    let worker = own(&state, &who, &id).await?;
+    Ok(HttpResponse::Ok().json(file(&state, &who, &id).await?))
+}
+
+/// A person's file; that it was read is logged before it goes out.
+pub async fn file(state: &State, who: &OfficeToken, id: &str) -> Result<Value, Problem> {
+    let worker = own(state, who, id).await?;
     let now = state.clock.now();
     state.store.log_access(who.client.id.to_string(), "read", vec![worker.id], String::new(), now).await?;
     let mut body = worker_body(&worker);
@@ -136,7 +162,7 @@ async fn one(state: Data<State>, who: OfficeToken, id: Path<String>) -> Result<H
     months.sort();
     months.dedup();
     body["months_worked"] = json!(months.len());
-    Ok(HttpResponse::Ok().json(body))
+    Ok(body)
 }
 
 /// What a worker or their office may change of their wishes.
@@ -212,17 +238,28 @@ struct RevealBody {
     (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody), (status = 429, body = ProblemBody)))]
 #[post("/v1/workers/{id}/reveal")]
 async fn reveal(state: Data<State>, who: OfficeToken, id: Path<String>, body: Json<RevealBody>) -> Result<HttpResponse, Problem> {
-    let worker = own(&state, &who, &id).await?;
-    let reason = body.value.reason.map(|r| r.trim().chars().take(200).collect::<String>()).filter(|r| !r.is_empty());
+    Ok(HttpResponse::Ok().json(json!({"fields": revealed(&state, &who, &id, body.value.fields, body.value.reason).await?})))
+}
+
+/// The sealed fields of a worker, logged with the reason, under the office's quota.
+pub async fn revealed(
+    state: &State,
+    who: &OfficeToken,
+    id: &str,
+    fields: Option<Vec<String>>,
+    reason: Option<String>,
+) -> Result<Value, Problem> {
+    let worker = own(state, who, id).await?;
+    let reason = reason.map(|r| r.trim().chars().take(200).collect::<String>()).filter(|r| !r.is_empty());
     let reason = reason.ok_or_else(|| Problem::field("/reason", "missing", "is required"))?;
-    let fields = body.value.fields.filter(|f| !f.is_empty()).ok_or_else(|| Problem::field("/fields", "missing", "is required"))?;
+    let fields = fields.filter(|f| !f.is_empty()).ok_or_else(|| Problem::field("/fields", "missing", "is required"))?;
     if let Some(at) = fields.iter().position(|f| !matches!(f.as_str(), "id_number" | "name" | "phone")) {
         return Err(Problem::field(&format!("/fields/{at}"), "unknown_value", "may be id_number, name or phone"));
     }
     let quota = i64::from(state.config.access.reveals_per_day);
     let asked = Reveal { worker: worker.id, fields, reason, client: who.client.id.to_string(), action: "reveal", quota };
     match state.store.reveal(asked, state.clock.now()).await? {
-        Ok(fields) => Ok(HttpResponse::Ok().json(json!({"fields": fields}))),
+        Ok(fields) => Ok(fields),
         Err(RevealRefused::NotFound) => Err(Problem::not_found()),
         Err(RevealRefused::Quota) => Err(Problem::new(429, "reveal_quota", "This office has revealed as much as it may in a day.")),
     }

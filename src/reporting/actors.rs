@@ -114,4 +114,3 @@ fn accounts(people: &[Actor]) -> Vec<Account> {
     let account = |a: &Actor| Account { tiers: [(date(2019, 1, 1), a.tier)].into(), hires: a.hires.iter().filter_map(state).collect() };
     people.iter().map(account).collect()
 }
-

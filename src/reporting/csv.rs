@@ -26,12 +26,13 @@ fn text_of(cell: &Cell<'_>) -> String {
         Cell::Text(text) => guarded(text),
         Cell::Count(n) => n.to_string(),
         Cell::Number(x, _) => x.to_string(),
+        Cell::Below(n) => format!("<{n}"),
         Cell::Empty => String::new(),
     }
 }
 
 /// A text that a spreadsheet would run as a formula is made plain by a `'`.
-fn guarded(text: &str) -> String {
+pub(super) fn guarded(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
 }
 

@@ -4,7 +4,7 @@
 //! data elements. A row that is split further names its part as the category
 //! option combination, else its parts would overwrite each other; figures by
 //! place of work stand under the attribute option `work`, apart from those by
-//! home. What is unknown is left out, and so are the totals: DHIS2 sums itself.
+//! home. What is unknown or not published is left out, and so are the totals: DHIS2 sums itself.
 
 use super::query::Axis;
 use super::report::{Report, Value};
@@ -33,7 +33,7 @@ pub(super) fn write(report: &Report) -> Json {
             match *value {
                 Value::Count(n) => put(column.name.to_owned(), n.to_string()),
                 Value::Number(x) => put(column.name.to_owned(), x.to_string()),
-                Value::Unknown => {}
+                Value::Unknown | Value::Suppressed { .. } => {}
                 Value::Ratio { numerator, denominator } => {
                     if let Some(x) = column.quotient(numerator, denominator) {
                         put(column.name.to_owned(), x.to_string());

@@ -146,7 +146,8 @@ impl Query {
         };
         let by = present(params.by).filter(|text| *text != "none");
         let by = by.map(|text| By::parse(text).ok_or(QueryFault::ByInvalid)).transpose()?;
-        let as_of = present(params.as_of).map(|text| text.parse().ok().filter(|seq| *seq >= 0).ok_or(QueryFault::AsOfInvalid)).transpose()?;
+        let as_of =
+            present(params.as_of).map(|text| text.parse().ok().filter(|seq| *seq >= 0).ok_or(QueryFault::AsOfInvalid)).transpose()?;
         let level_asked = present(params.level).is_some();
         Ok(Query { period, scope, level, level_asked, axis, by, as_of })
     }

@@ -1,7 +1,7 @@
 //! A report as figures, from which every format is written.
 
 use super::query::Axis;
-use super::{csv, dhis2, table, xlsx};
+use super::{csv, dhis2, html, sdmx, table, xlsx};
 use crate::domain::time::{Moment, Period};
 use rust_xlsxwriter::XlsxError;
 use serde_json::{Map, json};
@@ -98,6 +98,10 @@ pub enum Value {
     },
     /// A figure that no two counts make.
     Number(f64),
+    /// Not published: fewer than this, or what would tell such a figure.
+    Suppressed {
+        below: u64,
+    },
 }
 
 /// The forms a report leaves in.
@@ -107,6 +111,10 @@ pub enum Format {
     Csv,
     Xlsx,
     Dhis2,
+    /// SDMX-CSV 2.0, of SDMX 3.0.
+    SdmxCsv,
+    /// A page to print, whole in itself.
+    Html,
     /// Aligned text for a terminal.
     Table,
 }
@@ -155,7 +163,7 @@ impl Column {
     fn json_of(&self, value: Value) -> serde_json::Value {
         match value {
             Value::Count(n) => json!(n),
-            Value::Unknown => serde_json::Value::Null,
+            Value::Unknown | Value::Suppressed { .. } => serde_json::Value::Null,
             Value::Number(x) => json!(x),
             Value::Ratio { numerator, denominator } => {
                 json!({"value": self.quotient(numerator, denominator), "numerator": numerator, "denominator": denominator})
@@ -172,7 +180,7 @@ impl Value {
 }
 
 impl Format {
-    pub const ALL: [Format; 5] = [Format::Json, Format::Csv, Format::Xlsx, Format::Dhis2, Format::Table];
+    pub const ALL: [Format; 7] = [Format::Json, Format::Csv, Format::Xlsx, Format::Dhis2, Format::SdmxCsv, Format::Html, Format::Table];
 
     pub fn code(self) -> &'static str {
         match self {
@@ -180,7 +188,24 @@ impl Format {
             Format::Csv => "csv",
             Format::Xlsx => "xlsx",
             Format::Dhis2 => "dhis2",
+            Format::SdmxCsv => "sdmx-csv",
+            Format::Html => "html",
             Format::Table => "table",
+        }
+    }
+
+    /// The codes of all, for who named none of them.
+    pub fn codes() -> String {
+        Self::ALL.map(Format::code).join(", ")
+    }
+
+    /// How the name of such a file ends.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Format::Dhis2 => "dhis2.json",
+            Format::SdmxCsv => "sdmx.csv",
+            Format::Table => "txt",
+            other => other.code(),
         }
     }
 
@@ -193,6 +218,8 @@ impl Format {
             Format::Json | Format::Dhis2 => "application/json",
             Format::Csv => "text/csv; charset=utf-8",
             Format::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            Format::SdmxCsv => "application/vnd.sdmx.data+csv; version=2.0.0; charset=utf-8",
+            Format::Html => "text/html; charset=utf-8",
             Format::Table => "text/plain; charset=utf-8",
         }
     }
@@ -206,6 +233,8 @@ impl Report {
             Format::Csv => self.to_csv(),
             Format::Xlsx => self.to_xlsx()?,
             Format::Dhis2 => self.to_dhis2().to_string().into_bytes(),
+            Format::SdmxCsv => self.to_sdmx_csv(),
+            Format::Html => self.to_html().into_bytes(),
             Format::Table => self.to_table().into_bytes(),
         })
     }
@@ -230,7 +259,13 @@ impl Report {
     fn row_json(&self, row: &Row) -> serde_json::Value {
         let keys = self.keys.iter().zip(&row.keys).map(|(key, value)| (key.name.to_owned(), json!(value)));
         let figures = self.columns.iter().zip(&row.values).map(|(column, value)| (column.name.to_owned(), column.json_of(*value)));
-        serde_json::Value::Object(keys.chain(figures).collect::<Map<_, _>>())
+        let mut fields = keys.chain(figures).collect::<Map<_, _>>();
+        let hidden = self.columns.iter().zip(&row.values).filter(|(_, v)| matches!(v, Value::Suppressed { .. }));
+        let hidden: Vec<&str> = hidden.map(|(column, _)| column.name).collect();
+        if !hidden.is_empty() {
+            fields.insert("suppressed".to_owned(), json!(hidden));
+        }
+        serde_json::Value::Object(fields)
     }
 
     /// UTF-8 with a byte order mark, names, then titles, rows, the totals last.
@@ -248,6 +283,16 @@ impl Report {
         dhis2::write(self)
     }
 
+    /// SDMX-CSV 2.0: one line for each figure.
+    pub fn to_sdmx_csv(&self) -> Vec<u8> {
+        sdmx::write(self)
+    }
+
+    /// A page to print, with charts and nothing from elsewhere.
+    pub fn to_html(&self) -> String {
+        html::write(self)
+    }
+
     /// Aligned text for a terminal.
     pub fn to_table(&self) -> String {
         table::write(self)
@@ -256,6 +301,14 @@ impl Report {
     /// The column's place.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|c| c.name == name)
+    }
+
+    /// The bound under which a figure is not published, where one is not.
+    pub fn hides(&self) -> Option<u64> {
+        self.rows.iter().chain([&self.totals]).flat_map(|r| &r.values).find_map(|v| match v {
+            Value::Suppressed { below } => Some(*below),
+            _ => None,
+        })
     }
 }
 
@@ -266,6 +319,8 @@ pub(super) enum Cell<'a> {
     Count(u64),
     /// With the unit it is shown in.
     Number(f64, Unit),
+    /// Not published.
+    Below(u64),
     Empty,
 }
 
@@ -291,8 +346,9 @@ impl Report {
             let number = |x| Cell::Number(x, column.unit);
             match *value {
                 Value::Count(n) => cells.push(Cell::Count(n)),
-                Value::Unknown => cells.push(Cell::Empty),
                 Value::Number(x) => cells.push(number(x)),
+                Value::Suppressed { below } => cells.extend(std::iter::repeat_n(Cell::Below(below), if column.ratio { 3 } else { 1 })),
+                Value::Unknown => cells.extend(std::iter::repeat_n(Cell::Empty, if column.ratio { 3 } else { 1 })),
                 Value::Ratio { numerator, denominator } => {
                     cells.push(column.quotient(numerator, denominator).map_or(Cell::Empty, number));
                     cells.extend([Cell::Count(numerator), Cell::Count(denominator)]);
@@ -367,5 +423,53 @@ pub(super) mod tests {
             assert!(!sample().write(format).unwrap().is_empty());
         }
         assert_eq!(Format::parse("pdf"), None);
+        assert_eq!(Format::codes(), "json, csv, xlsx, dhis2, sdmx-csv, html, table");
+    }
+
+    #[test]
+    fn what_is_not_published_is_null_and_named_and_takes_the_place_of_its_fields() {
+        let mut report = sample();
+        report.rows[0].values = vec![Value::Suppressed { below: 5 }, Value::Count(9), Value::Suppressed { below: 5 }];
+        let json = report.to_json();
+        assert_eq!(
+            (&json["rows"][0]["total"], &json["rows"][0]["baseline"], &json["rows"][0]["share"]),
+            (&json!(null), &json!(9), &json!(null))
+        );
+        assert_eq!(json["rows"][0]["suppressed"], json!(["total", "share"]));
+        assert_eq!(json["rows"][1].get("suppressed"), None);
+        assert!(String::from_utf8(report.to_csv()).unwrap().contains("meituan,<5,9,<5,<5,<5\r\n"));
+        let dhis2 = report.to_dhis2();
+        let of_row = dhis2["dataValues"].as_array().unwrap().iter().filter(|v| v["orgUnit"] == "522600");
+        assert_eq!(of_row.map(|v| v["value"].clone()).collect::<Vec<_>>(), ["9"]);
+        assert!(report.to_table().contains("<5"));
+        assert_eq!((report.hides(), sample().hides()), (Some(5), None));
+    }
+
+    /// Names as somebody would write them who wants a reader's program to run them.
+    #[test]
+    fn no_text_from_outside_starts_a_formula_or_markup_in_any_form() {
+        use calamine::{Reader, Xlsx};
+        for begin in ["=", "+", "-", "@", "\t", "\r"] {
+            let hostile = format!("{begin}cmd|' /C calc'!A0<script>alert(1)</script>\"&");
+            let mut report = sample();
+            for row in report.rows.iter_mut().chain([&mut report.totals]) {
+                row.keys.iter_mut().for_each(|key| *key = Some(hostile.clone()));
+            }
+            report.region = hostile.clone();
+            for bytes in [report.to_csv(), report.to_sdmx_csv()] {
+                let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+                let mut reader = ::csv::ReaderBuilder::new().has_headers(false).from_reader(text);
+                let cells: Vec<String> = reader.records().flat_map(|r| r.unwrap().iter().map(str::to_owned).collect::<Vec<_>>()).collect();
+                assert!(cells.contains(&format!("'{hostile}")), "{begin:?}");
+                assert!(!cells.iter().any(|c| c.starts_with(['=', '+', '-', '@', '\t', '\r'])), "{begin:?}");
+            }
+            let mut book: Xlsx<_> = calamine::open_workbook_from_rs(std::io::Cursor::new(report.to_xlsx().unwrap())).unwrap();
+            for name in book.sheet_names() {
+                assert!(book.worksheet_formula(&name).unwrap().used_cells().next().is_none(), "{name}");
+            }
+            let page = report.to_html();
+            assert!(!page.contains("<script") && page.contains("&lt;script&gt;"), "{begin:?}");
+            assert!(!report.to_table().contains(['\t', '\r']));
+        }
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn write(report: &Report) -> String {
     let widths: Vec<usize> =
         (0..fields).map(|i| lines.iter().filter_map(|line| line.get(i)).map(|t| cells(t)).max().unwrap_or(0)).collect();
     let rule = "─".repeat(widths.iter().sum::<usize>() + GAP.len() * fields.saturating_sub(1));
-    let mut out = format!("{}  {}  {}  {}\n", report.title, report.period, report.region, report.axis.title_zh());
+    let mut out = format!("{}  {}  {}  {}\n", report.title, report.period, plain(&report.region), report.axis.title_zh());
     for (at, line) in lines.iter().enumerate() {
         // Under the titles, and above the totals.
         if at == 1 || (at > 1 && at + 1 == lines.len()) {
@@ -29,8 +29,13 @@ pub(super) fn write(report: &Report) -> String {
 }
 
 fn texts(report: &Report, row: &Row) -> Vec<String> {
-    let keys = row.keys.iter().map(|k| k.as_deref().unwrap_or("").replace(char::is_control, " "));
+    let keys = row.keys.iter().map(|k| plain(k.as_deref().unwrap_or("")));
     keys.chain(report.columns.iter().zip(&row.values).map(|(column, v)| text_of(column, *v))).collect()
+}
+
+/// A terminal obeys control characters.
+fn plain(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 fn text_of(column: &Column, value: Value) -> String {
@@ -38,6 +43,7 @@ fn text_of(column: &Column, value: Value) -> String {
         Value::Count(n) => n.to_string(),
         Value::Unknown => "–".to_owned(),
         Value::Number(x) => format!("{x:.3}"),
+        Value::Suppressed { below } => format!("<{below}"),
         Value::Ratio { numerator, denominator } => match column.quotient(numerator, denominator) {
             Some(x) if column.unit == Unit::Ratio => format!("{:.1}% ({numerator}/{denominator})", x * 100.0),
             Some(x) => format!("{x:.1} ({numerator}/{denominator})"),

@@ -1,16 +1,29 @@
-//! A report as a workbook.
+//! A report as a workbook: the figures, its charts, what each column means.
 //!
 //! Text is written as the type string, so that no name can become a formula;
-//! the same report gives the same bytes.
+//! the same report gives the same bytes. A chart draws the cells of its own sheet,
+//! which holds its greatest rows: the figures' rows stand in the order of their
+//! codes and may be thousands.
 
+use super::chart::{self, Chart};
 use super::report::{Cell, Report, Row, Unit};
-use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook, Worksheet, XlsxError};
+use rust_xlsxwriter::{
+    Chart as Drawing, ChartLegendPosition, ChartType, DocProperties, ExcelDateTime, Format, Workbook, Worksheet, XlsxError,
+};
+
+/// The number of this paper in the format.
+const A4: u8 = 9;
+/// Fills of the parts of a bar, told apart in grey as well.
+const FILLS: [&str; 4] = ["#17375E", "#D3E3F0", "#F2B134", "#6D9DC9"];
 
 pub(super) fn write(report: &Report) -> Result<Vec<u8>, XlsxError> {
     let mut book = Workbook::new();
     let made = ExcelDateTime::from_timestamp(report.generated_at.ms().div_euclid(1000))?;
     book.set_properties(&DocProperties::new().set_title(report.title).set_creation_datetime(&made));
     figures(book.add_worksheet(), report)?;
+    for chart in chart::of(report) {
+        drawn(book.add_worksheet(), &chart)?;
+    }
     explanations(book.add_worksheet(), report)?;
     book.save_to_buffer()
 }
@@ -23,7 +36,8 @@ fn figures(sheet: &mut Worksheet, report: &Report) -> Result<(), XlsxError> {
         sheet.write_string_with_format(1, at, title, &bold)?;
         sheet.set_column_width(at, if usize::from(at) < report.keys.len() { 18 } else { 12 })?;
     }
-    sheet.set_freeze_panes(2, 0)?;
+    sheet.set_freeze_panes(2, u16::try_from(report.keys.len().min(2)).unwrap_or_default())?;
+    sheet.set_landscape().set_paper_size(A4).set_print_fit_to_pages(1, 0).set_repeat_rows(0, 1)?;
     for (at, row) in (2u32..).zip(&report.rows) {
         put(sheet, at, report, row, &Format::new())?;
     }
@@ -31,18 +45,62 @@ fn figures(sheet: &mut Worksheet, report: &Report) -> Result<(), XlsxError> {
     put(sheet, last, report, &report.totals, &bold)
 }
 
-fn put(sheet: &mut Worksheet, at: u32, report: &Report, row: &Row, format: &Format) -> Result<(), XlsxError> {
-    let shown = |unit| match unit {
+/// A chart beside the cells that it draws.
+fn drawn(sheet: &mut Worksheet, chart: &Chart) -> Result<(), XlsxError> {
+    let bold = Format::new().set_bold();
+    sheet.set_name(chart.title)?.set_column_width(0, 28)?.set_freeze_panes(1, 0)?;
+    for (at, part) in (1u16..).zip(&chart.parts) {
+        sheet.write_string_with_format(0, at, *part, &bold)?;
+    }
+    let shown = Format::new().set_num_format(shown(chart.unit, true));
+    for (row, bar) in (1u32..).zip(&chart.bars) {
+        sheet.write_string(row, 0, &bar.name)?;
+        for (at, value) in (1u16..).zip(&bar.parts) {
+            sheet.write_number_with_format(row, at, *value, &shown)?;
+        }
+    }
+    let stacked = chart.parts.len() > 1;
+    let mut drawing = Drawing::new(if stacked { ChartType::BarStacked } else { ChartType::Bar });
+    // At most as many as are drawn.
+    let last = chart.bars.len() as u32;
+    for (at, fill) in (1u16..).zip(FILLS).take(chart.parts.len()) {
+        let series = drawing.add_series().set_categories((chart.title, 1, 0, last, 0)).set_values((chart.title, 1, at, last, at));
+        series
+            .set_name((chart.title, 0, at))
+            .set_format(rust_xlsxwriter::ChartFormat::new().set_solid_fill(rust_xlsxwriter::ChartSolidFill::new().set_color(fill)));
+        series.set_gap(40);
+    }
+    drawing.title().set_name(chart.title);
+    // The first row on top, as in the table.
+    drawing.y_axis().set_reverse();
+    if stacked {
+        drawing.legend().set_position(ChartLegendPosition::Top);
+    } else {
+        drawing.legend().set_hidden();
+    }
+    drawing.set_width(760).set_height(120 + 24 * last).set_alt_text(format!("{}：数值见左侧各列", chart.title));
+    sheet.insert_chart(1, chart.parts.len() as u16 + 2, &drawing)?;
+    Ok(())
+}
+
+/// How the numbers of a unit are shown.
+fn shown(unit: Unit, whole: bool) -> &'static str {
+    match unit {
         Unit::Ratio => "0.00%",
         Unit::Index => "0.000",
+        Unit::Person | Unit::Offer if whole => "#,##0",
         _ => "0.0",
-    };
+    }
+}
+
+fn put(sheet: &mut Worksheet, at: u32, report: &Report, row: &Row, format: &Format) -> Result<(), XlsxError> {
     for (column, cell) in (0u16..).zip(report.flat(row)) {
         match cell {
             Cell::Text(text) => sheet.write_string_with_format(at, column, text, format)?,
             // Counts of persons stay far below 2^53, the last whole number that f64 keeps.
             Cell::Count(n) => sheet.write_number_with_format(at, column, n as f64, format)?,
-            Cell::Number(x, unit) => sheet.write_number_with_format(at, column, x, &format.clone().set_num_format(shown(unit)))?,
+            Cell::Number(x, unit) => sheet.write_number_with_format(at, column, x, &format.clone().set_num_format(shown(unit, false)))?,
+            Cell::Below(n) => sheet.write_string_with_format(at, column, format!("<{n}"), format)?,
             Cell::Empty => continue,
         };
     }
@@ -62,8 +120,9 @@ fn explanations(sheet: &mut Worksheet, report: &Report) -> Result<(), XlsxError>
         ("账本根", report.as_of.root.clone().unwrap_or_default()),
         ("已封存", if report.sealed { "是" } else { "否" }.to_owned()),
     ];
+    let hides = report.hides().map(|n| ("不予公布", format!("“<{n}”：人数少于 {n}，或者可由它推算出少于 {n} 的人数")));
     let mut line = 0;
-    for (what, text) in about {
+    for (what, text) in about.into_iter().chain(hides) {
         sheet.write_string_with_format(line, 0, what, &bold)?;
         sheet.write_string(line, 1, text)?;
         line += 1;
@@ -100,7 +159,7 @@ mod tests {
         let mut report = sample();
         report.rows[0].keys[1] = Some("=1+1".to_owned());
         let mut book = read(report.to_xlsx().unwrap());
-        assert_eq!(book.sheet_names(), ["就业情况", "说明"]);
+        assert_eq!(book.sheet_names(), ["就业情况", "合计", "占上年末比重", "说明"]);
         let sheet = book.worksheet_range("就业情况").unwrap();
         let at = |row, column| sheet.get_value((row, column)).cloned().unwrap_or(Data::Empty);
         assert_eq!(at(0, 0), Data::String("region".to_owned()));
@@ -127,6 +186,36 @@ mod tests {
                 column.name
             );
         }
+    }
+
+    /// The parts of the package, by name: it is a zip, whose directory names them.
+    fn part_names(bytes: &[u8]) -> Vec<String> {
+        let mark = b"PK\x01\x02";
+        let mut names = Vec::new();
+        for at in (0..bytes.len() - 46).filter(|at| bytes[*at..].starts_with(mark)) {
+            let length = usize::from(u16::from_le_bytes([bytes[at + 28], bytes[at + 29]]));
+            names.push(String::from_utf8(bytes[at + 46..at + 46 + length].to_vec()).unwrap());
+        }
+        names
+    }
+
+    #[test]
+    fn a_native_chart_draws_the_total_of_each_row_from_typed_cells() {
+        let bytes = sample().to_xlsx().unwrap();
+        let names = part_names(&bytes);
+        for part in ["xl/charts/chart1.xml", "xl/charts/chart2.xml", "xl/drawings/drawing1.xml"] {
+            assert!(names.iter().any(|n| n == part), "{part} of {names:?}");
+        }
+        let mut book = read(bytes);
+        let sheet = book.worksheet_range("合计").unwrap();
+        let cell = |row, column| sheet.get_value((row, column)).cloned().unwrap_or(Data::Empty);
+        assert_eq!((cell(1, 0), cell(1, 1)), (Data::String("黔东南苗族侗族自治州 · meituan".to_owned()), Data::Float(3.0)));
+        assert_eq!((cell(2, 1), cell(3, 1)), (Data::Float(2.0), Data::Empty), "the total is no bar");
+        let mut empty = sample();
+        empty.rows.clear();
+        let bytes = empty.to_xlsx().unwrap();
+        assert!(!part_names(&bytes).iter().any(|n| n.starts_with("xl/charts")), "nothing to draw, no chart");
+        assert_eq!(read(bytes).sheet_names(), ["就业情况", "说明"]);
     }
 
     #[test]

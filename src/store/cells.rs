@@ -11,8 +11,8 @@ use super::engine::bulk::Bulk;
 use super::engine::{Sql, StoreError, Val, params};
 use super::recount::{self, Folded};
 use crate::domain::account::{Account, number};
-use crate::domain::cells::{Axis, Bucket, Month, Page, Place, days_of, offers_of, whole_of};
 use crate::domain::category::Category;
+use crate::domain::cells::{Axis, Bucket, Month, Page, Place, days_of, offers_of, whole_of};
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period};
 use jiff::civil::Date;
@@ -85,7 +85,10 @@ impl Asked {
     }
 
     /// Puts the pages of the places together.
-    fn read(self, mut each: impl FnMut(Bucket, &mut dyn FnMut(Region, Page)) -> Result<(), StoreError>) -> Result<Vec<(Region, Page)>, StoreError> {
+    fn read(
+        self,
+        mut each: impl FnMut(Bucket, &mut dyn FnMut(Region, Page)) -> Result<(), StoreError>,
+    ) -> Result<Vec<(Region, Page)>, StoreError> {
         let mut out: BTreeMap<Region, Page> = BTreeMap::new();
         let (whole, standing) = self.buckets();
         if let Some((base, month)) = standing {
@@ -99,7 +102,9 @@ impl Asked {
         }
         out.retain(|_, page| !page.is_empty());
         if let Some((region, _)) = out.iter().find(|(_, page)| page.is_below_nothing()) {
-            return Err(StoreError::Corrupt(format!("the cells of {region} count fewer than nobody; `doorstep report --recount` tells where")));
+            return Err(StoreError::Corrupt(format!(
+                "the cells of {region} count fewer than nobody; `doorstep report --recount` tells where"
+            )));
         }
         Ok(out.into_iter().collect())
     }
@@ -186,7 +191,13 @@ pub(super) fn sheet(s: &mut dyn Sql, from: Source, axis: Axis, of: &Within, aske
     Ok(Sheet { pages, platforms: names, as_of })
 }
 
-fn folded_pages(folded: &Folded, axis: Axis, of: &Within, asked: Asked, names: &mut Vec<String>) -> Result<Vec<(Region, Page)>, StoreError> {
+fn folded_pages(
+    folded: &Folded,
+    axis: Axis,
+    of: &Within,
+    asked: Asked,
+    names: &mut Vec<String>,
+) -> Result<Vec<(Region, Page)>, StoreError> {
     let change = recount::pages(folded.accounts.values(), names);
     let mut by_bucket: HashMap<Bucket, Vec<(Region, &Page)>> = HashMap::new();
     for (place, page) in change.pages().filter(|(p, _)| p.axis == axis) {

@@ -140,7 +140,16 @@ impl Store {
         }
         let writer = Writer::start(engine.clone(), opening.ids.clone(), opening.stale_months)?;
         let readers = Readers::start(engine.clone(), opening.readers)?;
-        Ok(Self { engine, writer, readers, vault, ids: opening.ids, url: opening.url.into(), stale_months: opening.stale_months, _serving: serving })
+        Ok(Self {
+            engine,
+            writer,
+            readers,
+            vault,
+            ids: opening.ids,
+            url: opening.url.into(),
+            stale_months: opening.stale_months,
+            _serving: serving,
+        })
     }
 
     /// Nobody serves this embedded file now, so that long transactions delay nobody.

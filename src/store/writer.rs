@@ -101,7 +101,8 @@ impl Writer {
         let stopped = Arc::new(AtomicBool::new(false));
         let collect = Arc::new(AtomicI64::new(-1));
         let conn = engine.connect()?;
-        let thread = WriterThread { engine, conn, ids, stale_months, committed, announced, stopped: stopped.clone(), collect: collect.clone() };
+        let thread =
+            WriterThread { engine, conn, ids, stale_months, committed, announced, stopped: stopped.clone(), collect: collect.clone() };
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || thread.serve(jobs))

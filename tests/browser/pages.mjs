@@ -278,6 +278,57 @@ await check("the office's page fits a phone and prints on A4", { viewport: { wid
   assert((await page.pdf({ preferCSSPageSize: true })).length > 5000, "nothing is printed");
 });
 
+const desks = ["", "/map", "/fairness", "/people", "/import", "/alerts"];
+for (const [lang, width] of [["zh", 360], ["en", 1280]]) {
+  for (const desk of desks) {
+    await check(`the office's page${desk} in ${lang} fits ${width} px, reads well and prints`, { ...withoutScripts, viewport: { width, height: 900 } }, async (page) => {
+      await logIn(page);
+      const { status } = await opened(page, `${BASE_URL}/office${desk}?lang=${lang}`);
+      assert(status === 200, `status ${status}`);
+      assert((await page.locator("nav.pages a").count()) === desks.length, "no navigation");
+      await fitsTheScreen(page);
+      await accessible(page);
+      await page.emulateMedia({ media: "print" });
+      assert(!(await page.isVisible("nav.pages")), "the navigation is printed");
+    });
+  }
+}
+
+await check("the map's tiles have the figures of the table beside them", { viewport: { width: 1280, height: 900 } }, async (page) => {
+  await logIn(page);
+  await page.goto(`${BASE_URL}/office/map?period=2020`);
+  const drawn = await page.$$eval("svg.tiles g", (all) => all.map((g) => g.lastElementChild.textContent));
+  const told = await page.$$eval("tbody tr", (all) => all.map((tr) => tr.lastElementChild.textContent));
+  assert(drawn.length > 0 && [...drawn].sort().join() === [...told].sort().join(), `${drawn.length} tiles, ${told.length} rows`);
+  await page.selectOption("#show", "new");
+  await Promise.all([page.waitForURL(/show=new/), page.click(".filters button")]);
+  assert((await page.inputValue("#show")) === "new", "the filter is lost");
+});
+
+await check("a person's file shows what is masked only for a reason", withoutScripts, async (page) => {
+  await logIn(page, "/office/people");
+  await page.locator("tbody a").first().click();
+  await page.waitForURL(/people\/[0-9a-f-]+/);
+  await fitsTheScreen(page);
+  await accessible(page);
+  await page.check("input[value=name]");
+  await page.fill("#reason", "核对");
+  await page.click("form:has(#reason) button");
+  assert(await page.isVisible("[role=status]"), "nothing is revealed");
+  assert(!page.url().includes("reason"), "the reason stands in the address");
+});
+
+await check("a registry file is taken in and its bad rows are told", withoutScripts, async (page) => {
+  await logIn(page, "/office/import");
+  const buffer = Buffer.from("id_number,name,phone,home_region,consent\n1,x,13800000000,522601,2020-01-01\n");
+  await page.setInputFiles("#file", { name: "registry.csv", mimeType: "text/csv", buffer });
+  await page.click("form:has(#file) button");
+  assert(await page.isVisible("[role=status]"), "no result");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("a[download]")]);
+  assert((await readFile(await download.path(), "utf8")).includes("id_number_invalid"), "the file lacks the row");
+  await fitsTheScreen(page);
+});
+
 await browser.close();
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);

@@ -317,3 +317,152 @@ async fn an_office_logs_in_reads_its_own_region_downloads_it_and_logs_out() {
     assert_eq!(browser.get("/office/report.csv?period=2020").await.status, 401);
     app.finish().await;
 }
+
+impl Browser {
+    /// Sends a file by a form, as a browser does.
+    async fn upload(&self, path: &str, name: &str, content: &str) -> Got {
+        let file = format!("--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n{content}\r\n--edge--\r\n");
+        let request = self.http.post(format!("{}{path}", self.base)).header("content-type", "multipart/form-data; boundary=edge");
+        self.send(request.body(file)).await
+    }
+}
+
+/// A browser in which an office of this region is logged in.
+async fn office_browser(app: &App, region: &str) -> Browser {
+    let new = NewClient {
+        role: Role::Office,
+        name: format!("办公室{region}"),
+        region: Region::parse(region).unwrap(),
+        adapter: "canonical".to_owned(),
+    };
+    let (id, secret) = app.state().store.add_client(new, app.now()).await.unwrap();
+    let mut browser = Browser::new(app);
+    let entered =
+        browser.post("/office/login", &[("client_id", &id.to_string()), ("client_secret", &secret), ("at", "/office/people")]).await;
+    assert_eq!(entered.location(), "/office/people", "back to the page that was asked for");
+    browser.cookie = entered.header("set-cookie").split(';').next().map(str::to_owned);
+    browser
+}
+
+const OFFICE_PAGES: [&str; 6] = ["/office", "/office/map", "/office/fairness", "/office/people", "/office/import", "/office/alerts"];
+
+#[actix_web::test]
+async fn the_offices_pages_ask_for_a_login_and_lead_to_each_other() {
+    let app = spawn().await;
+    offered(&app, 2).await;
+    let stranger = Browser::new(&app);
+    let browser = office_browser(&app, "522600").await;
+    for path in OFFICE_PAGES {
+        assert!(stranger.get(path).await.page(200).contains("扶贫办登录"), "{path}");
+        let page = browser.get(path).await.page(200).replace("&#x2f;", "/");
+        for other in OFFICE_PAGES {
+            assert!(page.contains(&format!("<a href=\"{other}\"")), "{path} leads to {other}");
+        }
+        assert!(page.contains("aria-current=\"page\"") && !page.contains("<script"), "{path}");
+        assert!(browser.get(&format!("{path}?lang=en")).await.page(200).contains("<html lang=\"en\">"), "{path}");
+    }
+    let evil = stranger.post("/office/login", &[("client_id", "x"), ("client_secret", "y"), ("at", "https://evil.example")]).await;
+    assert_eq!(evil.status, 401);
+    assert!(browser.get("/office/map?region=440000").await.page(403).contains("管辖范围"));
+    browser.get("/office/people?state=asleep").await.page(422);
+    app.settle().await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn the_map_and_fairness_show_the_figures_of_their_reports() {
+    let app = spawn().await;
+    offered(&app, 2).await;
+    let browser = office_browser(&app, "000000").await;
+    let map = browser.get("/office/map?period=2020-06&show=new").await.page(200).replace("&#x2f;", "/");
+    assert_eq!(map.matches("<g transform").count(), 34, "a tile for each province");
+    assert!(map.contains("贵州") && map.contains("/office/map?period=2020-06&amp;region=520000&amp;show=new"), "{map}");
+    let province = browser.get("/office/map?period=2020-06&region=520000").await.page(200);
+    assert!(province.contains("黔东南苗族侗族自治州") && province.contains("region=522600"));
+    let fairness = browser.get("/office/fairness?period=2020-06&region=520000").await.page(200);
+    assert!(fairness.contains("1,000") || fairness.contains("1000.0"), "two offers for two seekers: {fairness}");
+    assert!(fairness.contains("/office/routing.csv?period=2020-06&amp;region=520000"));
+    app.settle().await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn a_persons_file_is_masked_and_what_is_revealed_is_logged_and_limited() {
+    let app = spawn_with(Engine::Sqlite, |config| config.access.reveals_per_day = 1).await;
+    let worker = app.workers(vec![in_region("522601")]).await.remove(0);
+    let browser = office_browser(&app, "522600").await;
+    let path = format!("/office/people/{}", worker.id);
+    assert!(browser.get("/office/people").await.page(200).contains(&path));
+    let page = browser.get(&path).await.page(200);
+    assert!(page.contains("***") && page.contains("脱贫状态变化"), "{page}");
+    let reveal = format!("{path}/reveal");
+    let without = browser.post(&reveal, &[("fields", "name"), ("reason", " ")]).await.page(422);
+    assert!(without.contains("写明原因") && !without.contains("已记入日志"));
+    assert!(browser.post(&reveal, &[("reason", "核对")]).await.page(422).contains("写明原因"));
+    let shown = browser.post(&reveal, &[("fields", "id_number"), ("reason", "核对身份")]).await.page(200);
+    let (_, number) = shown.split_once("<dt>证件号</dt><dd>").unwrap();
+    assert_eq!(number.split('<').next().unwrap().len(), 18);
+    assert!(browser.post(&reveal, &[("fields", "phone"), ("reason", "再看")]).await.page(429).contains("用完了"));
+    let url = format!("{}{reveal}", browser.base);
+    browser.send(browser.http.post(&url).header("sec-fetch-site", "cross-site").body("fields=name&reason=x")).await.page(403);
+    let log = app.client(Role::Admin, "admin", "000000", "canonical").await.get("/v1/access-log?limit=200").await.expect(200).json;
+    let of =
+        |action: &str| log["items"].as_array().unwrap().iter().filter(|a| a["action"] == action && a["worker"] == json!(worker.id)).count();
+    assert_eq!(of("reveal"), 1);
+    assert!(of("read") >= 2 && of("list") >= 1, "{log}");
+
+    // What is elsewhere is not there.
+    let other = office_browser(&app, "330000").await;
+    other.get(&path).await.page(404);
+    other.post(&reveal, &[("fields", "name"), ("reason", "x")]).await.page(404);
+    assert!(!other.get("/office/people").await.page(200).contains(&path));
+    app.settle().await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn a_registry_file_is_taken_in_and_what_is_refused_can_be_downloaded() {
+    let app = spawn().await;
+    let browser = office_browser(&app, "522600").await;
+    let rows =
+        "身份证号,姓名,手机号,户籍地,同意日期\n52260119900101001X,=甲,13800000000,522601,2020-01-01\n1,乙,13800000001,522601,2020-01-01\n";
+    let page = browser.upload("/office/import", "名册.CSV", rows).await.page(200);
+    assert!(page.contains("<dt>收到</dt><dd>2</dd>"), "{page}");
+    assert!(page.contains("身份证号不对") && page.contains("<th scope=\"row\">3</th>"), "the file's third line: {page}");
+    use base64::Engine as _;
+    let data = page.split_once("data:text/csv;base64,").unwrap().1.split('"').next().unwrap().replace("&#x2f;", "/");
+    let file = String::from_utf8(base64::engine::general_purpose::STANDARD.decode(data).unwrap()).unwrap();
+    assert!(file.starts_with("\u{feff}row,pointer,code,detail\n") && file.contains("3,/id_number,id_number_invalid"), "{file}");
+    for (name, content, status, words) in
+        [("名册.doc", "x", 415, "只收"), ("名册.csv", "", 422, "先选一个文件"), ("名册.xlsx", "no workbook", 400, "读不出来")]
+    {
+        let page = browser.upload("/office/import", name, content).await;
+        assert!(page.text.contains(words), "{name}: {} {}", page.status, page.text);
+        page.page(status);
+    }
+    browser.post("/office/import", &[("file", "x")]).await.page(400);
+    let stranger = Browser::new(&app).upload("/office/import", "a.csv", rows).await;
+    assert!(stranger.page(200).contains("扶贫办登录"), "nobody is taken in without a login");
+    app.settle().await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn an_alert_is_resolved_with_a_note_by_its_own_office() {
+    let app = spawn().await;
+    let (path, ..) = offered(&app, 2).await.remove(0);
+    Browser::new(&app).post(&format!("{path}/complaints"), &[("text", "<i>要押金</i>")]).await;
+    let browser = office_browser(&app, "522600").await;
+    let page = browser.get("/office/alerts").await.page(200);
+    assert!(page.contains("投诉") && page.contains("&lt;i&gt;要押金"), "{page}");
+    let resolve = page.split_once("action=\"/office/alerts/").unwrap().1.split('"').next().unwrap().to_owned();
+    let other = office_browser(&app, "330000").await;
+    other.post(&format!("/office/alerts/{resolve}"), &[]).await.page(404);
+    let done = browser.post(&format!("/office/alerts/{resolve}"), &[("note", "已退还")]).await;
+    assert_eq!(done.location(), "/office/alerts?done=resolved");
+    let page = browser.get(done.location()).await.page(200);
+    assert!(page.contains("没有要处理的事") && page.contains("已记为处理"));
+    assert!(browser.get("/office/alerts?state=resolved").await.page(200).contains("要押金"));
+    app.settle().await;
+    app.finish().await;
+}

@@ -5,6 +5,37 @@ use serde_json::{Value, json};
 
 on_every_engine![the_report_of_offers_shows_who_waits_unseen];
 
+#[actix_web::test]
+async fn the_public_form_needs_no_token_and_gives_listed_tables_of_locked_periods_alone() {
+    let app = spawn().await;
+    let anybody = app.anonymous();
+    let get = async |query: &str| anybody.get(&format!("/v1/reports/{query}")).await;
+    for query in ["employment?", "employment?by=tier&", "employment?region=set:listed-52&", "employment?format=csv&by=none&level=province&"]
+    {
+        get(&format!("{query}public=true&period=2019")).await.expect_problem(409, "period_open");
+    }
+    for query in [
+        "employment?by=platform&",
+        "employment?region=520000&",
+        "employment?axis=work&",
+        "routing?",
+        "employment?level=county&",
+        "nothing?",
+    ] {
+        get(&format!("{query}public=true&period=2019")).await.expect_problem(404, "not_public");
+    }
+    get("employment?public=true&period=never").await.expect_problem(422, "period_invalid");
+    get("employment?public=true&period=2019&format=pdf").await.expect_problem(422, "format_invalid");
+    get("employment?public=perhaps&period=2019").await.expect_problem(422, "parameter_invalid");
+    for query in ["employment?period=2019", "employment?public=false&period=2019"] {
+        get(query).await.expect_problem(401, "unauthorized");
+    }
+    // Who has a token gets the same there.
+    let office = app.office("520000").await.caller;
+    office.get("/v1/reports/employment?public=true&period=2019").await.expect_problem(409, "period_open");
+    app.finish().await;
+}
+
 async fn the_report_of_offers_shows_who_waits_unseen(engine: Engine) {
     let app = spawn_on(engine).await;
     let platform = app.platform("example").await;
@@ -85,6 +116,20 @@ async fn the_report_of_offers_shows_who_waits_unseen(engine: Engine) {
     assert!(xlsx.bytes().await.unwrap().starts_with(b"PK"));
     let table = get("format=table").await.expect(200);
     assert!(table.text.starts_with("岗位推荐情况  2020-06  522600"), "{}", table.text);
+    let sdmx = get("format=sdmx-csv&level=county").await.expect(200);
+    assert_eq!(sdmx.header("content-type"), "application/vnd.sdmx.data+csv; version=2.0.0; charset=utf-8");
+    assert_eq!(sdmx.header("content-disposition"), "attachment; filename=\"routing-2020-06.sdmx.csv\"");
+    assert!(sdmx.text.contains("dataflow,DOORSTEP:ROUTING(1.0),I,522622,2020-06,home,never_offered,2,person,A\r\n"), "{}", sdmx.text);
+    assert!(!sdmx.text.contains(",522600,"), "no totals");
+    let page = get("format=html&level=county").await.expect(200);
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    let policy = page.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.header("content-disposition"), "", "it is read in the browser");
+    assert!(page.text.contains("三穗县") && page.text.contains("<svg"), "{}", page.text);
+    let refused = get("format=pdf").await;
+    assert!(refused.text.contains("json, csv, xlsx, dhis2, sdmx-csv, html, table"), "{}", refused.text);
+    refused.expect_problem(422, "format_invalid");
     app.settle().await;
     app.finish().await;
 }

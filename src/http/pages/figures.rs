@@ -48,7 +48,7 @@ struct Link {
 }
 
 #[derive(Debug, Serialize)]
-struct Choice {
+pub struct Choice {
     value: String,
     title: String,
     on: bool,
@@ -76,9 +76,10 @@ struct Line {
 }
 
 #[derive(Debug, PartialEq, Serialize)]
-struct Cell {
-    text: String,
-    part: Option<(String, String)>,
+pub struct Cell {
+    pub text: String,
+    /// Of a ratio.
+    pub part: Option<(String, String)>,
 }
 
 /// The question in the form of an address.
@@ -183,7 +184,7 @@ fn choice(lang: Lang, kind: &str, code: &str, on: bool) -> Choice {
     Choice { value: code.to_owned(), title: lang.text(&format!("{kind}_{code}")).to_owned(), on }
 }
 
-fn region_name(lang: Lang, region: Region) -> String {
+pub fn region_name(lang: Lang, region: Region) -> String {
     if region == Region::NATION {
         return lang.text("level_nation").to_owned();
     }
@@ -230,7 +231,7 @@ fn sets(lang: Lang, own: Region, scope: Scope, address: &Address) -> Vec<Link> {
 }
 
 /// The months, quarters and years that a reader may want, and the one asked for.
-fn periods(now: Moment, chosen: &str) -> Vec<Choice> {
+pub fn periods(now: Moment, chosen: &str) -> Vec<Choice> {
     let (year, month) = (i32::from(now.day().year()), i32::from(now.day().month()));
     let months = (0..12).map(|n| year * 12 + month - 1 - n).map(|m| format!("{:04}-{:02}", m / 12, m % 12 + 1));
     let quarters = (0..5).map(|n| year * 4 + (month - 1) / 3 - n).map(|q| format!("{:04}Q{}", q / 4, q % 4 + 1));
@@ -301,10 +302,11 @@ pub fn grouped(n: u64) -> String {
     out
 }
 
-fn cell(value: Value) -> Cell {
+pub fn cell(value: Value) -> Cell {
     match value {
         Value::Count(n) => Cell { text: grouped(n), part: None },
         Value::Number(x) => Cell { text: format!("{x:.3}"), part: None },
+        Value::Suppressed { below } => Cell { text: format!("<{below}"), part: None },
         Value::Unknown => Cell { text: "–".to_owned(), part: None },
         Value::Ratio { numerator, denominator } => match Value::quotient(numerator, denominator) {
             Some(share) => Cell { text: format!("{:.1}%", share * 100.0), part: Some((grouped(numerator), grouped(denominator))) },

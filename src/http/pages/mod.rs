@@ -8,8 +8,10 @@
 
 mod chart;
 mod figures;
+mod map;
 mod offer;
 mod office;
+mod people;
 mod render;
 mod text;
 mod wishes;
@@ -40,6 +42,14 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(web::resource("/office").get(office::page))
         .service(web::resource("/office/login").get(office::to_page).post(office::login))
         .service(web::resource("/office/logout").get(office::to_page).post(office::logout))
+        .service(web::resource("/office/alerts").get(office::alerts))
+        .service(web::resource("/office/alerts/{id}/resolve").post(office::resolve))
+        .service(web::resource("/office/people").get(people::list))
+        .service(web::resource("/office/people/{id}").get(people::person))
+        .service(web::resource("/office/people/{id}/reveal").post(people::reveal))
+        .service(web::resource("/office/import").get(people::import).post(people::upload))
+        .service(web::resource("/office/map").get(map::map))
+        .service(web::resource("/office/fairness").get(map::fairness))
         .service(web::resource("/office/{report}.{format}").get(office::download));
 }
 

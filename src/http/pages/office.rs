@@ -27,21 +27,33 @@ use serde::Serialize;
 
 const SESSION: &str = "doorstep_office";
 /// What an address of the report may hold.
-const NAMES: [&str; 6] = ["period", "region", "level", "axis", "by", "lang"];
+const NAMES: [&str; 8] = ["period", "region", "level", "axis", "by", "state", "show", "lang"];
+/// The pages of the head's navigation, by the key of their words.
+pub const PAGES: [(&str, &str); 6] = [
+    ("report", "/office"),
+    ("map", "/office/map"),
+    ("fairness", "/office/fairness"),
+    ("people", "/office/people"),
+    ("import", "/office/import"),
+    ("alerts", "/office/alerts"),
+];
 /// Alerts on the page; they are read from this many of the newest.
 const ALERTS: usize = 8;
 const ALERTS_READ: usize = 200;
 
 #[derive(Serialize)]
 struct Matter {
+    id: String,
     kind: String,
     region: String,
     at: String,
     detail: String,
+    worker: Option<String>,
+    resolved: Option<String>,
 }
 
 /// The office of this session, or whether there was one that has ended.
-async fn session(visit: &Visit<'_>, state: &State) -> Result<Result<OfficeToken, bool>, Problem> {
+pub async fn session(visit: &Visit<'_>, state: &State) -> Result<Result<OfficeToken, bool>, Problem> {
     let cookies = visit.request.headers().get_all(COOKIE).filter_map(|v| v.to_str().ok());
     let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let Some((_, token)) = pairs.find(|(name, value)| *name == SESSION && !value.is_empty()) else {
@@ -62,7 +74,54 @@ fn cookie(state: &State, value: &str, seconds: u64) -> String {
 
 /// The form to log in; `next` keeps the address that was asked for.
 fn form(visit: &Visit<'_>, status: u16, told: Option<&str>, next: &str) -> Result<HttpResponse, Problem> {
-    visit.page(status, "login.html", context! { told, next })
+    let at = visit.request.path();
+    visit.page(status, "login.html", context! { told, next, at })
+}
+
+/// A page of the office, or the form to log in.
+pub async fn inside<F>(state: &State, request: &HttpRequest, show: F) -> HttpResponse
+where
+    F: AsyncFnOnce(&Visit<'_>, OfficeToken) -> Result<HttpResponse, Problem>,
+{
+    let visit = Visit::of(request);
+    let outcome = async {
+        match session(&visit, state).await? {
+            Ok(office) => show(&visit, office).await,
+            Err(ended) => form(&visit, 200, ended.then_some("login_ended"), request.query_string()),
+        }
+    };
+    visit.answer(outcome.await)
+}
+
+/// A form of the office's pages: as [`inside`], and sent from a page of ours.
+pub async fn sent<F>(state: &State, request: &HttpRequest, take: F) -> HttpResponse
+where
+    F: AsyncFnOnce(&Visit<'_>, OfficeToken) -> Result<HttpResponse, Problem>,
+{
+    inside(state, request, async |visit, office| {
+        visit.own_site(state)?;
+        take(visit, office).await
+    })
+    .await
+}
+
+/// What the head of a page needs: whose it is, where the reader is, and the address
+/// of the same in the other language.
+pub fn head(visit: &Visit<'_>, office: &OfficeToken, here: &str) -> minijinja::Value {
+    let other = if visit.lang == Lang::En { Lang::Zh } else { Lang::En };
+    let kept = visit.query.0.iter().filter(|(name, _)| name != "lang").cloned();
+    let all: Vec<(String, String)> = kept.chain((other == Lang::En).then(|| ("lang".to_owned(), "en".to_owned()))).collect();
+    let pages: Vec<(&str, &str)> = PAGES.to_vec();
+    context! { office => office.client.name.as_str(), here, turned => address(&all), pages }
+}
+
+/// Names and values as the query of an address.
+pub fn address<T: AsRef<str>>(fields: &[(T, T)]) -> String {
+    let plain = |text: &str| -> String {
+        let byte = |b: u8| if b.is_ascii_alphanumeric() || b"-_.:".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") };
+        text.bytes().map(byte).collect()
+    };
+    fields.iter().map(|(name, value)| format!("{}={}", plain(name.as_ref()), plain(value.as_ref()))).collect::<Vec<_>>().join("&")
 }
 
 /// `GET /office`: the report, or the form to log in.
@@ -83,11 +142,11 @@ async fn show(visit: &Visit<'_>, state: &State) -> Result<HttpResponse, Problem>
     let sheet = Sheet::of(visit.lang, &report, &query, office.region, now);
     let alerts = state.store.alerts(office.region, ALERTS_READ).await?;
     let alerts: Vec<Matter> = alerts.iter().filter(|a| a.resolved_at.is_none()).take(ALERTS).map(|a| matter(visit.lang, a)).collect();
-    visit.page(200, "office.html", context! { office => office.client.name, sheet => Serde(sheet), alerts => Serde(alerts) })
+    visit.page(200, "office.html", context! { sheet => Serde(sheet), alerts => Serde(alerts), ..head(visit, &office, "report") })
 }
 
 /// What is asked, with the present month where no period is.
-fn asked(query: &Fields, month: Period) -> Asked {
+pub fn asked(query: &Fields, month: Period) -> Asked {
     let one = |name: &str| query.one(name).map(str::to_owned);
     Asked {
         period: one("period").or_else(|| Some(month.to_string())),
@@ -97,6 +156,7 @@ fn asked(query: &Fields, month: Period) -> Asked {
         by: one("by"),
         format: None,
         as_of: None,
+        public: None,
     }
 }
 
@@ -114,7 +174,15 @@ fn params(asked: &Asked) -> Params<'_> {
 fn matter(lang: Lang, a: &Alert) -> Matter {
     let key = format!("alert_{}", a.kind);
     let key = if text::has(&key) { key } else { "alert_other".to_owned() };
-    Matter { kind: lang.text(&key).to_owned(), region: a.region.full_name(), at: offer::moment(lang, a.at), detail: a.detail.clone() }
+    Matter {
+        id: a.id.to_string(),
+        kind: lang.text(&key).to_owned(),
+        region: a.region.full_name(),
+        at: offer::moment(lang, a.at),
+        detail: a.detail.clone(),
+        worker: a.worker.map(|w| w.to_string()),
+        resolved: a.resolved_at.map(|at| offer::moment_of_year(lang, at)),
+    }
 }
 
 /// `POST /office/login`.
@@ -145,7 +213,9 @@ async fn enter(visit: &Visit<'_>, state: &State, body: Result<Form, Problem>) ->
     let plain = |v: &str| !v.is_empty() && v.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b':'));
     let more: Vec<(&str, &str)> =
         NAMES.into_iter().filter(|n| *n != "lang").filter_map(|n| wanted.one(n).filter(|v| plain(v)).map(|v| (n, v))).collect();
-    let mut response = visit.go("/office", &more);
+    let at = fields.one("at").unwrap_or_default();
+    let at = PAGES.iter().map(|(_, path)| *path).find(|path| *path == at).unwrap_or("/office");
+    let mut response = visit.go(at, &more);
     set_cookie(&mut response, &cookie(state, token, lives));
     Ok(response)
 }
@@ -197,4 +267,31 @@ pub async fn download(state: Data<State>, request: HttpRequest, file: Path<(Stri
         document(&state, office.region, name, &asked).await
     };
     visit.answer(outcome.await)
+}
+
+/// `GET /office/alerts`: what needs a person, open or resolved.
+pub async fn alerts(state: Data<State>, request: HttpRequest) -> HttpResponse {
+    inside(&state, &request, async |visit, office| {
+        let done = visit.query.has("state", "resolved");
+        let all = state.store.alerts(office.region, usize::MAX).await?;
+        let of: Vec<&Alert> = all.iter().filter(|a| a.resolved_at.is_some() == done).collect();
+        let (number, items) = (of.len(), of.iter().take(ALERTS_READ).map(|a| matter(visit.lang, a)).collect::<Vec<_>>());
+        let told = visit.query.has("done", "resolved").then_some("alert_resolved");
+        visit.page(200, "alerts.html", context! { items => Serde(items), number, done, told, ..head(visit, &office, "alerts") })
+    })
+    .await
+}
+
+/// `POST /office/alerts/{id}/resolve`: it was seen to, and what came of it.
+pub async fn resolve(state: Data<State>, request: HttpRequest, id: Path<String>, body: Result<Form, Problem>) -> HttpResponse {
+    sent(&state, &request, async |visit, office| {
+        let fields = Fields::read(&body?.0);
+        let id = crate::domain::id::AlertId::parse(&id).ok_or_else(Problem::not_found)?;
+        let note = fields.one("note").unwrap_or_default().chars().take(500).collect();
+        if !state.store.resolve_alert(id, office.region, note, state.clock.now()).await? {
+            return Err(Problem::not_found());
+        }
+        Ok(visit.go("/office/alerts", &[("done", "resolved")]))
+    })
+    .await
 }

@@ -6,7 +6,14 @@ use minijinja::value::Kwargs;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use std::sync::LazyLock;
 
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 18] = [
+    ("alerts.html", include_str!("templates/alerts.html")),
+    ("desk.html", include_str!("templates/desk.html")),
+    ("fairness.html", include_str!("templates/fairness.html")),
+    ("import.html", include_str!("templates/import.html")),
+    ("map.html", include_str!("templates/map.html")),
+    ("people.html", include_str!("templates/people.html")),
+    ("person.html", include_str!("templates/person.html")),
     ("base.html", include_str!("templates/base.html")),
     ("chart.html", include_str!("templates/chart.html")),
     ("erase.html", include_str!("templates/erase.html")),
@@ -28,6 +35,10 @@ fn environment(lang: Lang) -> Environment<'static> {
     // Everything is HTML but the styles, which hold nothing from outside.
     env.set_auto_escape_callback(|name| if name.ends_with(".css") { AutoEscape::None } else { AutoEscape::Html });
     env.set_debug(false);
+    // A code in words, or as it is where the table has none for it.
+    env.add_function("word", move |kind: &str, code: &str| {
+        lang.get(&format!("{kind}_{code}")).map_or_else(|| code.to_owned(), str::to_owned)
+    });
     env.add_function("t", move |key: &str, values: Kwargs| text::t(lang, key, &values));
     for (name, source) in TEMPLATES {
         env.add_template(name, source).expect("the templates are compiled in and a test renders them");

@@ -352,7 +352,16 @@ fn while_the_period_runs_the_day_is_today() {
     let people = [from("522601").works_in("330212").facts(&[Fact::Started(date(2020, 9, 20))])];
     let on = |today| {
         let day = query.day(today).unwrap();
-        total(&employment(&cells(&people).sheet(query.axis, Asked::Standing(day)), &query, &Rules::default(), Moment::start_of(today), &|_| None), "total")
+        total(
+            &employment(
+                &cells(&people).sheet(query.axis, Asked::Standing(day)),
+                &query,
+                &Rules::default(),
+                Moment::start_of(today),
+                &|_| None,
+            ),
+            "total",
+        )
     };
     assert_eq!((on(date(2020, 9, 19)), on(date(2020, 9, 20))), (0, 1));
 }

@@ -33,7 +33,8 @@ fn count(value: Value) -> u64 {
 #[test]
 fn provinces_send_people_to_provinces() {
     let report = ask("000000", Params::default());
-    let expected = [("510000", "330000", 1), ("520000", "000000", 1), ("520000", "330000", 2), ("520000", "440000", 1), ("520000", "520000", 2)];
+    let expected =
+        [("510000", "330000", 1), ("520000", "000000", 1), ("520000", "330000", 2), ("520000", "440000", 1), ("520000", "520000", 2)];
     assert_eq!(ways(&report), expected);
     assert_eq!(count(report.totals.values[0]), 7);
     assert_eq!(report.rows[0].keys[2].as_deref(), Some("west"));

@@ -1,0 +1,158 @@
+//! The public form: a fixed list of tables of locked periods, without a token.
+//!
+//! Promises: only the tables of [`Table`] leave; small counts are hidden jointly over
+//! all of them, so that no table tells what another hides.
+//! Start at: [`Table::of`], [`published`].
+
+use super::query::{By, Name, Params, Query, QueryFault};
+use super::report::Report;
+use super::suppress::suppress;
+use super::{Rules, employment};
+use crate::config::ReportConfig;
+use crate::domain::region::Region;
+use crate::domain::time::{Moment, Period};
+use crate::store::cells::{Asked, Source};
+use crate::store::{Store, StoreError};
+
+/// The set of counties that has a table of its own.
+const LISTED: &str = "set:listed-52";
+
+/// A table that anybody may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Employment of the nation by province.
+    Employment,
+    /// The same, split by tier.
+    EmploymentByTier,
+    /// Employment of the listed counties, by county.
+    EmploymentOfListed,
+}
+
+impl Table {
+    const ALL: [Table; 3] = [Table::Employment, Table::EmploymentByTier, Table::EmploymentOfListed];
+
+    /// The table that is asked for; none where it is no public one. Another level,
+    /// axis or region would be another table, from which this one's gaps are filled.
+    pub fn of(name: &str, params: Params<'_>) -> Option<Table> {
+        let given = |text: Option<&str>, usual: &str| text.is_none_or(|t| t.is_empty() || t == usual);
+        if name != Name::Employment.code() || !given(params.axis, "home") {
+            return None;
+        }
+        let by = params.by.filter(|by| !by.is_empty() && *by != "none");
+        match (params.region.filter(|r| !r.is_empty()), by) {
+            (Some(LISTED), None) => given(params.level, "county").then_some(Table::EmploymentOfListed),
+            (None | Some("000000"), _) if !given(params.level, "province") => None,
+            (None | Some("000000"), None) => Some(Table::Employment),
+            (None | Some("000000"), Some("tier")) => Some(Table::EmploymentByTier),
+            _ => None,
+        }
+    }
+
+    fn params(self, period: &str) -> Params<'_> {
+        Params {
+            period: Some(period),
+            region: (self == Table::EmploymentOfListed).then_some(LISTED),
+            by: (self == Table::EmploymentByTier).then(|| By::Tier.code()),
+            ..Params::default()
+        }
+    }
+}
+
+/// Whether a period is locked for the nation. No period is: locks are not built yet.
+pub async fn locked(_store: &Store, _period: Period) -> Result<bool, StoreError> {
+    Ok(false)
+}
+
+/// The period of a public table.
+pub fn period(params: Params<'_>) -> Result<Period, QueryFault> {
+    Ok(Query::parse(params, Region::NATION)?.period)
+}
+
+/// One public table of a period, with what the others must not tell hidden in it.
+pub async fn published(
+    store: &Store,
+    config: &ReportConfig,
+    table: Table,
+    period: Period,
+    now: Moment,
+) -> Result<Report, super::ReportFault> {
+    let text = period.to_string();
+    let mut tables = Vec::new();
+    for one in Table::ALL {
+        let query = Query::parse(one.params(&text), Region::NATION)?;
+        let day = query.day(now.day())?;
+        let sheet = store.sheet(Source::Locked(period), query.axis, None, Asked::Standing(day)).await?;
+        tables.push(employment(&sheet, &query, &Rules::default(), now, &|_| None));
+    }
+    Ok(chosen(tables, table, config.min_cell))
+}
+
+/// Hides in all the public tables together and gives out one.
+fn chosen(mut tables: Vec<Report>, table: Table, least: u64) -> Report {
+    suppress(&mut tables, least);
+    tables.swap_remove(table as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::{Row, Value, tests::sample};
+    use super::*;
+
+    fn of(region: &str, level: &str, axis: &str, by: &str) -> Option<Table> {
+        let some = |text| Some(text);
+        Table::of(
+            "employment",
+            Params { period: Some("2020"), region: some(region), level: some(level), axis: some(axis), by: some(by), as_of: None },
+        )
+    }
+
+    #[test]
+    fn only_the_listed_tables_are_public() {
+        assert_eq!(of("", "", "", ""), Some(Table::Employment));
+        assert_eq!(of("000000", "province", "home", "none"), Some(Table::Employment));
+        assert_eq!(of("", "", "", "tier"), Some(Table::EmploymentByTier));
+        assert_eq!(of("set:listed-52", "county", "", ""), Some(Table::EmploymentOfListed));
+        for (region, level, axis, by) in [
+            ("520000", "", "", ""),
+            ("", "county", "", ""),
+            ("", "", "work", ""),
+            ("", "", "", "platform"),
+            ("set:listed-52", "", "", "tier"),
+            ("set:listed-52", "prefecture", "", ""),
+            ("set:hubei", "", "", ""),
+        ] {
+            assert_eq!(of(region, level, axis, by), None, "{region} {level} {axis} {by}");
+        }
+        assert_eq!(Table::of("routing", Params::default()), None);
+        for table in Table::ALL {
+            let params = table.params("2020");
+            assert_eq!(Table::of("employment", params), Some(table));
+            assert_eq!(period(params), Ok(Period::parse("2020").unwrap()));
+        }
+    }
+
+    /// A province's table and the one of its listed counties, with one count each.
+    #[test]
+    fn one_table_does_not_tell_what_another_hides() {
+        let table = |region: &str, rows: &[(&str, u64)]| {
+            let row = |code: &str, n| Row { keys: vec![Some(code.to_owned()), Some(code.to_owned())], values: vec![Value::Count(n)] };
+            let mut made = sample();
+            made.columns.truncate(1);
+            made.keys.truncate(2);
+            made.region = region.to_owned();
+            made.rows = rows.iter().map(|(code, n)| row(code, *n)).collect();
+            made.totals = row(region, rows.iter().map(|(_, n)| n).sum());
+            made
+        };
+        let nation = || table("000000", &[("520000", 100), ("530000", 60), ("510000", 80)]);
+        let tables = |counties: &[(&str, u64)]| vec![nation(), nation(), table("set:listed-52", counties)];
+        let hidden =
+            |report: &Report| report.rows.iter().chain([&report.totals]).filter(|r| r.values[0] == Value::Suppressed { below: 5 }).count();
+        // Two persons of the province are at home outside the listed counties.
+        let listed = [("522624", 58), ("522633", 40), ("532331", 30)];
+        let both = [Table::Employment, Table::EmploymentOfListed].map(|t| hidden(&chosen(tables(&listed), t, 5)));
+        assert!(both[0] >= 2 || both[1] >= 2, "{both:?}");
+        let alone = chosen(tables(&[("522624", 30), ("532331", 30)]), Table::EmploymentOfListed, 5);
+        assert_eq!(hidden(&alone), 0, "what is no secret is published");
+    }
+}

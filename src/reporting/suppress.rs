@@ -1,0 +1,368 @@
+//! What of a table of counts may be published so that no small count can be told.
+//!
+//! Promises: a count of 1 to `least` − 1 is hidden; then so many more figures are
+//! hidden that none which is hidden, and no small count that stands in no figure
+//! (the rest of a part, say), can be computed from what is published by the sums
+//! that hold among them; where a line of a sum hides one figure it hides at least
+//! two. The same table is always hidden alike.
+//! Does not: guard against who knows some of the persons, or keep bounds wide beyond
+//! the parts of one sum; a sum of hidden figures may be computed, each may not.
+//! Start at: [`suppress`], or [`Sums`] for tables of another shape.
+
+use super::report::{Column, Report, Row, Value};
+use crate::domain::region::Region;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The field in which it is reckoned which figures a set of sums determines. What
+/// holds over the rationals with coefficients as small as these holds here, but for
+/// a chance of one in 10^17.
+const PRIME: u64 = (1 << 61) - 1;
+
+/// Figures, what each is made of, and the sums that hold among them.
+#[derive(Default)]
+pub struct Sums {
+    values: Vec<u64>,
+    /// The counts of each figure: one, or a ratio's two.
+    figures: Vec<Vec<usize>>,
+    /// The figure of a count; none for one that no figure shows.
+    shown_in: Vec<Option<usize>>,
+    /// Each comes to nothing: count and coefficient.
+    sums: Vec<Vec<(usize, i64)>>,
+}
+
+impl Sums {
+    /// A figure of these counts; its place, and theirs.
+    pub fn figure(&mut self, counts: &[u64]) -> (usize, Vec<usize>) {
+        let figure = self.figures.len();
+        let places: Vec<usize> = counts.iter().map(|n| self.count(*n, Some(figure))).collect();
+        self.figures.push(places.clone());
+        (figure, places)
+    }
+
+    fn count(&mut self, value: u64, figure: Option<usize>) -> usize {
+        self.values.push(value);
+        self.shown_in.push(figure);
+        self.values.len() - 1
+    }
+
+    /// `whole` is the sum of `parts`; a sum that does not hold is not believed.
+    pub fn sum(&mut self, whole: usize, parts: &[usize]) {
+        if self.values[whole] == parts.iter().map(|p| self.values[*p]).sum::<u64>() {
+            self.sums.push([(whole, 1)].into_iter().chain(parts.iter().map(|p| (*p, -1))).collect());
+        }
+    }
+
+    /// `whole` has these parts and a rest that no figure shows; a small rest is as
+    /// secret as a small figure.
+    pub fn parts(&mut self, whole: usize, parts: &[usize]) {
+        let of = parts.iter().map(|p| self.values[*p]).sum();
+        if let Some(rest) = self.values[whole].checked_sub(of) {
+            let rest = self.count(rest, None);
+            self.sum(whole, &[parts, &[rest]].concat());
+        }
+    }
+
+    /// The figures to hide.
+    pub fn hide(&self, least: u64) -> BTreeSet<usize> {
+        let small = |count: &usize| (1..least).contains(&self.values[*count]);
+        let secret: Vec<usize> = (0..self.values.len()).filter(small).collect();
+        let mut hidden: BTreeSet<usize> = secret.iter().filter_map(|count| self.shown_in[*count]).collect();
+        let of_count = self.sums_of_counts();
+        loop {
+            // What one sum tells by itself is found without solving them all.
+            self.fill_lines(&mut hidden, &secret, &of_count, least);
+            let open = |count: usize| self.shown_in[count].is_some_and(|figure| !hidden.contains(&figure));
+            let told = self.told(&open);
+            // A small count that is told, or a hidden figure of which all is.
+            let told_figure = |f: &usize| self.figures[*f].iter().all(|c| told.contains_key(c));
+            let mut loose: BTreeSet<usize> = secret.iter().copied().filter(|c| told.contains_key(c)).collect();
+            loose.extend(hidden.iter().filter(|f| told_figure(f)).flat_map(|f| self.figures[*f].iter().copied()));
+            let Some(more) = loose.iter().find_map(|c| self.partner(told.get(c)?, &of_count, &open)) else { return hidden };
+            hidden.insert(more);
+        }
+    }
+
+    fn sums_of_counts(&self) -> Vec<Vec<usize>> {
+        let mut of_count = vec![Vec::new(); self.values.len()];
+        for (at, sum) in self.sums.iter().enumerate() {
+            sum.iter().for_each(|(count, _)| of_count[*count].push(at));
+        }
+        of_count
+    }
+
+    /// Hides partners until no sum by itself tells what must not be told.
+    fn fill_lines(&self, hidden: &mut BTreeSet<usize>, secret: &[usize], of_count: &[Vec<usize>], least: u64) {
+        let secret: BTreeSet<usize> = secret.iter().copied().collect();
+        let mut waiting: BTreeSet<usize> = (0..self.sums.len()).collect();
+        while let Some(at) = waiting.pop_first() {
+            let open = |count: usize| self.shown_in[count].is_some_and(|figure| !hidden.contains(&figure));
+            let mut unknown = self.sums[at].iter().map(|(count, _)| *count).filter(|count| !open(*count));
+            let tells = match (unknown.next(), unknown.next()) {
+                // Of a ratio one count may be told where the other is not.
+                (Some(one), None) => secret.contains(&one) || self.shown_in[one].is_some_and(|f| self.figures[f].len() == 1),
+                _ => self.is_pinned(at, least, &open),
+            };
+            let partner = if tells { self.partner(&BTreeSet::from([at]), of_count, &open) } else { None };
+            if let Some(figure) = partner {
+                hidden.insert(figure);
+                waiting.insert(at);
+                waiting.extend(self.figures[figure].iter().flat_map(|count| of_count[*count].iter().copied()));
+            }
+        }
+    }
+
+    /// Whether the hidden parts of an open sum are what they must be for who takes
+    /// none for zero and each for small: two that come to 2, or to 8 where 4 is the
+    /// most.
+    fn is_pinned(&self, at: usize, least: u64, open: &dyn Fn(usize) -> bool) -> bool {
+        let [(whole, _), parts @ ..] = &self.sums[at][..] else { return false };
+        let hidden: Vec<usize> = parts.iter().map(|(count, _)| *count).filter(|count| !open(*count)).collect();
+        if hidden.is_empty() || !open(*whole) || hidden.iter().any(|count| self.shown_in[*count].is_none()) {
+            return false;
+        }
+        let all = |n: u64| hidden.iter().all(|count| self.values[*count] == n);
+        all(1) || all(least.saturating_sub(1))
+    }
+
+    /// The counts that can be computed from the open ones, each with the sums that
+    /// tell it.
+    fn told(&self, open: &dyn Fn(usize) -> bool) -> BTreeMap<usize, BTreeSet<usize>> {
+        // Short sums first: what long ones are left with stays short.
+        let mut order: Vec<usize> = (0..self.sums.len()).collect();
+        order.sort_by_key(|at| self.sums[*at].len());
+        let mut solved: BTreeMap<usize, Equation> = BTreeMap::new();
+        for at in order {
+            let mut equation = Equation { terms: BTreeMap::new(), from: BTreeSet::from([at]) };
+            for (count, coefficient) in self.sums[at].iter().filter(|(count, _)| !open(*count)) {
+                equation.add(*count, if *coefficient < 0 { PRIME - 1 } else { 1 });
+            }
+            let known: Vec<usize> = equation.terms.keys().copied().filter(|c| solved.contains_key(c)).collect();
+            known.iter().for_each(|pivot| equation.without(*pivot, &solved[pivot]));
+            let Some((&pivot, &factor)) = equation.terms.iter().next() else { continue };
+            equation.scale(inverse(factor));
+            for other in solved.values_mut().filter(|other| other.terms.contains_key(&pivot)) {
+                other.without(pivot, &equation);
+            }
+            solved.insert(pivot, equation);
+        }
+        solved.into_iter().filter(|(_, e)| e.terms.len() == 1).map(|(pivot, e)| (pivot, e.from)).collect()
+    }
+
+    /// The figure to hide beside one that these sums tell: no zero where another
+    /// will do, rather one that is hidden in fewest sums alone, and the least, so
+    /// that as little as may be is lost.
+    fn partner(&self, from: &BTreeSet<usize>, of_count: &[Vec<usize>], open: &dyn Fn(usize) -> bool) -> Option<usize> {
+        let counts = from.iter().flat_map(|at| self.sums[*at].iter().map(|(count, _)| *count)).filter(|count| open(*count));
+        let alone = |count: usize| {
+            let others = of_count[count].iter().filter(|at| !from.contains(at));
+            others.filter(|at| self.sums[**at].iter().all(|(other, _)| open(*other))).count()
+        };
+        let best = counts.min_by_key(|count| (self.values[*count] == 0, alone(*count), self.values[*count], *count))?;
+        self.shown_in[best]
+    }
+}
+
+/// Terms that come to something known.
+struct Equation {
+    terms: BTreeMap<usize, u64>,
+    /// The sums it was made of.
+    from: BTreeSet<usize>,
+}
+
+impl Equation {
+    fn add(&mut self, count: usize, coefficient: u64) {
+        let sum = (self.terms.get(&count).copied().unwrap_or(0) + coefficient) % PRIME;
+        if sum == 0 {
+            self.terms.remove(&count)
+        } else {
+            self.terms.insert(count, sum)
+        };
+    }
+
+    /// Takes out a count by the equation that is solved for it.
+    fn without(&mut self, pivot: usize, solved: &Equation) {
+        let Some(factor) = self.terms.get(&pivot).copied() else { return };
+        for (count, coefficient) in &solved.terms {
+            self.add(*count, PRIME - times(*coefficient, factor));
+        }
+        self.from.extend(&solved.from);
+    }
+
+    fn scale(&mut self, factor: u64) {
+        self.terms.values_mut().for_each(|c| *c = times(*c, factor));
+    }
+}
+
+fn times(a: u64, b: u64) -> u64 {
+    (u128::from(a) * u128::from(b) % u128::from(PRIME)) as u64
+}
+
+/// By Fermat: a^(p−2).
+fn inverse(a: u64) -> u64 {
+    let (mut result, mut base, mut exponent) = (1, a, PRIME - 2);
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            result = times(result, base);
+        }
+        base = times(base, base);
+        exponent >>= 1;
+    }
+    result
+}
+
+/// Sums of columns that hold in every row, where a report has them.
+const WHOLES: [(&str, &[&str]); 2] =
+    [("total", &["out_of_province", "in_province", "in_county"]), ("total", &["confirmed", "unconfirmed"])];
+/// Columns of which another is a part.
+const PARTS: [(&str, &str); 2] = [("in_county", "in_place"), ("total", "new")];
+/// Ratios whose numerator or denominator is a column of its own.
+const NUMERATORS: [(&str, &str); 1] = [("share", "total")];
+const DENOMINATORS: [(&str, &str); 1] = [("share", "baseline")];
+/// Ratios whose numerator is a part of the denominator.
+const SHARES: [&str; 1] = ["lifted_since_hire"];
+
+/// Hides in tables that are published together what must not be told. Tables of one
+/// report, region and axis may be split differently: the parts of a region add up to
+/// its row in a table that is not split. The counties of a set are parts of their
+/// region's row, beside counties that no table shows.
+pub fn suppress(reports: &mut [Report], least: u64) {
+    let mut sums = Sums::default();
+    let grids: Vec<Grid> = reports.iter().map(|report| grid(&mut sums, report)).collect();
+    for (whole, whole_grid) in reports.iter().zip(&grids).filter(|(r, _)| r.keys.len() == 2) {
+        for (split, grid) in reports.iter().zip(&grids).filter(|(r, _)| r.keys.len() > 2 && akin(r, whole)) {
+            together(&mut sums, (whole, whole_grid), (split, grid));
+        }
+    }
+    for (nation, nation_grid) in reports.iter().zip(&grids).filter(|(r, _)| r.keys.len() == 2 && !of_set(r)) {
+        for (set, grid) in reports.iter().zip(&grids).filter(|(r, _)| r.keys.len() == 2 && of_set(r)) {
+            lies_in(&mut sums, (nation, nation_grid), (set, grid));
+        }
+    }
+    let hidden = sums.hide(least);
+    for (report, grid) in reports.iter_mut().zip(&grids) {
+        for (row, cells) in report.rows.iter_mut().chain([&mut report.totals]).zip(grid) {
+            for (value, cell) in row.values.iter_mut().zip(cells) {
+                if cell.as_ref().is_some_and(|cell| hidden.contains(&cell.figure)) {
+                    *value = Value::Suppressed { below: least };
+                }
+            }
+        }
+    }
+}
+
+/// Where a figure stands in the sums.
+struct Cell {
+    figure: usize,
+    counts: Vec<usize>,
+}
+
+/// The cells of the rows and then of the totals.
+type Grid = Vec<Vec<Option<Cell>>>;
+
+fn akin(a: &Report, b: &Report) -> bool {
+    (a.name, &a.region, a.axis, a.period) == (b.name, &b.region, b.axis, b.period)
+}
+
+/// The figures of one table, and what holds among them.
+fn grid(sums: &mut Sums, report: &Report) -> Grid {
+    let cells = |sums: &mut Sums, row: &Row| row.values.iter().map(|v| cell(sums, *v)).collect::<Vec<_>>();
+    let grid: Grid = report.rows.iter().chain([&report.totals]).map(|row| cells(sums, row)).collect();
+    let at = |name: &str| report.column(name);
+    for row in &grid {
+        let count = |name: &str, part: usize| row.get(at(name)?)?.as_ref()?.counts.get(part).copied();
+        for (whole, parts) in WHOLES {
+            let parts: Option<Vec<usize>> = parts.iter().map(|name| count(name, 0)).collect();
+            if let (Some(whole), Some(parts)) = (count(whole, 0), parts) {
+                sums.sum(whole, &parts);
+            }
+        }
+        for (whole, part) in PARTS {
+            if let (Some(whole), Some(part)) = (count(whole, 0), count(part, 0)) {
+                sums.parts(whole, &[part]);
+            }
+        }
+        for (pairs, part) in [(NUMERATORS, 0), (DENOMINATORS, 1)] {
+            for (ratio, column) in pairs {
+                if let (Some(ratio), Some(column)) = (count(ratio, part), count(column, 0)) {
+                    sums.sum(column, &[ratio]);
+                }
+            }
+        }
+        for ratio in SHARES {
+            if let (Some(numerator), Some(denominator)) = (count(ratio, 0), count(ratio, 1)) {
+                sums.parts(denominator, &[numerator]);
+            }
+        }
+    }
+    let (totals, rows) = grid.split_last().expect("the totals are a row");
+    for (column, _) in report.columns.iter().enumerate().filter(|(_, c)| adds_up(c)) {
+        add_up(sums, &totals[column], rows.iter().map(|row| &row[column]));
+    }
+    grid
+}
+
+/// Ratios do not add up, but their counts do; a sum that does not hold is left out.
+fn adds_up(column: &Column) -> bool {
+    column.additive || column.ratio
+}
+
+fn cell(sums: &mut Sums, value: Value) -> Option<Cell> {
+    let (figure, counts) = match value {
+        Value::Count(n) => sums.figure(&[n]),
+        Value::Ratio { numerator, denominator } => sums.figure(&[numerator, denominator]),
+        Value::Unknown | Value::Number(_) | Value::Suppressed { .. } => return None,
+    };
+    Some(Cell { figure, counts })
+}
+
+/// The counts of a cell are those of its parts together, where all are known.
+fn add_up<'a>(sums: &mut Sums, whole: &Option<Cell>, parts: impl Iterator<Item = &'a Option<Cell>>) {
+    let parts: Option<Vec<&Cell>> = parts.map(Option::as_ref).collect();
+    if let (Some(whole), Some(parts)) = (whole, parts) {
+        for (n, count) in whole.counts.iter().enumerate() {
+            let counts: Option<Vec<usize>> = parts.iter().map(|part| part.counts.get(n).copied()).collect();
+            counts.into_iter().for_each(|counts| sums.sum(*count, &counts));
+        }
+    }
+}
+
+/// The rows of a split table add up to the row of their region in the whole one.
+fn together(sums: &mut Sums, (whole, whole_grid): (&Report, &Grid), (split, split_grid): (&Report, &Grid)) {
+    for (at, column) in whole.columns.iter().enumerate().filter(|(_, c)| adds_up(c)) {
+        let Some(other) = split.column(column.name) else { continue };
+        for (row, cells) in whole.rows.iter().zip(whole_grid) {
+            let of = split.rows.iter().zip(split_grid).filter(|(r, _)| r.keys.first() == row.keys.first());
+            let parts: Vec<&Option<Cell>> = of.map(|(_, cells)| &cells[other]).collect();
+            add_up(sums, &cells[at], parts.into_iter());
+        }
+        let (last, split_last) = (whole_grid.last(), split_grid.last());
+        if let (Some(last), Some(split_last)) = (last, split_last) {
+            add_up(sums, &last[at], [&split_last[other]].into_iter());
+        }
+    }
+}
+
+fn of_set(report: &Report) -> bool {
+    report.region.starts_with("set:")
+}
+
+/// The rows of a set are parts of the rows that they lie in.
+fn lies_in(sums: &mut Sums, (whole, whole_grid): (&Report, &Grid), (set, set_grid): (&Report, &Grid)) {
+    let region = |row: &Row| row.keys.first().and_then(Option::as_deref).and_then(Region::parse);
+    for (at, column) in whole.columns.iter().enumerate().filter(|(_, c)| adds_up(c)) {
+        let Some(other) = set.column(column.name) else { continue };
+        for (row, cells) in whole.rows.iter().zip(whole_grid) {
+            let within = |part: &Row| region(row).is_some_and(|whole| region(part).is_some_and(|r| r.is_within(whole)));
+            let of = set.rows.iter().zip(set_grid).filter(|(part, _)| within(part));
+            let parts: Option<Vec<&Cell>> = of.map(|(_, cells)| cells[other].as_ref()).collect();
+            let (Some(whole), Some(parts)) = (&cells[at], parts) else { continue };
+            for (n, count) in whole.counts.iter().enumerate().filter(|_| !parts.is_empty()) {
+                let counts: Option<Vec<usize>> = parts.iter().map(|part| part.counts.get(n).copied()).collect();
+                counts.into_iter().for_each(|counts| sums.parts(*count, &counts));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

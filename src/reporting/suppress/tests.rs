@@ -1,0 +1,401 @@
+//! The attacker: who has the published tables and every sum that holds in them, and
+//! solves for what is hidden. It shares no code with what it attacks, and reckons in
+//! another field.
+
+use super::super::query::Axis;
+use super::super::report::{AsOf, Key, Unit};
+use super::*;
+use crate::domain::time::{Moment, Period};
+use std::collections::HashMap;
+
+const LEAST: u64 = 5;
+const COLUMNS: [&str; 12] = [
+    "total",
+    "out_of_province",
+    "in_province",
+    "in_county",
+    "in_place",
+    "confirmed",
+    "unconfirmed",
+    "awaiting_start",
+    "new",
+    "baseline",
+    "share",
+    "lifted_since_hire",
+];
+
+/// A small generator, so that every run tries the same tables.
+struct Dice(u64);
+
+impl Dice {
+    fn upto(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % (n + 1)
+    }
+
+    /// Mostly small, as the tables that matter are.
+    fn count(&mut self) -> u64 {
+        match self.upto(9) {
+            0..=2 => 0,
+            3..=6 => self.upto(6),
+            7..=8 => self.upto(40),
+            _ => self.upto(3000),
+        }
+    }
+}
+
+/// out, province, county but not in place, in place, confirmed, awaiting, new, poor,
+/// lifted, baseline.
+type People = [u64; 10];
+
+fn people(dice: &mut Dice) -> People {
+    let parts = [0; 4].map(|_| dice.count());
+    let total: u64 = parts.iter().sum();
+    let poor = dice.upto(total);
+    let [out, province, county, place] = parts;
+    [out, province, county, place, dice.upto(total), dice.count(), dice.upto(total), poor, dice.upto(poor), dice.count()]
+}
+
+fn row(keys: &[&str], p: &People, baseline: bool) -> Row {
+    let total = p[0] + p[1] + p[2] + p[3];
+    let counts = [total, p[0], p[1], p[2] + p[3], p[3], p[4], total - p[4], p[5], p[6]].map(Value::Count);
+    let known = if baseline { Value::Count(p[9]) } else { Value::Unknown };
+    let share = Value::Ratio { numerator: total, denominator: if baseline { p[9] } else { 0 } };
+    let rest = [known, share, Value::Ratio { numerator: p[8], denominator: p[7] }];
+    Row { keys: keys.iter().map(|k| Some((*k).to_owned())).collect(), values: counts.into_iter().chain(rest).collect() }
+}
+
+fn added(all: &[People]) -> People {
+    let mut sum = [0; 10];
+    all.iter().for_each(|p| (0..10).for_each(|n| sum[n] += p[n]));
+    sum
+}
+
+fn report(keys: &[&'static str], rows: Vec<Row>, totals: Row) -> Report {
+    let column = |name: &'static str| {
+        let ratio = matches!(name, "share" | "lifted_since_hire");
+        let unit = if ratio { Unit::Ratio } else { Unit::Person };
+        Column { name, title: name, unit, ratio, additive: !ratio && name != "baseline", about: "" }
+    };
+    Report {
+        name: "employment",
+        title: "就业情况",
+        period: Period::parse("2020").unwrap(),
+        region: "000000".to_owned(),
+        axis: Axis::Home,
+        generated_at: Moment::from_ms(0),
+        as_of: AsOf { seq: 0, time: None, root: None },
+        sealed: true,
+        keys: keys.iter().map(|name| Key { name, title: name }).collect(),
+        columns: COLUMNS.map(column).to_vec(),
+        rows,
+        totals,
+    }
+}
+
+/// A table by region and, as the public form has it, one split by tier beside it.
+fn tables(dice: &mut Dice, split: bool) -> Vec<Report> {
+    let codes = ["520000", "530000", "620000", "650000", "110000"];
+    let regions = &codes[..1 + dice.upto(4) as usize];
+    let tiers = ["not_lifted", "at_risk", "lifted"];
+    let parts: Vec<[People; 3]> = regions.iter().map(|_| [0; 3].map(|_| people(dice))).collect();
+    let baseline = dice.upto(1) == 0;
+    let wholes: Vec<People> = parts.iter().map(|p| added(p)).collect();
+    let all = added(&wholes);
+    let rows = regions.iter().zip(&wholes).map(|(code, p)| row(&[code, code], p, baseline)).collect();
+    let mut made = vec![report(&["region", "name"], rows, row(&["000000", "all"], &all, baseline))];
+    if split {
+        let mut rows = Vec::new();
+        for (code, parts) in regions.iter().zip(&parts) {
+            rows.extend(tiers.iter().zip(parts).map(|(tier, p)| row(&[code, code, tier], p, false)));
+        }
+        made.push(report(&["region", "name", "tier"], rows, row(&["000000", "all", ""], &all, false)));
+    }
+    made
+}
+
+/// An unknown of the attacker: table, row (the totals last), column, 0 or 1 of a
+/// ratio; the fifth tells the rests that no table shows.
+type Unknown = (usize, usize, usize, usize, bool);
+
+struct Attack {
+    /// What is published; a rest is not.
+    known: HashMap<Unknown, u64>,
+    unknowns: Vec<Unknown>,
+    equations: Vec<Vec<(Unknown, i64)>>,
+}
+
+const FIELD: u64 = 1_000_000_007;
+
+impl Attack {
+    fn on(truth: &[Report], published: &[Report]) -> Self {
+        let mut attack = Attack { known: HashMap::new(), unknowns: Vec::new(), equations: Vec::new() };
+        let at = |name: &str| COLUMNS.iter().position(|c| *c == name).unwrap();
+        for (t, table) in published.iter().enumerate() {
+            let rows: Vec<&Row> = table.rows.iter().chain([&table.totals]).collect();
+            for (r, row) in rows.iter().enumerate() {
+                for (c, value) in row.values.iter().enumerate() {
+                    match value {
+                        Value::Count(n) => drop(attack.known.insert((t, r, c, 0, false), *n)),
+                        Value::Ratio { numerator, denominator } => {
+                            attack.known.insert((t, r, c, 0, false), *numerator);
+                            attack.known.insert((t, r, c, 1, false), *denominator);
+                        }
+                        Value::Suppressed { .. } => {
+                            attack.unknowns.push((t, r, c, 0, false));
+                            if COLUMNS[c] == "share" || COLUMNS[c] == "lifted_since_hire" {
+                                attack.unknowns.push((t, r, c, 1, false));
+                            }
+                        }
+                        other => assert_eq!(*other, Value::Unknown),
+                    }
+                }
+                let v = |name: &str, part: usize| (t, r, at(name), part, false);
+                let mut rest = |whole: Unknown, part: Unknown| {
+                    let rest = (whole.0, whole.1, part.2, part.3, true);
+                    attack.unknowns.push(rest);
+                    attack.equations.push(vec![(whole, 1), (part, -1), (rest, -1)]);
+                };
+                rest(v("in_county", 0), v("in_place", 0));
+                rest(v("total", 0), v("new", 0));
+                rest(v("lifted_since_hire", 1), v("lifted_since_hire", 0));
+                let total = v("total", 0);
+                attack.equations.push(vec![(total, 1), (v("out_of_province", 0), -1), (v("in_province", 0), -1), (v("in_county", 0), -1)]);
+                attack.equations.push(vec![(total, 1), (v("confirmed", 0), -1), (v("unconfirmed", 0), -1)]);
+                attack.equations.push(vec![(total, 1), (v("share", 0), -1)]);
+                attack.equations.push(vec![(v("baseline", 0), 1), (v("share", 1), -1)]);
+            }
+            let last = rows.len() - 1;
+            for (c, name) in COLUMNS.iter().enumerate() {
+                for part in 0..if matches!(*name, "share" | "lifted_since_hire") { 2 } else { 1 } {
+                    let mut sum = vec![((t, last, c, part, false), 1)];
+                    sum.extend((0..last).map(|r| ((t, r, c, part, false), -1)));
+                    attack.equations.push(sum);
+                }
+            }
+        }
+        if let [whole, split] = published {
+            for (c, name) in COLUMNS.iter().enumerate() {
+                for part in 0..if *name == "lifted_since_hire" { 2 } else { 1 } {
+                    for (r, row) in whole.rows.iter().enumerate() {
+                        let of = split.rows.iter().enumerate().filter(|(_, s)| s.keys[0] == row.keys[0]);
+                        let parts = of.map(|(s, _)| ((1, s, c, part, false), -1));
+                        attack.equations.push([((0, r, c, part, false), 1)].into_iter().chain(parts).collect());
+                    }
+                    let totals = [((0, whole.rows.len(), c, part, false), 1), ((1, split.rows.len(), c, part, false), -1)];
+                    attack.equations.push(totals.to_vec());
+                }
+            }
+        }
+        // Only what is true of the real tables is a weapon: unknown figures have no sums.
+        let real = |u: &Unknown| value_of(truth, u);
+        attack.equations.retain(|e| {
+            let values: Option<Vec<i64>> = e.iter().map(|(u, k)| real(u).map(|n| n as i64 * k)).collect();
+            values.is_some_and(|values| values.iter().sum::<i64>() == 0)
+        });
+        attack
+    }
+
+    /// What can be computed, with the value it comes to.
+    fn solve(&self) -> Vec<(Unknown, u64)> {
+        let place: HashMap<&Unknown, usize> = self.unknowns.iter().enumerate().map(|(at, u)| (u, at)).collect();
+        let width = self.unknowns.len();
+        let mut rows: Vec<Vec<u64>> = Vec::new();
+        for equation in &self.equations {
+            let mut row = vec![0; width + 1];
+            for (unknown, k) in equation {
+                let k = k.rem_euclid(FIELD as i64) as u64;
+                match place.get(unknown) {
+                    Some(at) => row[*at] = (row[*at] + k) % FIELD,
+                    None => row[width] = (row[width] + (FIELD - k) * (self.known[unknown] % FIELD)) % FIELD,
+                }
+            }
+            rows.push(row);
+        }
+        let mut done = 0;
+        for column in 0..width {
+            let Some(found) = (done..rows.len()).find(|r| rows[*r][column] != 0) else { continue };
+            rows.swap(done, found);
+            let by = power(rows[done][column], FIELD - 2);
+            rows[done].iter_mut().for_each(|x| *x = *x * by % FIELD);
+            let pivot = rows[done].clone();
+            for (r, row) in rows.iter_mut().enumerate().filter(|(r, row)| *r != done && row[column] != 0) {
+                let factor = FIELD - row[column];
+                row.iter_mut().zip(&pivot).for_each(|(x, p)| *x = (*x + factor * p) % FIELD);
+                debug_assert!(r != done);
+            }
+            done += 1;
+        }
+        let alone = |row: &&Vec<u64>| row[..width].iter().filter(|x| **x != 0).count() == 1;
+        rows.iter().filter(alone).map(|row| (self.unknowns[row.iter().position(|x| *x != 0).unwrap()], row[width])).collect()
+    }
+}
+
+fn power(mut base: u64, mut exponent: u64) -> u64 {
+    let mut result = 1;
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            result = result * base % FIELD;
+        }
+        base = base * base % FIELD;
+        exponent >>= 1;
+    }
+    result
+}
+
+fn value_of(tables: &[Report], (t, r, c, part, rest): &Unknown) -> Option<u64> {
+    let table = &tables[*t];
+    let row = table.rows.get(*r).unwrap_or(&table.totals);
+    let of = |name: &str| match row.values[COLUMNS.iter().position(|c| *c == name).unwrap()] {
+        Value::Count(n) => n,
+        _ => unreachable!("{name} is a count"),
+    };
+    match (row.values[*c], rest) {
+        (Value::Count(n), true) => Some(if COLUMNS[*c] == "new" { of("total") } else { of("in_county") } - n),
+        (Value::Ratio { numerator, denominator }, true) => Some(denominator - numerator),
+        (Value::Count(n), false) => Some(n),
+        (Value::Ratio { numerator, denominator }, false) => Some(if *part == 0 { numerator } else { denominator }),
+        _ => None,
+    }
+}
+
+/// What the attacker gets out of the published tables that they should not.
+fn broken(truth: &[Report], published: &[Report]) -> Vec<(Unknown, u64)> {
+    let attack = Attack::on(truth, published);
+    let solved = attack.solve();
+    for (unknown, value) in &solved {
+        assert_eq!(value_of(truth, unknown), Some(*value), "the attacker reckons right");
+    }
+    let both = |u: &Unknown| {
+        let other = (u.0, u.1, u.2, 1 - u.3, false);
+        !attack.unknowns.contains(&other) || solved.iter().any(|(s, _)| *s == other)
+    };
+    solved.iter().copied().filter(|(u, n)| (1..LEAST).contains(n) || (!u.4 && both(u))).collect()
+}
+
+fn primary_alone(tables: &[Report]) -> Vec<Report> {
+    let small = |n: u64| (1..LEAST).contains(&n);
+    let mut made = tables.to_vec();
+    for row in made.iter_mut().flat_map(|t| t.rows.iter_mut().chain([&mut t.totals])) {
+        for value in &mut row.values {
+            if matches!(*value, Value::Count(n) if small(n))
+                || matches!(*value, Value::Ratio { numerator, denominator } if small(numerator) || small(denominator))
+            {
+                *value = Value::Suppressed { below: LEAST };
+            }
+        }
+    }
+    made
+}
+
+fn open(tables: &[Report]) -> usize {
+    let rows = tables.iter().flat_map(|t| t.rows.iter().chain([&t.totals]));
+    rows.flat_map(|r| &r.values).filter(|v| !matches!(v, Value::Suppressed { .. })).count()
+}
+
+#[test]
+fn nobody_can_compute_what_is_hidden() {
+    let mut dice = Dice(2020);
+    let (mut hidden, mut kept) = (0, 0);
+    for n in 0..1_200 {
+        let truth = tables(&mut dice, n % 3 == 0);
+        let mut published = truth.clone();
+        suppress(&mut published, LEAST);
+        assert_eq!(broken(&truth, &published), [], "table {n}");
+        for (a, b) in truth.iter().zip(&published) {
+            for (a, b) in a.rows.iter().chain([&a.totals]).zip(b.rows.iter().chain([&b.totals])) {
+                for (a, b) in a.values.iter().zip(&b.values) {
+                    assert!(a == b || *b == Value::Suppressed { below: LEAST }, "a figure is itself or hidden");
+                    assert!(!matches!(b, Value::Count(1..LEAST)));
+                    hidden += usize::from(a != b);
+                }
+            }
+        }
+        kept += open(&published);
+    }
+    println!("{hidden} hidden, {kept} kept");
+    assert!(hidden > 10_000 && kept > 10_000, "{hidden} hidden, {kept} kept");
+}
+
+#[test]
+fn hiding_the_small_counts_alone_would_tell_many_of_them() {
+    let mut dice = Dice(2020);
+    let told = (0..300).filter(|n| {
+        let truth = tables(&mut dice, n % 3 == 0);
+        !broken(&truth, &primary_alone(&truth)).is_empty()
+    });
+    let told = told.count();
+    assert!(told > 200, "the attacker gets into {told} of 300 tables");
+}
+
+/// As many rows as the public tables of the nation have.
+#[test]
+fn the_nations_tables_are_done_in_a_moment() {
+    let mut dice = Dice(7);
+    let codes: Vec<String> = (0..34).map(|n| format!("{:02}0000", n + 11)).collect();
+    let parts: Vec<[People; 3]> = codes.iter().map(|_| [0; 3].map(|_| people(&mut dice))).collect();
+    let wholes: Vec<People> = parts.iter().map(|p| added(p)).collect();
+    let all = added(&wholes);
+    let rows = codes.iter().zip(&wholes).map(|(code, p)| row(&[code, code], p, false)).collect();
+    let whole = report(&["region", "name"], rows, row(&["000000", "all"], &all, false));
+    let split = codes.iter().zip(&parts).flat_map(|(code, parts)| {
+        ["not_lifted", "at_risk", "lifted"].into_iter().zip(parts).map(move |(tier, p)| row(&[code, code, tier], p, false))
+    });
+    let split = report(&["region", "name", "tier"], split.collect(), row(&["000000", "all", ""], &all, false));
+    let truth = vec![whole, split];
+    let mut published = truth.clone();
+    let began = std::time::Instant::now();
+    suppress(&mut published, LEAST);
+    let took = began.elapsed();
+    println!("{took:?}, {} of {} figures open", open(&published), open(&truth));
+    assert!(took.as_secs() < 60, "{took:?} without optimisation");
+}
+
+#[test]
+fn what_has_no_small_count_is_published_whole() {
+    let big: People = [100, 200, 300, 400, 500, 50, 300, 600, 200, 900];
+    let mut published = vec![report(&["region", "name"], vec![row(&["a", "a"], &big, true)], row(&["t", "t"], &big, true))];
+    let truth = published.clone();
+    suppress(&mut published, LEAST);
+    assert_eq!((&published[0].rows, &published[0].totals), (&truth[0].rows, &truth[0].totals));
+}
+
+#[test]
+fn one_small_cell_takes_a_least_partner_in_its_row_and_in_its_column() {
+    let mut sums = Sums::default();
+    let cells = [[3, 50, 60], [20, 30, 10], [23, 80, 70]];
+    let at: Vec<Vec<usize>> = cells.iter().map(|row| row.iter().map(|n| sums.figure(&[*n]).1[0]).collect()).collect();
+    (0..3).for_each(|c| sums.sum(at[2][c], &[at[0][c], at[1][c]]));
+    let whole: Vec<usize> = cells.iter().map(|row| sums.figure(&[row.iter().sum()]).1[0]).collect();
+    (0..3).for_each(|r| sums.sum(whole[r], &at[r]));
+    let hidden = sums.hide(LEAST);
+    let of_row = |r: usize| at[r].iter().chain([&whole[r]]).filter(|c| hidden.contains(c)).count();
+    let of_column = |c: usize| (0..3).filter(|r| hidden.contains(&at[*r][c])).count();
+    assert!(hidden.contains(&at[0][0]));
+    assert!((0..3).all(|r| of_row(r) != 1) && (0..3).all(|c| of_column(c) != 1), "{hidden:?}");
+    assert!(hidden.len() <= 6, "{hidden:?}");
+}
+
+#[test]
+fn parts_that_can_only_be_one_each_take_a_third() {
+    let mut sums = Sums::default();
+    let parts: Vec<usize> = [1, 1, 30, 40].iter().map(|n| sums.figure(&[*n]).1[0]).collect();
+    let whole = sums.figure(&[72]).1[0];
+    sums.sum(whole, &parts);
+    assert_eq!(sums.hide(LEAST), BTreeSet::from([0, 1, 2]));
+    assert!(Sums::default().hide(LEAST).is_empty());
+}
+
+/// A posting's funnel: offers by state, of which the unanswered are not told, and by
+/// wave.
+#[test]
+fn a_rest_that_is_not_told_is_a_partner_and_a_lone_wave_takes_another() {
+    let mut sums = Sums::default();
+    let ever = sums.figure(&[20]).1[0];
+    let states: Vec<usize> = [3, 10].iter().map(|n| sums.figure(&[*n]).1[0]).collect();
+    sums.parts(ever, &states);
+    assert_eq!(sums.hide(LEAST), BTreeSet::from([1]), "seven unanswered keep the three");
+    let waves: Vec<usize> = [12, 2, 6].iter().map(|n| sums.figure(&[*n]).1[0]).collect();
+    sums.sum(ever, &waves);
+    assert_eq!(sums.hide(LEAST), BTreeSet::from([1, 4, 5]), "the wave of two takes the wave of six with it");
+}
