@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     ROSTERS,
     WEBHOOKS,
     OLD_CODES,
+    SEALS,
 ];
 
 const FOUNDATION: &str = "
@@ -313,6 +314,24 @@ CREATE TABLE forgotten_events (platform TEXT PRIMARY KEY, seq BIGINT NOT NULL);
 /// Codes that are over are found among all.
 const OLD_CODES: &str = "
 CREATE INDEX reply_codes_by_expiry ON reply_codes (expires_at);
+";
+
+/// The ledger counted without a gap; a salt stands only in the entry that registered a
+/// person still there. Its tree: how far it has grown with the roots of its perfect
+/// parts, what of it fills a tile, and the checkpoints that were signed.
+const SEALS: &str = "
+ALTER TABLE ledger RENAME TO ledger_uncounted;
+CREATE TABLE ledger (
+  seq {serial}, at BIGINT NOT NULL, kind TEXT NOT NULL, worker {blob} NOT NULL, hire {blob}, leaf TEXT NOT NULL, salt {blob});
+INSERT INTO ledger (seq, at, kind, worker, hire, leaf)
+  SELECT ROW_NUMBER() OVER (ORDER BY seq), at, kind, worker, hire, leaf FROM ledger_uncounted ORDER BY seq;
+DROP TABLE ledger_uncounted;
+CREATE INDEX ledger_salted ON ledger (worker) WHERE salt IS NOT NULL;
+CREATE INDEX ledger_by_hire ON ledger (hire, seq) WHERE hire IS NOT NULL;
+CREATE TABLE ledger_tree (id BIGINT PRIMARY KEY, size BIGINT NOT NULL, frontier {blob} NOT NULL);
+CREATE TABLE ledger_tiles (
+  level BIGINT NOT NULL, number BIGINT NOT NULL, root {blob} NOT NULL, hashes {blob} NOT NULL, PRIMARY KEY (level, number));
+CREATE TABLE checkpoints (size BIGINT PRIMARY KEY, at BIGINT NOT NULL, note TEXT NOT NULL, frontier {blob} NOT NULL);
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

@@ -133,8 +133,7 @@ fn correct(tx: &mut Tx<'_>, before: &Hire, c: &Correction, by: &Corrector, now: 
         tx.exec("UPDATE workers SET looking = 0, displaced_until = 0 WHERE id = $1", params![before.worker.uuid()])?;
         workers::bump(tx, before.worker.uuid(), now)?;
     }
-    let salt = tx.ids.bytes::<16>().to_vec();
-    tx.log.ledger(now, "correction", before.worker.uuid(), Some(id), &changes, salt);
+    tx.log.ledger(now, "correction", before.worker.uuid(), Some(id), &changes);
     Ok(after)
 }
 

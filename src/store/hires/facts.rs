@@ -216,8 +216,7 @@ pub(super) fn confirm(tx: &mut Tx<'_>, id: HireId, by: &str, method: Option<&str
     if made == 1
         && let Some(row) = tx.one("SELECT worker FROM hires WHERE id = $1", params![id.uuid()])?
     {
-        let salt = tx.ids.bytes::<16>().to_vec();
-        tx.log.ledger(now, "hire_confirmed", row.uuid(0)?, Some(id.uuid()), &json!({"at": at}), salt);
+        tx.log.ledger(now, "hire_confirmed", row.uuid(0)?, Some(id.uuid()), &json!({"at": at}));
     }
     Ok(made == 1)
 }

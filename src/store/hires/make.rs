@@ -81,9 +81,8 @@ pub(super) fn make(tx: &mut Tx<'_>, terms: &HireTerms, pair: &Pair, first: &Fact
     )?;
     tx.log.change(ChangeKind::Worker, pair.worker.uuid(), 0, now);
     tell_tagged(tx, terms, pair, id, status, &tags, now)?;
-    let salt = tx.ids.bytes::<16>().to_vec();
     let leaf = json!({"platform": terms.platform, "status": status, "at": first.at, "tags": tags});
-    tx.log.ledger(now, "hire", pair.worker.uuid(), Some(id), &leaf, salt);
+    tx.log.ledger(now, "hire", pair.worker.uuid(), Some(id), &leaf);
     Ok(id)
 }
 

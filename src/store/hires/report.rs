@@ -156,9 +156,8 @@ fn cut(tx: &mut Tx<'_>, terms: &HireTerms, pair: &mut Pair, s: &StatusReport, no
     if let Reported::Updated(id) = answer
         && !matches!(s.status, HireStatus::Ended | HireStatus::Withdrawn)
     {
-        let salt = tx.ids.bytes::<16>().to_vec();
         let leaf = json!({"status": s.status, "at": s.at, "month": s.month});
-        tx.log.ledger(now, "hire_reported", pair.worker.uuid(), Some(id.uuid()), &leaf, salt);
+        tx.log.ledger(now, "hire_reported", pair.worker.uuid(), Some(id.uuid()), &leaf);
     }
     Ok(answer)
 }
@@ -223,9 +222,8 @@ fn over(tx: &mut Tx<'_>, terms: &HireTerms, pair: &Pair, id: Uuid, end: &FactRow
         let data = json!({"hire": HireId::new(id), "worker": pseudonym, "reason": reason, "at": end.at});
         make::tell(tx, pair, "hire.ended", data, now)?;
     }
-    let salt = tx.ids.bytes::<16>().to_vec();
     let leaf = json!({"status": end.kind.status(), "at": end.at, "reason": reason});
-    tx.log.ledger(now, "hire_ended", pair.worker.uuid(), Some(id), &leaf, salt);
+    tx.log.ledger(now, "hire_ended", pair.worker.uuid(), Some(id), &leaf);
     Ok(())
 }
 

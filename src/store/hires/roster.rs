@@ -247,8 +247,7 @@ fn apply(tx: &mut Tx<'_>, terms: &HireTerms, lines: &[RosterLine], now: Moment) 
                 out.already += 1;
                 if seen.insert(hire.id) {
                     rows.fact(hire.id, hire.posting, known.id, "LISTED", today, None, None);
-                    let salt = tx.ids.bytes::<16>().to_vec();
-                    tx.log.ledger(now, "hire_listed", known.id, Some(hire.id), &json!({"on": today}), salt);
+                    tx.log.ledger(now, "hire_listed", known.id, Some(hire.id), &json!({"on": today}));
                 }
                 if let Some(since) = l.since {
                     rows.fact(hire.id, hire.posting, known.id, "LISTED", since, None, None);
@@ -329,9 +328,8 @@ fn tell(tx: &mut Tx<'_>, terms: &HireTerms, hire: Uuid, name: Option<&Pseudonym>
     let (status, at) = (HireStatus::Onboarded, Moment::start_of(start));
     let data = json!({"hire": HireId::new(hire), "worker": name, "status": status, "tags": shared(tags, &terms.share)});
     make::tell_unposted(tx, &terms.platform, "hire.tagged", data, now);
-    let salt = tx.ids.bytes::<16>().to_vec();
     let leaf: Value = json!({"platform": terms.platform, "status": status, "at": at, "source": "roster", "tags": tags});
-    tx.log.ledger(now, "hire", worker, Some(hire), &leaf, salt);
+    tx.log.ledger(now, "hire", worker, Some(hire), &leaf);
 }
 
 /// A roster as it is taken.
