@@ -398,4 +398,24 @@ mod tests {
           SELECT x'11', posting, handle, worker, platform, state, wave, reasons, x'bb', 1, 1, 1 FROM offers";
         assert!(matches!(s.exec(twice, &[]), Err(StoreError::Constraint(_))), "nobody twice");
     }
+
+    #[test]
+    fn a_ledger_with_gaps_is_counted_anew_in_its_order_and_forgets_salts_of_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut s = Sqlite::new(folder.path().join("old.db")).connect().unwrap();
+        s.batch("CREATE TABLE migrations (number BIGINT PRIMARY KEY)").unwrap();
+        let before = MIGRATIONS.iter().position(|text| *text == SEALS).unwrap();
+        for (number, text) in (1i64..).zip(&MIGRATIONS[..before]) {
+            s.batch(text).unwrap();
+            s.exec("INSERT INTO migrations (number) VALUES ($1)", params![number]).unwrap();
+        }
+        for (seq, leaf) in [(3, "a"), (9, "c"), (7, "b")] {
+            let sql = "INSERT INTO ledger (seq, at, kind, worker, leaf, salt) VALUES ($1, 5, 'tier', $2, $3, $2)";
+            s.exec(sql, params![seq, vec![1u8; 16], leaf]).unwrap();
+        }
+        migrate(s.as_mut()).unwrap();
+        let rows = s.query("SELECT seq, leaf, salt FROM ledger ORDER BY seq", &[]).unwrap();
+        let read: Vec<_> = rows.iter().map(|r| (r.int(0).unwrap(), r.text(1).unwrap(), r.is_null(2))).collect();
+        assert_eq!(read, [(1, "a", true), (2, "b", true), (3, "c", true)]);
+    }
 }

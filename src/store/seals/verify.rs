@@ -138,7 +138,7 @@ impl Walk {
                 By::Tree => {}
             }
             if !whole {
-                self.find(size, format!("the hashes that the tree of {size} entries is to grow from are not its own"));
+                self.find(size, ungrown(size));
             }
             return;
         }
@@ -153,11 +153,13 @@ impl Walk {
             (_, Some(_)) => {}
             (By::Checkpoint, None) => self
                 .find(after + 1, format!("one of the entries {} to {size} is not the one that the checkpoint of {size} covers", after + 1)),
-            (By::Tree, None) => {
-                self.find(after + 1, format!("one of the entries {} to {size} is not the one that the tree grew by", after + 1))
-            }
+            (By::Tree, None) => self.find(size, ungrown(size)),
         }
     }
+}
+
+fn ungrown(size: i64) -> String {
+    format!("the hashes that the tree of {size} entries is to grow from are not its own")
 }
 
 /// Stored tiles of one level: root and hashes by number.
@@ -211,7 +213,7 @@ pub fn verify(s: &mut dyn Sql, asked: &Asked, beside: &mut [Box<dyn Beside>]) ->
     }
     match Frontier::from_bytes(grown as u64, &frontier) {
         Some(tree) => fixed.push(Mark { size: grown, root: tree.root(), frontier: None, by: By::Tree }),
-        None => walk.find(grown + 1, format!("the hashes that the tree of {grown} entries is to grow from are not its own")),
+        None => walk.find(grown + 1, ungrown(grown)),
     }
     fixed.sort_by_key(|mark| mark.size);
     let (fixed_end, mut checkpoints) = (fixed.iter().map(|m| m.size).max().unwrap_or(0), 0);
