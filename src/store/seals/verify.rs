@@ -145,17 +145,22 @@ impl Walk {
         let after = if by == By::Kept { self.agreed_kept } else { self.agreed };
         match (by, self.cause(after, size)) {
             (By::Kept, Some(first)) => self.find(first, format!("the kept checkpoint of {size} entries is of others, from here on")),
-            (By::Kept, None) => self.find(
-                after + 1,
-                format!("the kept checkpoint of {size} entries is of others: the first one that differs is one of {} to {size}", after + 1),
-            ),
+            (By::Kept, None) => {
+                self.find(after + 1, format!("{}the one that the kept checkpoint of {size} covers", other(after + 1, size)))
+            }
             // What follows from an entry that was found is not told again.
             (_, Some(_)) => {}
-            (By::Checkpoint, None) => self
-                .find(after + 1, format!("one of the entries {} to {size} is not the one that the checkpoint of {size} covers", after + 1)),
+            (By::Checkpoint, None) => {
+                self.find(after + 1, format!("{}the one that the checkpoint of {size} covers", other(after + 1, size)))
+            }
             (By::Tree, None) => self.find(size, ungrown(size)),
         }
     }
+}
+
+/// How a finding begins that knows its entry no closer than this.
+fn other(first: i64, last: i64) -> String {
+    if first == last { "is not ".to_owned() } else { format!("one of the entries {first} to {last} is not ") }
 }
 
 fn ungrown(size: i64) -> String {
