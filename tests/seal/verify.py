@@ -35,7 +35,9 @@ def read_key(text):
 
 def read_checkpoint(note, public):
     """The size and the root, once the signature over them holds."""
-    text, signatures = note.split("\n\n", 1)
+    text, gap, signatures = note.partition("\n\n")
+    if not gap or text.count("\n") < 2:
+        fail("the checkpoint is none")
     text += "\n"
     origin, size, root = text.split("\n")[:3]
     for line in signatures.splitlines():
