@@ -168,6 +168,15 @@ impl Gateway {
             async move { notifier.tell_due().await }
         })));
         self.loops.push(tokio::task::spawn_local(poller.run(LOOK)));
+        let sealed = state.clone();
+        self.loops.push(tokio::task::spawn_local(async move {
+            loop {
+                tokio::time::sleep(sealed.config.seal.every).await;
+                if let Err(e) = seal(&sealed).await {
+                    tracing::error!(error = %e, "the ledger is not sealed");
+                }
+            }
+        }));
         let kept = state.clone();
         self.loops.push(tokio::task::spawn_local(async move {
             loop {
@@ -190,7 +199,7 @@ impl Gateway {
         }));
     }
 
-    /// Does everything that is due, until nothing is.
+    /// Does everything that is due, until nothing is, and seals what came of it.
     pub async fn settle(&self) -> Result<(), StoreError> {
         while self.poller.poll_due().await?
             + route_and_expire(&self.state).await?
@@ -198,6 +207,7 @@ impl Gateway {
             + self.notifier.tell_due().await?
             > 0
         {}
+        seal(&self.state).await?;
         self.state.router.catch_up().await
     }
 
@@ -246,6 +256,10 @@ async fn save_index(state: &State) {
     if let Err(why) = state.router.save().await {
         tracing::warn!(why, "the next start reads everybody from the store");
     }
+}
+
+async fn seal(state: &State) -> Result<usize, StoreError> {
+    state.store.seal(&state.config.seal.origin, state.clock.now()).await
 }
 
 async fn route_and_expire(state: &State) -> Result<usize, StoreError> {

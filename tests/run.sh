@@ -292,6 +292,44 @@ signatures() {
     (cd "$folder" && node verify.mjs) && "$folder/python/bin/python" "$folder/verify.py" "$folder/received.json"
 }
 
+# The sealed log of a demonstration, verified by the program and by one written from the
+# README alone; and a copy that somebody wrote into, which both must refuse.
+seals() {
+    local folder="$work/seals" python demo_pid store passed=0 failed=0
+    mkdir -p "$folder/tmp" && cp tests/seal/* "$folder" || return 1
+    python3 -m venv "$folder/python" && "$folder/python/bin/pip" install -q --disable-pip-version-check -r "$folder/requirements.txt" || return 1
+    python="$folder/python/bin/python"
+    TMPDIR="$folder/tmp" cargo run -q "${profile[@]}" --bin doorstep -- demo --workers 2000 --serve >"$folder/demo.out" 2>"$folder/demo.err" &
+    demo_pid=$!
+    trap 'kill "$demo_pid" 2>/dev/null' EXIT
+    for _ in $(seq 600); do
+        grep -q 'Ctrl-C ends it' "$folder/demo.out" && break
+        kill -0 "$demo_pid" 2>/dev/null || break
+        sleep 0.5
+    done
+    store=$(echo "$folder"/tmp/doorstep-demo-*/doorstep.db)
+    [ -f "$store" ] || { echo "the demonstration left no store:"; cat "$folder/demo.out" "$folder/demo.err"; return 1; }
+    export DOORSTEP_STORE__URL="sqlite://$store" DOORSTEP_KEYS__FILE="${store%/*}/keys.toml"
+    doorstep() { cargo run -q "${profile[@]}" --bin doorstep -- "$@"; }
+    doorstep seal key >"$folder/key" && doorstep seal checkpoint >"$folder/checkpoint" || return 1
+    "$python" -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute("VACUUM INTO ?", (sys.argv[2],))' "$store" "$folder/copy.db" || return 1
+    check() { # NAME EXPECTED COMMAND...
+        local name=$1 expected=$2 status=0
+        shift 2
+        "$@" || status=$?
+        if [ "$status" = "$expected" ]; then passed=$((passed + 1)); else echo "FAIL $name: $status"; failed=$((failed + 1)); fi
+    }
+    check "the program passes what it sealed" 0 doorstep seal verify --checkpoint "$folder/checkpoint"
+    check "the second verifier passes it" 0 "$python" "$folder/verify.py" "$store" "$folder/checkpoint" "$folder/key"
+    check "and a copy of it" 0 "$python" "$folder/verify.py" "$folder/copy.db" "$folder/checkpoint" "$folder/key"
+    "$python" -c 'import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute("UPDATE ledger SET at = at + 1 WHERE seq = 1234"); db.commit()' "$folder/copy.db"
+    check "it refuses an entry that was changed" 1 "$python" "$folder/verify.py" "$folder/copy.db" "$folder/checkpoint" "$folder/key"
+    export DOORSTEP_STORE__URL="sqlite://$folder/copy.db"
+    check "so does the program" 1 doorstep seal verify --checkpoint "$folder/checkpoint"
+    echo "$passed passed, $failed failed"
+    [ "$failed" = 0 ]
+}
+
 backends_ready=no
 if [ "$mode" != quick ]; then
     began=$SECONDS
@@ -327,10 +365,12 @@ else
         part demonstration 120 demo
         part pages 240 pages
         part signatures 120 signatures
+        part "sealed log" 120 seals
     else
         not_run demonstration "it was not built"
         not_run pages "the demonstration was not built"
         not_run signatures "the demonstration was not built"
+        not_run "sealed log" "the demonstration was not built"
     fi
 fi
 if [ "$mode" = deep ]; then

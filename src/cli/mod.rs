@@ -11,6 +11,7 @@ mod import;
 mod keys;
 mod normalize;
 mod report;
+mod seal;
 mod serve;
 mod store;
 
@@ -65,6 +66,9 @@ enum Command {
     /// Secrets
     #[command(subcommand)]
     Keys(keys::Command),
+    /// The sealed log: look over it, its newest checkpoint, its public key
+    #[command(subcommand)]
+    Seal(seal::Command),
     /// The store's tables
     #[command(subcommand)]
     Store(store::Command),
@@ -100,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(config, args),
         Command::Explain(args) => explain::run(config, args),
         Command::Keys(command) => keys::run(command),
+        Command::Seal(command) => seal::run(config, command),
         Command::Store(command) => store::run(config, command),
     };
     outcome.unwrap_or_else(|Failure(text)| {

@@ -39,6 +39,7 @@ pub struct Config {
     pub poll: PollConfig,
     pub outbound: OutboundConfig,
     pub report: ReportConfig,
+    pub seal: SealConfig,
     pub access: AccessConfig,
     pub adapters: AdaptersConfig,
     pub platform: BTreeMap<String, PlatformConfig>,
@@ -211,6 +212,14 @@ pub struct ReportConfig {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct SealConfig {
+    pub origin: String,
+    #[serde(deserialize_with = "span")]
+    pub every: Duration,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AccessConfig {
     pub reveals_per_day: u32,
 }
@@ -346,6 +355,10 @@ impl Config {
         for name in &self.routing.focus_sets {
             must(crate::domain::region::focus_set(name).is_some(), "routing.focus_sets", &format!("there is no set {name:?}"));
         }
+        let name = &self.seal.origin;
+        let plain = !name.is_empty() && name.len() <= 200 && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+');
+        must(plain, "seal.origin", "must be a name of at most 200 bytes without blanks and +");
+        must(self.seal.every >= Duration::from_secs(1), "seal.every", "must be at least 1s");
         must((1..=24).contains(&self.report.stale_months), "report.stale_months", "must be 1 to 24");
         must((1..=1024).contains(&self.deliver.parallel), "deliver.parallel", "must be 1 to 1024");
         must((1..=64).contains(&self.deliver.per_endpoint), "deliver.per_endpoint", "must be 1 to 64");

@@ -9,6 +9,7 @@ pub mod eligibility;
 pub mod grounds;
 pub mod hire;
 pub mod id;
+pub mod merkle;
 pub mod normalize;
 pub mod offer;
 pub mod pay;

@@ -28,6 +28,7 @@ mod replies;
 mod reports;
 mod reviews;
 mod rosters;
+mod seals;
 pub mod sink;
 mod stream;
 mod token;
@@ -127,6 +128,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .configure(me::routes)
         .configure(replies::routes)
         .configure(reports::routes)
+        .configure(seals::routes)
         .configure(admin::routes)
         .configure(reviews::routes);
 }

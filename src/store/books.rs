@@ -122,7 +122,7 @@ impl Books {
             }
         }
         for Note { worker, hire, at, kind, leaf } in self.notes.drain(..) {
-            log.ledger(at, kind, worker, Some(hire), &leaf, Vec::new());
+            log.ledger(at, kind, worker, Some(hire), &leaf);
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct Log {
 enum LogRow {
     Change { kind: ChangeKind, id: Uuid, version: i64, at: Moment },
     Event(Event),
-    Ledger { at: Moment, kind: &'static str, worker: Uuid, hire: Option<Uuid>, leaf: String, salt: Vec<u8> },
+    Ledger { at: Moment, kind: &'static str, worker: Uuid, hire: Option<Uuid>, leaf: String, salt: Option<[u8; 16]> },
 }
 
 /// Which aggregate a change speaks of.
@@ -73,8 +73,15 @@ impl Log {
     }
 
     /// Appends to the ledger. `leaf` holds coded facts, never free text.
-    pub fn ledger(&mut self, at: Moment, kind: &'static str, worker: Uuid, hire: Option<Uuid>, leaf: &Value, salt: Vec<u8>) {
-        self.rows.push(LogRow::Ledger { at, kind, worker, hire, leaf: leaf.to_string(), salt });
+    /// An entry about no person has the nil id as its worker.
+    pub fn ledger(&mut self, at: Moment, kind: &'static str, worker: Uuid, hire: Option<Uuid>, leaf: &Value) {
+        self.rows.push(LogRow::Ledger { at, kind, worker, hire, leaf: leaf.to_string(), salt: None });
+    }
+
+    /// Appends the entry that registers a person, whose leaf holds a commitment to the
+    /// id number under this salt.
+    pub fn registered(&mut self, at: Moment, worker: Uuid, leaf: &Value, salt: [u8; 16]) {
+        self.rows.push(LogRow::Ledger { at, kind: "tier", worker, hire: None, leaf: leaf.to_string(), salt: Some(salt) });
     }
 
     /// Writes the rows in order; events become due at every endpoint that asked
@@ -82,13 +89,16 @@ impl Log {
     pub(super) fn write(&self, s: &mut dyn super::engine::Connection) -> Result<(), StoreError> {
         static CHANGES: Bulk = Bulk::rows("INSERT INTO changes (kind, id, version, at) VALUES {list}", 0, "", 4);
         static EVENTS: Bulk = Bulk::rows("INSERT INTO events (id, platform, type, at, posting, data) VALUES {list}", 0, "", 6);
+        static LEDGER: Bulk = Bulk::rows("INSERT INTO ledger (seq, at, kind, worker, hire, leaf, salt) VALUES {list}", 0, "", 7);
         static DUE: Bulk = Bulk::keys(
             "INSERT INTO deliveries (endpoint, event, due_at, state) SELECT p.id, e.id, e.at, 'due' FROM events e JOIN endpoints p
              ON p.platform = e.platform WHERE e.id IN {list} AND p.enabled = 1 AND (p.types = '' OR p.types LIKE '%|' || e.type || '|%')",
             0,
         );
         // Each kind stands in a table of its own, in its order.
-        let (mut changes, mut events, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut changes, mut events, mut ids, mut ledger) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        // Entries are counted here and by no serial of the database, which leaves gaps.
+        let mut seq = None;
         for row in &self.rows {
             match row {
                 LogRow::Change { kind, id, version, at } => {
@@ -100,15 +110,16 @@ impl Log {
                     ids.push(id.into());
                 }
                 LogRow::Ledger { at, kind, worker, hire, leaf, salt } => {
-                    s.exec(
-                        "INSERT INTO ledger (at, kind, worker, hire, leaf, salt) VALUES ($1, $2, $3, $4, $5, $6)",
-                        params![at.ms(), *kind, *worker, *hire, leaf.as_str(), salt.as_slice()],
-                    )?;
+                    let next = 1 + seq.map_or_else(|| ledger_length(s), Ok)?;
+                    seq = Some(next);
+                    let salt = salt.as_ref().map(|salt| salt.as_slice());
+                    ledger.extend_from_slice(params![next, at.ms(), *kind, *worker, *hire, leaf.as_str(), salt]);
                 }
             }
         }
         EVENTS.insert(s, &[], &events, |_, _| Ok(()))?;
         DUE.exec(s, &[], &ids)?;
+        LEDGER.insert(s, &[], &ledger, |_, _| Ok(()))?;
         CHANGES.insert(s, &[], &changes, |_, _| Ok(()))
     }
 }

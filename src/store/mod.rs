@@ -35,6 +35,7 @@ pub mod reports;
 pub mod reviews;
 pub mod runs;
 mod schema;
+pub mod seals;
 mod seats;
 pub mod seeking;
 pub mod vault;

@@ -12,11 +12,13 @@ use super::workers::{bump, changed, columns, destinations_text, open, place, see
 use super::writer::Tx;
 use super::{Store, access, counties, notices, work};
 use crate::domain::id::WorkerId;
+use crate::domain::person::IdNumber;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, day_number};
 use crate::domain::worker::{Registration, Tier};
 use jiff::civil::Date;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -121,21 +123,30 @@ fn create(tx: &mut Tx<'_>, handles: &mut Handles, entry: &Entry, now: Moment) ->
         // Another node registered the same person between the look and the insert.
         return Err(StoreError::Busy);
     }
-    record_tier(tx, (id, handle), tier, r.tier_since.unwrap_or(today), now)?;
+    let since = r.tier_since.unwrap_or(today);
+    record_tier(tx, handle, tier, since, now)?;
+    let salt = tx.ids.bytes::<16>();
+    let leaf = json!({"tier": tier, "since": since, "commitment": commitment(&salt, &r.id_number)});
+    tx.log.registered(now, id, &leaf, salt);
     record_home(tx, handle, r.home_region, r.home_since.unwrap_or(today), now)?;
     tx.log.change(ChangeKind::Worker, id, 1, now);
     Ok(Registered::Created(WorkerId::new(id)))
 }
 
-fn record_tier(tx: &mut Tx<'_>, (id, handle): (Uuid, i64), tier: Tier, since: Date, now: Moment) -> Result<(), StoreError> {
+/// By which whoever knows the id number and the salt can tell that the entry speaks of
+/// that person; without the salt it tells nothing.
+fn commitment(salt: &[u8; 16], id_number: &IdNumber) -> String {
+    let digest = Sha256::new().chain_update(salt).chain_update(id_number.expose()).finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn record_tier(tx: &mut Tx<'_>, handle: i64, tier: Tier, since: Date, now: Moment) -> Result<(), StoreError> {
     tx.exec(
         "INSERT INTO tiers (worker, since, recorded_at, tier) VALUES ($1, $2, $3, $4)
          ON CONFLICT (worker, since, recorded_at) DO UPDATE SET tier = excluded.tier",
         params![handle, day_number(since), now.ms(), tier.code()],
-    )?;
-    let salt = tx.ids.bytes::<16>().to_vec();
-    tx.log.ledger(now, "tier", id, None, &json!({"tier": tier, "since": since}), salt);
-    Ok(())
+    )
+    .map(|_| ())
 }
 
 fn record_home(tx: &mut Tx<'_>, handle: i64, home: Region, since: Date, now: Moment) -> Result<(), StoreError> {
@@ -185,7 +196,9 @@ fn update(
         notices::try_again(tx, before.handle, now)?;
     }
     if let Some(tier) = r.tier.filter(|t| *t != before.tier) {
-        record_tier(tx, (id, handle), tier, r.tier_since.unwrap_or(now.day()), now)?;
+        let since = r.tier_since.unwrap_or(now.day());
+        record_tier(tx, handle, tier, since, now)?;
+        tx.log.ledger(now, "tier", id, None, &json!({"tier": tier, "since": since}));
         tx.books.touch(id, now);
         // What is in force today: a tier of the past may have been followed by another.
         let in_force = tier_on(tx, WorkerId::new(id), now.day())?.unwrap_or(tier);

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     ROSTERS,
     WEBHOOKS,
     OLD_CODES,
+    SEALS,
     BOOKS,
 ];
 
@@ -316,6 +317,24 @@ const OLD_CODES: &str = "
 CREATE INDEX reply_codes_by_expiry ON reply_codes (expires_at);
 ";
 
+/// The ledger counted without a gap; a salt stands only in the entry that registered a
+/// person still there. Its tree: how far it has grown with the roots of its perfect
+/// parts, what of it fills a tile, and the checkpoints that were signed.
+const SEALS: &str = "
+ALTER TABLE ledger RENAME TO ledger_uncounted;
+CREATE TABLE ledger (
+  seq {serial}, at BIGINT NOT NULL, kind TEXT NOT NULL, worker {blob} NOT NULL, hire {blob}, leaf TEXT NOT NULL, salt {blob});
+INSERT INTO ledger (seq, at, kind, worker, hire, leaf)
+  SELECT ROW_NUMBER() OVER (ORDER BY seq), at, kind, worker, hire, leaf FROM ledger_uncounted ORDER BY seq;
+DROP TABLE ledger_uncounted;
+CREATE INDEX ledger_salted ON ledger (worker) WHERE salt IS NOT NULL;
+CREATE INDEX ledger_by_hire ON ledger (hire, seq) WHERE hire IS NOT NULL;
+CREATE TABLE ledger_tree (id BIGINT PRIMARY KEY, size BIGINT NOT NULL, frontier {blob} NOT NULL);
+CREATE TABLE ledger_tiles (
+  level BIGINT NOT NULL, number BIGINT NOT NULL, root {blob} NOT NULL, hashes {blob} NOT NULL, PRIMARY KEY (level, number));
+CREATE TABLE checkpoints (size BIGINT PRIMARY KEY, at BIGINT NOT NULL, note TEXT NOT NULL, frontier {blob} NOT NULL);
+";
+
 /// The trade of each posting, by its number. What is counted of each person, and the cells that count them all, each a page of
 /// one bucket of time, axis and region; those of locked periods as they stood then.
 const BOOKS: &str = "
@@ -325,20 +344,20 @@ CREATE TABLE locked_cells (period TEXT NOT NULL, cell BIGINT NOT NULL, page {blo
 CREATE TABLE platform_numbers (number BIGINT PRIMARY KEY, platform TEXT NOT NULL UNIQUE);
 ALTER TABLE postings ADD COLUMN category BIGINT NOT NULL DEFAULT 14;
 UPDATE postings SET category = CASE
-  WHEN content LIKE '%\"category\":\"delivery_rider\"%\' THEN 0
-  WHEN content LIKE '%\"category\":\"courier\"%\' THEN 1
-  WHEN content LIKE '%\"category\":\"driver\"%\' THEN 2
-  WHEN content LIKE '%\"category\":\"warehouse\"%\' THEN 3
-  WHEN content LIKE '%\"category\":\"sorting_packing\"%\' THEN 4
-  WHEN content LIKE '%\"category\":\"housekeeping\"%\' THEN 5
-  WHEN content LIKE '%\"category\":\"cleaning\"%\' THEN 6
-  WHEN content LIKE '%\"category\":\"ai_annotation\"%\' THEN 7
-  WHEN content LIKE '%\"category\":\"customer_service\"%\' THEN 8
-  WHEN content LIKE '%\"category\":\"factory\"%\' THEN 9
-  WHEN content LIKE '%\"category\":\"catering_retail\"%\' THEN 10
-  WHEN content LIKE '%\"category\":\"security\"%\' THEN 11
-  WHEN content LIKE '%\"category\":\"construction\"%\' THEN 12
-  WHEN content LIKE '%\"category\":\"agriculture\"%\' THEN 13 ELSE 14 END;
+  WHEN content LIKE '%\"category\":\"delivery_rider\"%' THEN 0
+  WHEN content LIKE '%\"category\":\"courier\"%' THEN 1
+  WHEN content LIKE '%\"category\":\"driver\"%' THEN 2
+  WHEN content LIKE '%\"category\":\"warehouse\"%' THEN 3
+  WHEN content LIKE '%\"category\":\"sorting_packing\"%' THEN 4
+  WHEN content LIKE '%\"category\":\"housekeeping\"%' THEN 5
+  WHEN content LIKE '%\"category\":\"cleaning\"%' THEN 6
+  WHEN content LIKE '%\"category\":\"ai_annotation\"%' THEN 7
+  WHEN content LIKE '%\"category\":\"customer_service\"%' THEN 8
+  WHEN content LIKE '%\"category\":\"factory\"%' THEN 9
+  WHEN content LIKE '%\"category\":\"catering_retail\"%' THEN 10
+  WHEN content LIKE '%\"category\":\"security\"%' THEN 11
+  WHEN content LIKE '%\"category\":\"construction\"%' THEN 12
+  WHEN content LIKE '%\"category\":\"agriculture\"%' THEN 13 ELSE 14 END;
 CREATE INDEX postings_by_arrival ON postings (created_at, platform, category, total_declared);
 ";
 
@@ -405,5 +424,25 @@ mod tests {
         let twice = "INSERT INTO offers (id, posting, handle, worker, platform, state, wave, reasons, group_key, offered_at, expires_at, updated_at)
           SELECT x'11', posting, handle, worker, platform, state, wave, reasons, x'bb', 1, 1, 1 FROM offers";
         assert!(matches!(s.exec(twice, &[]), Err(StoreError::Constraint(_))), "nobody twice");
+    }
+
+    #[test]
+    fn a_ledger_with_gaps_is_counted_anew_in_its_order_and_forgets_salts_of_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut s = Sqlite::new(folder.path().join("old.db")).connect().unwrap();
+        s.batch("CREATE TABLE migrations (number BIGINT PRIMARY KEY)").unwrap();
+        let before = MIGRATIONS.iter().position(|text| *text == SEALS).unwrap();
+        for (number, text) in (1i64..).zip(&MIGRATIONS[..before]) {
+            s.batch(text).unwrap();
+            s.exec("INSERT INTO migrations (number) VALUES ($1)", params![number]).unwrap();
+        }
+        for (seq, leaf) in [(3, "a"), (9, "c"), (7, "b")] {
+            let sql = "INSERT INTO ledger (seq, at, kind, worker, leaf, salt) VALUES ($1, 5, 'tier', $2, $3, $2)";
+            s.exec(sql, params![seq, vec![1u8; 16], leaf]).unwrap();
+        }
+        migrate(s.as_mut()).unwrap();
+        let rows = s.query("SELECT seq, leaf, salt FROM ledger ORDER BY seq", &[]).unwrap();
+        let read: Vec<_> = rows.iter().map(|r| (r.int(0).unwrap(), r.text(1).unwrap(), r.is_null(2))).collect();
+        assert_eq!(read, [(1, "a", true), (2, "b", true), (3, "c", true)]);
     }
 }

@@ -8,6 +8,7 @@ use super::engine::StoreError;
 use super::ids::Ids;
 use crate::config::keys::{Keys, Secret};
 use crate::domain::person::IdNumber;
+use aws_lc_rs::signature::Ed25519KeyPair;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
@@ -73,6 +74,11 @@ impl Vault {
     /// The same under the next key, while one is being introduced.
     pub fn blind_next(&self, id: &IdNumber) -> Option<Vec<u8>> {
         self.keys.blind_next.as_ref().map(|k| mac(k, "id-number", id.expose().as_bytes()).to_vec())
+    }
+
+    /// The key that signs checkpoints of the sealed log.
+    pub fn seal_key(&self) -> Ed25519KeyPair {
+        self.keys.seal.pair()
     }
 
     /// By which a platform's own id of a person is found again. What platforms use for

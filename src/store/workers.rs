@@ -239,9 +239,9 @@ fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) 
     ] {
         tx.exec(sql, params![id.uuid()])?;
     }
-    tx.exec("UPDATE ledger SET salt = $2 WHERE worker = $1", params![id.uuid(), Vec::<u8>::new()])?;
-    let salt = Vec::new();
-    tx.log.ledger(now, "erased", id.uuid(), None, &json!({"on": now.day()}), salt);
+    // The commitment in the entry that registered them opens to nothing any more.
+    tx.exec("UPDATE ledger SET salt = NULL WHERE worker = $1 AND salt IS NOT NULL", params![id.uuid()])?;
+    tx.log.ledger(now, "erased", id.uuid(), None, &json!({"on": now.day()}));
     tx.books.touch(id.uuid(), now);
     bump(tx, id.uuid(), now)?;
     Ok(true)

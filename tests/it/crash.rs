@@ -3,6 +3,7 @@
 
 mod canary;
 mod load;
+mod seals;
 
 use crate::harness::{Called, Caller, Engine, Person, Place, a_posting, in_region, on_every_engine};
 use serde_json::{Value, json};

@@ -11,6 +11,7 @@ mod offers;
 mod once;
 mod postings;
 mod sealed;
+mod seals;
 mod seeking;
 mod story_model;
 mod webhooks;
