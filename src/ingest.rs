@@ -7,6 +7,7 @@
 //! Does not: read formats (`adapter`) or meaning (`domain::normalize`).
 //! Start at: [`Ingest::push`].
 
+pub mod baselines;
 pub mod registry;
 
 use crate::adapter::{Adapter, BodyError, Format, Outcome};

@@ -8,6 +8,7 @@
 //! read), close or sign a period.
 //! Start at: [`report`], [`employment`], [`routing`], [`Report`].
 
+mod baseline;
 mod csv;
 mod dhis2;
 mod employment;
@@ -18,9 +19,10 @@ mod routing;
 mod table;
 mod xlsx;
 
+pub use baseline::{Baseline, Baselines, Source};
 pub use employment::{Rules, employment};
 pub use query::{Axis, By, Name, Params, Query, QueryFault, Scope};
-pub use report::{AsOf, Column, Format, Key, Report, Row, Unit, Value};
+pub use report::{AsOf, Column, Corrected, Format, Key, More, Report, Row, Unit, Value};
 pub use routing::routing;
 pub use rust_xlsxwriter::XlsxError;
 pub use table::{cells, pad};
@@ -62,7 +64,14 @@ pub async fn report(
     let query = Query::parse(params, own)?;
     let day = query.day(now.day())?;
     Ok(match name {
-        Name::Employment => employment(&store.fold(day).await?, &query, &Rules::from(config), day, now, &|_| None),
+        Name::Employment => {
+            let rules = Rules::from(config);
+            let before = match query.axis {
+                Axis::Home => Baselines::of(store, &rules, query.period.year() - 1).await?,
+                Axis::Work => Baselines::default(),
+            };
+            employment(&store.fold(day).await?, &query, &rules, day, now, &|region| before.get(region))
+        }
         Name::Routing => {
             query.by_home_alone()?;
             let from = Moment::start_of(query.period.first_day());

@@ -11,6 +11,7 @@ pub mod edge;
 pub mod problem;
 
 mod admin;
+mod baselines;
 mod corrections;
 mod endpoints;
 mod events;
@@ -127,6 +128,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .configure(me::routes)
         .configure(replies::routes)
         .configure(reports::routes)
+        .configure(baselines::routes)
         .configure(admin::routes)
         .configure(reviews::routes);
 }

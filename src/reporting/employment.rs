@@ -4,8 +4,9 @@
 //! each set with `by=focus`), that of their main hire; who is not in total is in
 //! `awaiting_start` at most, by the hire they wait for.
 
+use super::baseline::Baseline;
 use super::query::{Axis, By, Query, Scope};
-use super::report::{AsOf, Column, Key, Report, Row, Unit, Value};
+use super::report::{AsOf, Column, Key, More, Report, Row, Unit, Value};
 use crate::config::ReportConfig;
 use crate::domain::category::Category;
 use crate::domain::hire::{Flow, Standing};
@@ -111,7 +112,14 @@ type Part<'a> = Option<(usize, &'a str)>;
 /// Folds the people into the report. `day` is [`Query::day`], and the fold's
 /// tiers are those in force on it; `baseline` answers last year's total of a
 /// region by home.
-pub fn employment(fold: &Fold, query: &Query, rules: &Rules, day: Date, now: Moment, baseline: &dyn Fn(Region) -> Option<u64>) -> Report {
+pub fn employment(
+    fold: &Fold,
+    query: &Query,
+    rules: &Rules,
+    day: Date,
+    now: Moment,
+    baseline: &dyn Fn(Region) -> Option<Baseline>,
+) -> Report {
     let mut rows: BTreeMap<(Region, Part<'_>), Figures> = BTreeMap::new();
     let mut regions = BTreeSet::new();
     let mut totals = Figures::default();
@@ -144,12 +152,21 @@ pub fn employment(fold: &Fold, query: &Query, rules: &Rules, day: Date, now: Mom
     let known = |area: Region| (query.axis == Axis::Home).then(|| baseline_of(area, query.scope, baseline)).flatten();
     if query.by.is_none() && query.axis == Axis::Home {
         for region in query.scope.rows(query.level) {
-            if known(region).is_some_and(|n| n > 0) {
+            if known(region).is_some_and(|b| b.total > 0) {
                 rows.entry((region, None)).or_default();
             }
         }
     }
     let key = |name, title| Key { name, title };
+    let totals_baseline = known(query.scope.bound());
+    let mut more = More::default();
+    if let Some(known) = totals_baseline {
+        more.baseline_sources.insert(query.scope.code(), known.source.code());
+    }
+    if query.by.is_none() {
+        let sources = rows.keys().filter_map(|(region, _)| Some((region.to_string(), known(*region)?.source.code())));
+        more.baseline_sources.extend(sources);
+    }
     Report {
         name: "employment",
         title: "就业情况",
@@ -168,13 +185,14 @@ pub fn employment(fold: &Fold, query: &Query, rules: &Rules, day: Date, now: Mom
             .iter()
             .map(|((region, part), figures)| Row {
                 keys: keys(region.to_string(), row_name(*region, query), part.map(|(_, value)| value), query.by),
-                values: figures.values(if query.by.is_none() { known(*region) } else { None }),
+                values: figures.values(if query.by.is_none() { known(*region).map(|b| b.total) } else { None }),
             })
             .collect(),
         totals: Row {
             keys: keys(query.scope.code(), format!("{}合计", query.scope.name()), None, query.by),
-            values: totals.values(known(query.scope.bound())),
+            values: totals.values(totals_baseline.map(|b| b.total)),
         },
+        more,
     }
 }
 
@@ -223,7 +241,7 @@ fn parts<'a>(person: &Person, hire: &'a Counted, by: Option<By>, rules: &Rules) 
 
 /// Last year's total of what a scope holds of an area; none where one part has
 /// none.
-fn baseline_of(area: Region, scope: Scope, baseline: &dyn Fn(Region) -> Option<u64>) -> Option<u64> {
+fn baseline_of(area: Region, scope: Scope, baseline: &dyn Fn(Region) -> Option<Baseline>) -> Option<Baseline> {
     if scope.holds(area) {
         return baseline(area);
     }

@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod answers;
+pub mod baselines;
 pub mod clients;
 pub mod complaints;
 pub mod counties;

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     ROSTERS,
     WEBHOOKS,
     OLD_CODES,
+    CLOSING,
 ];
 
 const FOUNDATION: &str = "
@@ -313,6 +314,24 @@ CREATE TABLE forgotten_events (platform TEXT PRIMARY KEY, seq BIGINT NOT NULL);
 /// Codes that are over are found among all.
 const OLD_CODES: &str = "
 CREATE INDEX reply_codes_by_expiry ON reply_codes (expires_at);
+";
+
+/// Totals at the end of past years, as offices state them; how far each region's period
+/// is on its way to the lock, and what was locked; and what an alert is about, by which
+/// one matter has one open alert. `turn` grows with every act on a period, and its row
+/// is the lock that puts them in one order.
+const CLOSING: &str = "
+CREATE TABLE baselines (
+  region BIGINT NOT NULL, year BIGINT NOT NULL, total BIGINT NOT NULL, at BIGINT NOT NULL, by_whom TEXT NOT NULL, PRIMARY KEY (year, region));
+CREATE TABLE period_turns (period TEXT PRIMARY KEY, turn BIGINT NOT NULL);
+CREATE TABLE periods (
+  period TEXT NOT NULL, region BIGINT NOT NULL, state TEXT NOT NULL, figure TEXT NOT NULL, position BIGINT NOT NULL, reason TEXT,
+  at BIGINT NOT NULL, by_whom TEXT NOT NULL, version BIGINT NOT NULL, PRIMARY KEY (period, region));
+CREATE TABLE period_locks (
+  period TEXT NOT NULL, region BIGINT NOT NULL, position BIGINT NOT NULL, revision TEXT NOT NULL, at BIGINT NOT NULL,
+  by_whom TEXT NOT NULL, figures TEXT NOT NULL, PRIMARY KEY (period, region));
+ALTER TABLE alerts ADD COLUMN matter TEXT;
+CREATE UNIQUE INDEX alerts_of_matter ON alerts (matter) WHERE resolved_at IS NULL;
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.
