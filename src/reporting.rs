@@ -9,6 +9,7 @@
 //! Start at: [`report`], [`employment`], [`routing`], [`Report`].
 
 mod baseline;
+pub mod closing;
 mod csv;
 mod dhis2;
 mod employment;
@@ -70,7 +71,9 @@ pub async fn report(
                 Axis::Home => Baselines::of(store, &rules, query.period.year() - 1).await?,
                 Axis::Work => Baselines::default(),
             };
-            employment(&store.fold(day).await?, &query, &rules, day, now, &|region| before.get(region))
+            let mut made = employment(&store.fold(day).await?, &query, &rules, day, now, &|region| before.get(region));
+            made.more.corrections = closing::corrections(store, config, &query, now).await?;
+            made
         }
         Name::Routing => {
             query.by_home_alone()?;

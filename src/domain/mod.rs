@@ -3,6 +3,7 @@
 
 pub mod category;
 pub mod client;
+pub mod closing;
 pub mod eligibility;
 pub mod grounds;
 pub mod hire;

@@ -24,6 +24,7 @@ mod me;
 pub mod meter;
 mod offers;
 pub mod pages;
+mod periods;
 mod postings;
 mod replies;
 mod reports;
@@ -129,6 +130,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .configure(replies::routes)
         .configure(reports::routes)
         .configure(baselines::routes)
+        .configure(periods::routes)
         .configure(admin::routes)
         .configure(reviews::routes);
 }

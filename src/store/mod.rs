@@ -25,6 +25,7 @@ pub mod log;
 pub mod notices;
 pub mod offers;
 pub mod once;
+pub mod periods;
 pub mod postings;
 pub mod registry;
 pub mod replays;

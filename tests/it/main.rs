@@ -19,6 +19,7 @@ mod limits;
 mod messages;
 mod normalize;
 mod pages;
+mod periods;
 mod polls;
 mod pulls;
 mod readers;
