@@ -14,6 +14,7 @@ use crate::ingest::Ingest;
 use crate::notify::Notifier;
 use crate::outbound::Outbound;
 use crate::poll::Poller;
+use crate::reporting::{self, watch::Watching};
 use crate::routing::Router;
 use crate::store::ids::Ids;
 use crate::store::{Opening, Store, StoreError};
@@ -178,6 +179,9 @@ impl Gateway {
                 if let Err(e) = state.store.forget_answers(state.clock.now()).await {
                     tracing::warn!(error = %e, "old answers stay a while");
                 }
+                if let Err(e) = watch(&state).await {
+                    tracing::warn!(error = %e, "the day's watch is tried again");
+                }
                 if let Err(e) = forgetting.forget().await {
                     tracing::warn!(error = %e, "old messages stay a while");
                 }
@@ -191,6 +195,7 @@ impl Gateway {
             + route_and_expire(&self.state).await?
             + self.deliverer.deliver_due().await?
             + self.notifier.tell_due().await?
+            + watch(&self.state).await?
             > 0
         {}
         self.state.router.catch_up().await
@@ -241,6 +246,12 @@ async fn save_index(state: &State) {
     if let Err(why) = state.router.save().await {
         tracing::warn!(why, "the next start reads everybody from the store");
     }
+}
+
+/// Does the day's watch once.
+async fn watch(state: &State) -> Result<usize, StoreError> {
+    let (alert, report, displaced_for) = (&state.config.alert, &state.config.report, state.config.routing.displaced_for);
+    reporting::watch::watch(&state.store, &Watching { alert, report, displaced_for }, state.clock.now()).await
 }
 
 async fn route_and_expire(state: &State) -> Result<usize, StoreError> {

@@ -18,6 +18,7 @@ mod query;
 mod report;
 mod routing;
 mod table;
+pub mod watch;
 mod xlsx;
 
 pub use baseline::{Baseline, Baselines, Source};

@@ -317,8 +317,8 @@ CREATE INDEX reply_codes_by_expiry ON reply_codes (expires_at);
 ";
 
 /// Totals at the end of past years, as offices state them; how far each region's period
-/// is on its way to the lock, and what was locked; and what an alert is about, by which
-/// one matter has one open alert. `turn` grows with every act on a period, and its row
+/// is on its way to the lock, and what was locked; what an alert is about, which day was
+/// watched, and when platforms were last heard from. `turn` grows with every act on a period, and its row
 /// is the lock that puts them in one order.
 const CLOSING: &str = "
 CREATE TABLE baselines (
@@ -331,7 +331,12 @@ CREATE TABLE period_locks (
   period TEXT NOT NULL, region BIGINT NOT NULL, position BIGINT NOT NULL, revision TEXT NOT NULL, at BIGINT NOT NULL,
   by_whom TEXT NOT NULL, figures TEXT NOT NULL, PRIMARY KEY (period, region));
 ALTER TABLE alerts ADD COLUMN matter TEXT;
-CREATE UNIQUE INDEX alerts_of_matter ON alerts (matter) WHERE resolved_at IS NULL;
+CREATE UNIQUE INDEX alerts_of_matter ON alerts (matter);
+CREATE INDEX alerts_open ON alerts (matter) WHERE resolved_at IS NULL;
+CREATE TABLE watches (name TEXT PRIMARY KEY, day BIGINT NOT NULL, lease_until BIGINT NOT NULL, ended_at BIGINT NOT NULL);
+CREATE TABLE platforms_heard (platform TEXT PRIMARY KEY, at BIGINT NOT NULL);
+CREATE INDEX workers_displaced ON workers (displaced_until) WHERE displaced_until > 0;
+CREATE INDEX hire_facts_paid ON hire_facts (received_at) WHERE wage IS NOT NULL;
 ";
 
 /// Brings the tables up to date; safe when several processes start at once.

@@ -1,6 +1,7 @@
 //! One test binary: what the outside sees.
 
 mod adapters;
+mod alerts;
 mod baselines;
 mod batches;
 mod complaints;

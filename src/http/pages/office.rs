@@ -17,7 +17,7 @@ use crate::domain::client::Role;
 use crate::domain::id::ClientId;
 use crate::domain::time::Period;
 use crate::reporting::{Name, Params, Query};
-use crate::store::access::Alert;
+use crate::store::alerts::{Alert, AlertFilter};
 use actix_web::http::header::{COOKIE, SET_COOKIE};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -29,8 +29,7 @@ const SESSION: &str = "doorstep_office";
 /// What an address of the report may hold.
 const NAMES: [&str; 6] = ["period", "region", "level", "axis", "by", "lang"];
 /// Alerts on the page; they are read from this many of the newest.
-const ALERTS: usize = 8;
-const ALERTS_READ: usize = 200;
+const ALERTS: i64 = 8;
 
 #[derive(Serialize)]
 struct Matter {
@@ -81,8 +80,9 @@ async fn show(visit: &Visit<'_>, state: &State) -> Result<HttpResponse, Problem>
     let query = Query::parse(params(&asked), office.region)?;
     let report = made(state, office.region, Name::Employment, &asked).await?;
     let sheet = Sheet::of(visit.lang, &report, &query, office.region, now);
-    let alerts = state.store.alerts(office.region, ALERTS_READ).await?;
-    let alerts: Vec<Matter> = alerts.iter().filter(|a| a.resolved_at.is_none()).take(ALERTS).map(|a| matter(visit.lang, a)).collect();
+    let filter = AlertFilter { region: office.region, open: true, after: None, limit: ALERTS };
+    let (alerts, _) = state.store.alerts(filter).await?;
+    let alerts: Vec<Matter> = alerts.iter().map(|a| matter(visit.lang, a)).collect();
     visit.page(200, "office.html", context! { office => office.client.name, sheet => Serde(sheet), alerts => Serde(alerts) })
 }
 
