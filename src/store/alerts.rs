@@ -45,6 +45,13 @@ pub struct AlertFilter {
     pub limit: i64,
 }
 
+impl AlertFilter {
+    /// The newest of a subtree, resolved ones too.
+    pub fn of(region: Region) -> Self {
+        AlertFilter { region, open: false, after: None, limit: 50 }
+    }
+}
+
 /// Something the watch found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matter {
