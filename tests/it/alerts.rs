@@ -113,9 +113,11 @@ async fn a_county_with_few_confirmed_is_told(engine: Engine) {
 async fn who_lost_a_job_and_gets_no_offer_is_shown_after_a_week(engine: Engine) {
     let app = spawn_on(engine).await;
     let people = working(&app, &["522624", "520302"], "2020-05-01").await;
-    let platform = app.platform("example").await;
-    for (at, reason) in [(0, "laid_off"), (1, "quit")] {
-        platform.report(json!({"offer": people[at][2], "status": "ENDED", "reason": reason, "at": "2020-06-15"})).await;
+    // What they were offered before is no offer since.
+    app.pass_hours(1);
+    let (platform, at) = (app.platform("example").await, app.now());
+    for (n, reason) in [(0, "laid_off"), (1, "quit")] {
+        platform.report(json!({"offer": people[n][2], "status": "ENDED", "reason": reason, "at": at})).await;
     }
     next_day(&app, 6).await;
     assert_eq!(alerts(&app, "000000", "displaced_waiting").await.len(), 0);
@@ -174,6 +176,8 @@ async fn alerts_are_read_in_pages(engine: Engine) {
     let app = spawn_on(engine).await;
     let workers = app.workers(vec![in_region("522624"), in_region("520302")]).await;
     for (n, worker) in [0, 0, 0, 1].into_iter().enumerate().map(|(n, at)| (n, &workers[at])) {
+        // Ids of one moment have no order.
+        app.pass(std::time::Duration::from_secs(1));
         worker.caller.post("/v1/me/complaints", &json!({"text": format!("{n}")})).await.expect(201);
     }
     let office = app.office("522600").await;
