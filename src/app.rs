@@ -14,12 +14,15 @@ use crate::ingest::Ingest;
 use crate::notify::Notifier;
 use crate::outbound::Outbound;
 use crate::poll::Poller;
+use crate::reporting::{self, watch::Watching};
 use crate::routing::Router;
 use crate::store::ids::Ids;
+use crate::store::seals::note::verifier;
 use crate::store::{Opening, Store, StoreError};
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
+use aws_lc_rs::signature::KeyPair;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -121,6 +124,7 @@ impl Gateway {
             hiring: Hiring { store: store.clone(), slice: config.ingest.slice },
             outbound: outbound.clone(),
             metrics: metrics_handle(),
+            seal_verifier: verifier(&config.seal.origin, keys.seal.pair().public_key().as_ref()),
             public_url: base,
             draining: false.into(),
             gateways,
@@ -192,6 +196,9 @@ impl Gateway {
                 if let Err(e) = state.store.forget_answers(state.clock.now()).await {
                     tracing::warn!(error = %e, "old answers stay a while");
                 }
+                if let Err(e) = watch(&state).await {
+                    tracing::warn!(error = %e, "the day's watch is tried again");
+                }
                 if let Err(e) = forgetting.forget().await {
                     tracing::warn!(error = %e, "old messages stay a while");
                 }
@@ -205,6 +212,7 @@ impl Gateway {
             + route_and_expire(&self.state).await?
             + self.deliverer.deliver_due().await?
             + self.notifier.tell_due().await?
+            + watch(&self.state).await?
             > 0
         {}
         seal(&self.state).await?;
@@ -260,6 +268,12 @@ async fn save_index(state: &State) {
 
 async fn seal(state: &State) -> Result<usize, StoreError> {
     state.store.seal(&state.config.seal.origin, state.clock.now()).await
+}
+
+/// Does the day's watch once.
+async fn watch(state: &State) -> Result<usize, StoreError> {
+    let (alert, displaced_for) = (&state.config.alert, state.config.routing.displaced_for);
+    reporting::watch::watch(&state.store, &Watching { alert, displaced_for }, state.clock.now()).await
 }
 
 async fn route_and_expire(state: &State) -> Result<usize, StoreError> {

@@ -7,6 +7,7 @@
 //! Does not: read formats (`adapter`) or meaning (`domain::normalize`).
 //! Start at: [`Ingest::push`].
 
+pub mod baselines;
 pub mod registry;
 
 use crate::adapter::{Adapter, BodyError, Format, Outcome};
@@ -190,6 +191,9 @@ impl Ingest {
     /// with what the limit of records said.
     pub async fn push(&self, batch: Batch, now: Moment) -> Result<(Answer, Option<Verdict>), BatchError> {
         let fresh = self.store.fresh_id(now).to_string();
+        if !batch.dry_run {
+            self.store.heard_from(batch.platform.clone(), now).await?;
+        }
         let Batch { platform, adapter, format, body, once, dry_run, run, pull } = batch;
         // Of a run's push, so that repeating the last one answers the same.
         let (store, part) = (self.store.clone(), run.clone());

@@ -10,7 +10,9 @@
 
 #[cfg(test)]
 mod actors;
+mod baseline;
 mod chart;
+pub mod closing;
 mod csv;
 mod dhis2;
 mod employment;
@@ -26,8 +28,10 @@ mod routing;
 mod sdmx;
 mod suppress;
 mod table;
+pub mod watch;
 mod xlsx;
 
+pub use baseline::{Baseline, Baselines, Source};
 pub use employment::{Rules, employment};
 pub use flows::flows;
 pub use html::STYLE_HASH;
@@ -35,7 +39,7 @@ pub use months::months;
 pub use platforms::{Sources, platforms};
 pub use public::{Table, locked, period as public_period, published};
 pub use query::{Axis, By, Name, Params, Query, QueryFault, Scope};
-pub use report::{AsOf, Column, Format, Key, Report, Row, Unit, Value};
+pub use report::{AsOf, Column, Corrected, Format, Key, More, Report, Row, Unit, Value};
 pub use routing::routing;
 pub use rust_xlsxwriter::XlsxError;
 pub use suppress::{Sums, suppress};
@@ -43,9 +47,12 @@ pub use table::{cells, pad};
 
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
-use crate::store::cells::{Asked, Source, within};
+use crate::store::cells::{Asked, Source as Cells, within};
+use crate::store::periods::Lock;
+use crate::store::seeking::Seeking;
 use crate::store::{Store, StoreError};
 use jiff::ToSpan;
+use jiff::civil::Date;
 
 /// Why there is no report.
 #[derive(Debug)]
@@ -66,41 +73,85 @@ impl From<StoreError> for ReportFault {
     }
 }
 
-/// A report as the store stands now, or stood at the position that is asked for, for a
-/// caller who may see `own` and what lies in it.
+/// A report as the store stands now, as it stood at the position that is asked for, or,
+/// of a period that is closed, as it was locked, for a caller who may see `own` and what
+/// lies in it.
 pub async fn report(store: &Store, name: Name, params: Params<'_>, own: Region, now: Moment) -> Result<Report, ReportFault> {
     let query = Query::parse(params, own)?;
     let day = query.day(now.day())?;
-    let source = query.as_of.map_or(Source::Live, Source::AsOf);
+    let sealed = match query.as_of {
+        None => closing::sealed(store, query.period, query.scope.bound()).await?,
+        Some(_) => None,
+    };
+    let (from, upto) = match (&sealed, query.as_of) {
+        (_, Some(seq)) => (Cells::AsOf(seq), Some(seq)),
+        (Some(sealed), None) => (Cells::Locked(query.period), Some(sealed.lock.position)),
+        (None, None) => (Cells::Live, None),
+    };
+    let lock = sealed.as_ref().map(|s| &s.lock);
     let of = within(query.scope.bound());
-    Ok(match name {
+    let mut made = match name {
         Name::Employment => {
-            let sheet = store.sheet(source, query.axis, of, Asked::Standing(day)).await?;
-            employment(&sheet, &query, &Rules::default(), now, &|_| None)
+            let before = match query.axis {
+                Axis::Home => Baselines::of(store, from, upto, of.clone(), query.period).await?,
+                Axis::Work => Baselines::default(),
+            };
+            let sheet = store.sheet(from, query.axis, of, Asked::Standing(day)).await?;
+            let mut made = employment(&sheet, &query, &Rules::default(), now, &|region| before.get(region));
+            made.more.corrections = closing::corrections(store, &query, lock, now).await?;
+            made
         }
         Name::Flows => {
             query.unsplit()?;
-            flows(&store.sheet(source, query.axis, of, Asked::Standing(day)).await?, &query, now)
+            flows(&store.sheet(from, query.axis, of, Asked::Standing(day)).await?, &query, now)
         }
         Name::Platforms => {
             query.by_home_alone()?;
-            let (from, before) = (Moment::start_of(query.period.first_day()), Moment::start_of(day.saturating_add(1.day())));
-            let sources = Sources {
-                standing: store.sheet(source, Axis::Home, of.clone(), Asked::Standing(day)).await?,
-                turns: store.sheet(source, Axis::Home, of.clone(), Asked::Turns(query.period, day)).await?,
-                offers: store.sheet(Source::Live, Axis::Home, of, Asked::Offers(query.period)).await?,
-                postings: store.posting_counts(from, before).await?,
-            };
-            platforms(&sources, &query, now)
+            platforms(&sources(store, &query, from, lock, day).await?, &query, now)
         }
         Name::Months => {
             query.by_home_alone()?;
-            months(&store.people(query.as_of, query.scope.homes()).await?, &query, day, now)
+            months(&store.people(upto, query.scope.homes()).await?, &query, day, now)
         }
         Name::Routing => {
             query.by_home_alone()?;
-            let from = Moment::start_of(query.period.first_day());
-            routing(&store.seeking(query.scope.homes(), from, day).await?, &query, now)
+            if query.as_of.is_some() {
+                // The ledger says nothing of offers.
+                return Err(QueryFault::AsOfInvalid.into());
+            }
+            let seeking = match lock {
+                Some(lock) => {
+                    let homes = query.scope.homes();
+                    let here = lock.beside.seeking.iter().filter(|county| homes.contains(&county.home)).cloned();
+                    Seeking { counties: here.collect(), seq: lock.position, at: None }
+                }
+                None => store.seeking(query.scope.homes(), Moment::start_of(query.period.first_day()), day).await?,
+            };
+            routing(&seeking, &query, now)
         }
+    };
+    if let Some(sealed) = sealed {
+        made.sealed = true;
+        made.generated_at = sealed.lock.at;
+        made.as_of = AsOf { seq: sealed.lock.position, time: sealed.time, root: Some(sealed.checkpoint.root_text()) };
+    }
+    Ok(made)
+}
+
+async fn sources(store: &Store, query: &Query, from: Cells, lock: Option<&Lock>, day: Date) -> Result<Sources, StoreError> {
+    let of = within(query.scope.bound());
+    // Offers stand in no ledger: they are counted as they are, or were when it was locked.
+    let offers = if matches!(from, Cells::Locked(_)) { from } else { Cells::Live };
+    let postings = match lock {
+        Some(lock) => {
+            lock.beside.postings.iter().map(|(platform, category, n, openings)| ((platform.clone(), *category), (*n, *openings))).collect()
+        }
+        None => store.posting_counts(Moment::start_of(query.period.first_day()), Moment::start_of(day.saturating_add(1.day()))).await?,
+    };
+    Ok(Sources {
+        standing: store.sheet(from, Axis::Home, of.clone(), Asked::Standing(day)).await?,
+        turns: store.sheet(from, Axis::Home, of.clone(), Asked::Turns(query.period, day)).await?,
+        offers: store.sheet(offers, Axis::Home, of, Asked::Offers(query.period)).await?,
+        postings,
     })
 }

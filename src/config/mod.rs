@@ -40,6 +40,7 @@ pub struct Config {
     pub outbound: OutboundConfig,
     pub report: ReportConfig,
     pub seal: SealConfig,
+    pub alert: AlertConfig,
     pub access: AccessConfig,
     pub adapters: AdaptersConfig,
     pub platform: BTreeMap<String, PlatformConfig>,
@@ -220,6 +221,19 @@ pub struct SealConfig {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct AlertConfig {
+    #[serde(deserialize_with = "span")]
+    pub silent_after: Duration,
+    pub drop_share: f64,
+    pub drop_min: u64,
+    #[serde(deserialize_with = "span")]
+    pub displaced_after: Duration,
+    pub unconfirmed_share: f64,
+    pub unconfirmed_min: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AccessConfig {
     pub reveals_per_day: u32,
 }
@@ -360,6 +374,10 @@ impl Config {
         must(plain, "seal.origin", "must be a name of at most 200 bytes without blanks and +");
         must(self.seal.every >= Duration::from_secs(1), "seal.every", "must be at least 1s");
         must((1..=24).contains(&self.report.stale_months), "report.stale_months", "must be 1 to 24");
+        must((0.0..=1.0).contains(&self.alert.drop_share), "alert.drop_share", "must be 0 to 1");
+        must((0.0..=1.0).contains(&self.alert.unconfirmed_share), "alert.unconfirmed_share", "must be 0 to 1");
+        must(!self.alert.silent_after.is_zero(), "alert.silent_after", "must be above 0");
+        must(!self.alert.displaced_after.is_zero(), "alert.displaced_after", "must be above 0");
         must((1..=1024).contains(&self.deliver.parallel), "deliver.parallel", "must be 1 to 1024");
         must((1..=64).contains(&self.deliver.per_endpoint), "deliver.per_endpoint", "must be 1 to 64");
         must(self.deliver.breaker_failures >= 1, "deliver.breaker_failures", "must be at least 1");

@@ -93,6 +93,11 @@ impl HireState {
         holds(&self.working, day)
     }
 
+    /// The last day of work as far as is known, of a hire at work on this day.
+    pub fn works_until(&self, day: Date) -> Option<Date> {
+        self.working.iter().find(|(from, to)| (*from..=*to).contains(&day)).map(|(_, to)| *to)
+    }
+
     fn confirmed(&self, day: i32) -> bool {
         self.confirmed_on.is_some_and(|on| number(on) <= day)
     }

@@ -5,6 +5,7 @@ pub mod account;
 pub mod category;
 pub mod cells;
 pub mod client;
+pub mod closing;
 pub mod eligibility;
 pub mod grounds;
 pub mod hire;

@@ -136,6 +136,27 @@ impl Period {
         Self { year: day.year(), month: day.month(), months: 1 }
     }
 
+    /// The calendar year it is or lies in.
+    pub fn year(self) -> i16 {
+        self.year
+    }
+
+    /// A whole year, no part of one.
+    pub fn is_year(self) -> bool {
+        self.months == 12
+    }
+
+    /// The period of the same kind that ends where this one begins.
+    pub fn previous(self) -> Self {
+        let first = self.first_day().saturating_sub(i32::from(self.months).months());
+        Self { year: first.year(), month: first.month(), ..self }
+    }
+
+    /// Its last day has passed.
+    pub fn is_over(self, today: Date) -> bool {
+        self.last_day() < today
+    }
+
     pub fn first_day(self) -> Date {
         date(self.year, self.month, 1)
     }
@@ -151,13 +172,6 @@ impl Period {
             3 => 1,
             _ => 0,
         }
-    }
-
-    /// The period of this kind that comes before it.
-    pub fn previous(self) -> Self {
-        let first = i32::from(self.year) * 12 + i32::from(self.month) - 1 - i32::from(self.months);
-        let year = i16::try_from(first.div_euclid(12)).unwrap_or(i16::MIN);
-        Self { year, month: i8::try_from(first.rem_euclid(12) + 1).unwrap_or(1), months: self.months }
     }
 
     /// The form of SDMX: `2020`, `2020-Q3`, `2020-09`.
@@ -214,6 +228,11 @@ mod tests {
         assert_eq!(last("2020-02"), date(2020, 2, 29));
         assert_eq!(Period::parse("2020Q3").unwrap().first_day(), date(2020, 7, 1));
         assert_eq!(Period::parse("2020-09").unwrap().dhis2(), "202009");
+        let before = |p: &str| Period::parse(p).unwrap().previous().to_string();
+        assert_eq!([before("2020"), before("2020Q1"), before("2020Q3"), before("2020-01")], ["2019", "2019Q4", "2020Q2", "2019-12"]);
+        let september = Period::parse("2020-09").unwrap();
+        assert!(!september.is_over(date(2020, 9, 30)) && september.is_over(date(2020, 10, 1)));
+        assert!(Period::parse("2020").unwrap().is_year() && !september.is_year());
         for bad in ["", "20", "2020Q5", "2020Q", "2020-13", "2020-1", "2020-09-01", "二〇二〇"] {
             assert_eq!(Period::parse(bad), None, "{bad}");
         }

@@ -7,6 +7,7 @@ use super::{Page, State, list, list_of};
 use crate::domain::client::{Role, Slug};
 use crate::domain::id::{AlertId, ClientId};
 use crate::domain::region::Region;
+use crate::store::alerts::{Alert, AlertFilter};
 use crate::store::clients::NewClient;
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse, delete, get, post};
@@ -24,6 +25,13 @@ fn action(kind: &str) -> &'static str {
         "moved_away" => "check with the new county that the person did move",
         "over_hired" => "ask the platform whether the extra hire stands",
         "complaint" => "speak with the worker, and say in the note what came of it",
+        "platform_silent" => "ask the platform whether its feed still runs and has postings",
+        "employment_drop" => "find out which employer let people go, and look for other work for them",
+        "displaced_waiting" => "speak with the worker about wishes that leave more postings open, or find one for them",
+        "active_missing" => "ring the worker or the platform, and confirm or end the hire",
+        "pay_below_promise" => "ask the worker what they were paid, and take it up with the platform",
+        "unconfirmed_share" => "have the people of this county confirm that they work: by their page, by phone or a visit",
+        "endpoint_disabled" => "ask the platform to repair its receiver, and to enable the endpoint again",
         "unreachable" => "see who it is, and ring, visit or correct their number",
         _ => "look into it",
     }
@@ -33,12 +41,14 @@ fn action(kind: &str) -> &'static str {
 #[utoipa::path(tag = "office", security(("bearer" = [])), responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
 #[get("/v1/alerts")]
 async fn alerts(state: Data<State>, who: OfficeToken, page: Query<Page>) -> Result<HttpResponse, Problem> {
-    let items = state.store.alerts(who.region, usize::MAX).await?;
-    let body = |a: &crate::store::access::Alert| {
+    let limit = page.limit()?;
+    let filter = AlertFilter { region: who.region, resolved: None, after: page.after(AlertId::parse)?, limit: limit + 1 };
+    let (items, total) = state.store.alerts(filter).await?;
+    let body = |a: &Alert| {
         json!({"id": a.id, "kind": a.kind, "region": a.region, "at": a.at, "worker": a.worker, "posting": a.posting, "detail": a.detail,
             "action": action(&a.kind), "resolved_at": a.resolved_at})
     };
-    Ok(HttpResponse::Ok().json(list_of(&items, &page, body, |a| a.id.to_string())?))
+    Ok(HttpResponse::Ok().json(list(&items, limit, total, body, |a| a.id.to_string())))
 }
 
 #[derive(Debug, Default, Deserialize)]

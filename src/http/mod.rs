@@ -11,6 +11,7 @@ pub mod edge;
 pub mod problem;
 
 mod admin;
+mod baselines;
 mod corrections;
 mod endpoints;
 mod events;
@@ -23,6 +24,7 @@ mod me;
 pub mod meter;
 mod offers;
 pub mod pages;
+mod periods;
 mod postings;
 mod replies;
 mod reports;
@@ -71,6 +73,8 @@ pub struct State {
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// Gateways that hand in replies, by name, each with its key.
     pub gateways: Vec<(String, Vec<u8>)>,
+    /// The key that checkpoints are signed by, as verifiers of signed notes take it.
+    pub seal_verifier: String,
     /// Where links in messages begin.
     pub public_url: String,
     /// The server is going down: `/readyz` says so first.
@@ -129,6 +133,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .configure(replies::routes)
         .configure(reports::routes)
         .configure(seals::routes)
+        .configure(baselines::routes)
+        .configure(periods::routes)
         .configure(admin::routes)
         .configure(reviews::routes);
 }

@@ -5,8 +5,9 @@
 //! `awaiting_start` at most, by the hire they wait for. What it costs does not grow
 //! with the people: cells are added up, nobody is looked at.
 
+use super::baseline::Baseline;
 use super::query::{Axis, By, Query, Scope};
-use super::report::{AsOf, Column, Key, Report, Row, Unit, Value};
+use super::report::{AsOf, Column, Key, More, Report, Row, Unit, Value};
 use crate::domain::category::Category;
 use crate::domain::cells::{MEASURES, Measure, Page, Section};
 use crate::domain::hire::Flow;
@@ -122,7 +123,13 @@ type Part<'a> = Option<(usize, &'a str)>;
 
 /// Adds the cells of a day up to the report. `baseline` answers last year's total of
 /// a region by home.
-pub fn employment<'a>(sheet: &'a Sheet, query: &Query, rules: &'a Rules, now: Moment, baseline: &dyn Fn(Region) -> Option<u64>) -> Report {
+pub fn employment<'a>(
+    sheet: &'a Sheet,
+    query: &Query,
+    rules: &'a Rules,
+    now: Moment,
+    baseline: &dyn Fn(Region) -> Option<Baseline>,
+) -> Report {
     let mut rows: BTreeMap<(Region, Part<'a>), Figures> = BTreeMap::new();
     let mut regions = BTreeSet::new();
     let mut totals = Figures::default();
@@ -166,12 +173,21 @@ pub fn employment<'a>(sheet: &'a Sheet, query: &Query, rules: &'a Rules, now: Mo
     let known = |area: Region| (query.axis == Axis::Home).then(|| baseline_of(area, query.scope, baseline)).flatten();
     if query.by.is_none() && query.axis == Axis::Home {
         for region in query.scope.rows(query.level) {
-            if known(region).is_some_and(|n| n > 0) {
+            if known(region).is_some_and(|b| b.total > 0) {
                 rows.entry((region, None)).or_default();
             }
         }
     }
     let key = |name, title| Key { name, title };
+    let totals_baseline = known(query.scope.bound());
+    let mut more = More::default();
+    if let Some(known) = totals_baseline {
+        more.baseline_sources.insert(query.scope.code(), known.source.code());
+    }
+    if query.by.is_none() {
+        let sources = rows.keys().filter_map(|(region, _)| Some((region.to_string(), known(*region)?.source.code())));
+        more.baseline_sources.extend(sources);
+    }
     Report {
         name: "employment",
         title: "就业情况",
@@ -190,13 +206,14 @@ pub fn employment<'a>(sheet: &'a Sheet, query: &Query, rules: &'a Rules, now: Mo
             .iter()
             .map(|((region, part), figures)| Row {
                 keys: keys(region.to_string(), row_name(*region, query), part.map(|(_, value)| value), query.by),
-                values: figures.values(if query.by.is_none() { known(*region) } else { None }),
+                values: figures.values(if query.by.is_none() { known(*region).map(|b| b.total) } else { None }),
             })
             .collect(),
         totals: Row {
             keys: keys(query.scope.code(), format!("{}合计", query.scope.name()), None, query.by),
-            values: totals.values(known(query.scope.bound())),
+            values: totals.values(totals_baseline.map(|b| b.total)),
         },
+        more,
     }
 }
 
@@ -244,7 +261,7 @@ fn part_of<'a>(by: By, part: u32, sheet: &'a Sheet, rules: &Rules) -> Option<(us
 
 /// Last year's total of what a scope holds of an area; none where one part has
 /// none.
-fn baseline_of(area: Region, scope: Scope, baseline: &dyn Fn(Region) -> Option<u64>) -> Option<u64> {
+fn baseline_of(area: Region, scope: Scope, baseline: &dyn Fn(Region) -> Option<Baseline>) -> Option<Baseline> {
     if scope.holds(area) {
         return baseline(area);
     }

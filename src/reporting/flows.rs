@@ -5,7 +5,7 @@
 //! known no better than a province stands as that province.
 
 use super::query::{Axis, Query};
-use super::report::{AsOf, Column, Key, Report, Row, Unit, Value};
+use super::report::{AsOf, Column, Key, More, Report, Row, Unit, Value};
 use crate::domain::cells::Section;
 use crate::domain::hire::Flow;
 use crate::domain::region::{Level, Region};
@@ -80,6 +80,7 @@ pub fn flows(sheet: &Sheet, query: &Query, now: Moment) -> Report {
             keys: [vec![Some(query.scope.code()), Some(format!("{}合计", query.scope.name()))], vec![None; 4]].concat(),
             values: values(&totals),
         },
+        more: More::default(),
     }
 }
 

@@ -2,11 +2,11 @@
 //! months.
 //!
 //! Promises: a month counts once, at however many platforms somebody worked in it; it
-//! counts when a platform reported it as worked. A person stands where they are
-//! registered today, by the id under which their file is found.
+//! counts when a platform reported it as worked. A person stands at the home of their
+//! last hire, by the id under which their file is found.
 
 use super::query::Query;
-use super::report::{AsOf, Column, Key, Report, Row, Unit, Value};
+use super::report::{AsOf, Column, Key, More, Report, Row, Unit, Value};
 use crate::domain::account::number;
 use crate::domain::time::Moment;
 use crate::store::cells::People;
@@ -63,5 +63,6 @@ pub fn months(from: &People, query: &Query, day: Date, now: Moment) -> Report {
             keys: vec![Some(query.scope.code()), Some(format!("{}合计", query.scope.name())), None],
             values: totals.map(Value::Count).to_vec(),
         },
+        more: More::default(),
     }
 }

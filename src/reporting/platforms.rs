@@ -11,7 +11,7 @@
 
 use super::employment::parts;
 use super::query::Query;
-use super::report::{AsOf, Column, Key, Report, Row, Unit, Value};
+use super::report::{AsOf, Column, Key, More, Report, Row, Unit, Value};
 use crate::domain::account::Turn;
 use crate::domain::category::Category;
 use crate::domain::cells::{LIFTED_SINCE, MEASURES, Measure, Offered, PAY_STEP, POOR_AT_HIRE, Page, Section, job_of};
@@ -189,6 +189,7 @@ pub fn platforms(from: &Sources, query: &Query, now: Moment) -> Report {
             keys: vec![Some(query.scope.code()), Some(format!("{}合计", query.scope.name())), None, None],
             values: totals.values(),
         },
+        more: More::default(),
     }
 }
 

@@ -4,14 +4,13 @@
 //! all of them, so that no table tells what another hides.
 //! Start at: [`Table::of`], [`published`].
 
+use super::closing;
 use super::query::{By, Name, Params, Query, QueryFault};
 use super::report::Report;
 use super::suppress::suppress;
-use super::{Rules, employment};
 use crate::config::ReportConfig;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period};
-use crate::store::cells::{Asked, Source};
 use crate::store::{Store, StoreError};
 
 /// The set of counties that has a table of its own.
@@ -48,6 +47,10 @@ impl Table {
         }
     }
 
+    fn name(self) -> Name {
+        Name::Employment
+    }
+
     fn params(self, period: &str) -> Params<'_> {
         Params {
             period: Some(period),
@@ -58,9 +61,9 @@ impl Table {
     }
 }
 
-/// Whether a period is locked for the nation. No period is: locks are not built yet.
-pub async fn locked(_store: &Store, _period: Period) -> Result<bool, StoreError> {
-    Ok(false)
+/// Whether a period is closed for the nation.
+pub async fn locked(store: &Store, period: Period) -> Result<bool, StoreError> {
+    Ok(closing::sealed(store, period, Region::NATION).await?.is_some())
 }
 
 /// The period of a public table.
@@ -79,10 +82,7 @@ pub async fn published(
     let text = period.to_string();
     let mut tables = Vec::new();
     for one in Table::ALL {
-        let query = Query::parse(one.params(&text), Region::NATION)?;
-        let day = query.day(now.day())?;
-        let sheet = store.sheet(Source::Locked(period), query.axis, None, Asked::Standing(day)).await?;
-        tables.push(employment(&sheet, &query, &Rules::default(), now, &|_| None));
+        tables.push(super::report(store, one.name(), one.params(&text), Region::NATION, now).await?);
     }
     Ok(chosen(tables, table, config.min_cell))
 }

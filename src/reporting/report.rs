@@ -2,9 +2,12 @@
 
 use super::query::Axis;
 use super::{csv, dhis2, html, sdmx, table, xlsx};
+use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period};
 use rust_xlsxwriter::XlsxError;
+use serde::Serialize;
 use serde_json::{Map, json};
+use std::collections::BTreeMap;
 
 /// One report: keys and columns, rows, totals.
 #[derive(Clone, Debug)]
@@ -25,6 +28,26 @@ pub struct Report {
     pub columns: Vec<Column>,
     pub rows: Vec<Row>,
     pub totals: Row,
+    pub more: More,
+}
+
+/// What the JSON document says beside the figures.
+#[derive(Clone, Debug, Default)]
+pub struct More {
+    /// Where a region's `baseline` comes from, by the code of its row.
+    pub baseline_sources: BTreeMap<String, &'static str>,
+    /// How the period before, which is locked, would come out now; none where it is not.
+    pub corrections: Option<Vec<Corrected>>,
+}
+
+/// A locked figure that would be another one now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Corrected {
+    pub period: String,
+    pub region: Region,
+    pub column: &'static str,
+    pub locked: u64,
+    pub now: u64,
 }
 
 /// The ledger's length a report stands at.
@@ -242,7 +265,7 @@ impl Report {
     /// The document that callers rely on.
     pub fn to_json(&self) -> serde_json::Value {
         let column = |c: &Column| json!({"name": c.name, "title": c.title, "unit": c.unit.code(), "additive": c.additive});
-        json!({
+        let mut document = json!({
             "report": self.name,
             "period": self.period.to_string(),
             "region": self.region,
@@ -253,7 +276,11 @@ impl Report {
             "columns": self.columns.iter().map(column).collect::<Vec<_>>(),
             "rows": self.rows.iter().map(|row| self.row_json(row)).collect::<Vec<_>>(),
             "totals": self.row_json(&self.totals),
-        })
+        });
+        if let Some(corrections) = &self.more.corrections {
+            document["corrections"] = json!(corrections);
+        }
+        document
     }
 
     fn row_json(&self, row: &Row) -> serde_json::Value {
@@ -265,6 +292,9 @@ impl Report {
         if !hidden.is_empty() {
             fields.insert("suppressed".to_owned(), json!(hidden));
         }
+        let source = row.keys.first().and_then(Option::as_deref).and_then(|region| self.more.baseline_sources.get(region));
+        let shown = self.column("baseline").is_some_and(|at| row.values[at] != Value::Unknown);
+        fields.extend(source.filter(|_| shown).map(|source| ("baseline_source".to_owned(), json!(source))));
         serde_json::Value::Object(fields)
     }
 
@@ -396,6 +426,7 @@ pub(super) mod tests {
                 row("520100", "贵阳市", Some("meituan"), 2, None),
             ],
             totals: row("520000", "贵州省合计", None, 5, None),
+            more: More::default(),
         }
     }
 

@@ -13,7 +13,7 @@
 
 use super::gini::gini;
 use super::query::{Axis, Query};
-use super::report::{AsOf, Column, Key, Report, Row, Unit, Value};
+use super::report::{AsOf, Column, Key, More, Report, Row, Unit, Value};
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
 use crate::store::seeking::{County, Seeking};
@@ -135,6 +135,7 @@ pub fn routing(seeking: &Seeking, query: &Query, now: Moment) -> Report {
         columns: columns(),
         rows: rows.iter().map(|(region, figures)| row(region.to_string(), region.name().to_owned(), figures)).collect(),
         totals: row(query.scope.code(), format!("{}合计", query.scope.name()), &totals),
+        more: More::default(),
     }
 }
 

@@ -1,9 +1,9 @@
-//! Who read whom, and what needs a person. Also the small pieces that lists share.
+//! Who read whom. Also the small pieces that lists share, and the raising of alerts.
 
 use super::Store;
 use super::engine::{Row, Sql, StoreError, Val, params};
 use super::writer::Tx;
-use crate::domain::id::{AlertId, PostingId, WorkerId};
+use crate::domain::id::WorkerId;
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
 use uuid::Uuid;
@@ -39,19 +39,6 @@ pub struct Access {
     pub worker: Option<WorkerId>,
     pub fields: String,
     pub reason: String,
-}
-
-/// Something that needs a person.
-#[derive(Clone, Debug)]
-pub struct Alert {
-    pub id: AlertId,
-    pub kind: String,
-    pub region: Region,
-    pub at: Moment,
-    pub worker: Option<WorkerId>,
-    pub posting: Option<PostingId>,
-    pub detail: String,
-    pub resolved_at: Option<Moment>,
 }
 
 /// The lower bound of a page by id: everything comes after the empty one.
@@ -140,46 +127,6 @@ impl Store {
                 })
             };
             Ok((s.query(sql, params![after, limit])?.iter().map(read).collect::<Result<_, _>>()?, count))
-        })
-        .await
-    }
-
-    /// The alerts of a subtree, newest first.
-    pub async fn alerts(&self, region: Region, limit: usize) -> Result<Vec<Alert>, StoreError> {
-        self.read(move |s| {
-            let sql = "SELECT id, kind, region, at, worker, detail, resolved_at, posting FROM alerts ORDER BY id DESC";
-            let read = |r: &Row| {
-                Ok(Alert {
-                    id: AlertId::new(r.uuid(0)?),
-                    kind: r.text(1)?.to_owned(),
-                    region: super::region(r.int(2)?)?,
-                    at: Moment::from_ms(r.int(3)?),
-                    worker: r.opt_uuid(4)?.map(WorkerId::new),
-                    detail: r.text(5)?.to_owned(),
-                    resolved_at: r.opt_int(6)?.map(Moment::from_ms),
-                    posting: r.opt_uuid(7)?.map(PostingId::new),
-                })
-            };
-            let all: Vec<Alert> = s.query(sql, &[])?.iter().map(read).collect::<Result<_, StoreError>>()?;
-            Ok(all.into_iter().filter(|a| a.region.is_within(region)).take(limit).collect())
-        })
-        .await
-    }
-
-    /// Resolves an alert of a subtree with a note; false where there is none.
-    pub async fn resolve_alert(&self, id: AlertId, region: Region, note: String, now: Moment) -> Result<bool, StoreError> {
-        self.write(move |tx| {
-            let row = tx.one("SELECT region FROM alerts WHERE id = $1", params![id.uuid()])?;
-            match row {
-                Some(row) if super::region(row.int(0)?)?.is_within(region) => {
-                    tx.exec(
-                        "UPDATE alerts SET resolved_at = COALESCE(resolved_at, $2), note = $3 WHERE id = $1",
-                        params![id.uuid(), now.ms(), note.as_str()],
-                    )?;
-                    Ok(true)
-                }
-                _ => Ok(false),
-            }
         })
         .await
     }

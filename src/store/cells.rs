@@ -9,12 +9,14 @@ use super::Store;
 use super::books::{account, cell, first_cell, last_cell, page, platform_number, region_of};
 use super::engine::bulk::Bulk;
 use super::engine::{Sql, StoreError, Val, params};
+use super::periods::Beside;
 use super::recount::{self, Folded};
+use super::writer::Tx;
 use crate::domain::account::{Account, number};
 use crate::domain::category::Category;
 use crate::domain::cells::{Axis, Bucket, Month, Page, Place, days_of, offers_of, whole_of};
 use crate::domain::region::Region;
-use crate::domain::time::{Moment, Period};
+use crate::domain::time::{Moment, Period, from_day_number};
 use jiff::civil::Date;
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
@@ -159,6 +161,54 @@ fn read_bucket(
     }
 }
 
+/// Copies the pages that reports of a period are made from, as they stand: of the
+/// period's last day, of what happened in it, and of the end of the year before.
+pub(super) fn freeze(tx: &mut Tx<'_>, period: Period, top: Region) -> Result<(), StoreError> {
+    static FEW: Bulk = Bulk::keys(
+        "INSERT INTO locked_cells (period, cell, page) SELECT CAST($1 AS TEXT), cell, page FROM cells WHERE cell IN {list}
+         ON CONFLICT (period, cell) DO NOTHING",
+        1,
+    );
+    let (name, within) = (period.to_string(), within(top));
+    for (bucket, axis) in locked_buckets(period) {
+        match &within {
+            None => tx.exec(
+                "INSERT INTO locked_cells (period, cell, page) SELECT CAST($1 AS TEXT), cell, page FROM cells WHERE cell BETWEEN $2 AND $3
+                 ON CONFLICT (period, cell) DO NOTHING",
+                params![name.as_str(), first_cell(bucket, axis), last_cell(bucket, axis)],
+            )?,
+            Some(regions) => {
+                let key = |region: &Region| Val::from(cell(&Place { bucket, axis, region: *region }));
+                FEW.exec(tx, params![name.as_str()], &regions.iter().map(key).collect::<Vec<_>>())?
+            }
+        };
+    }
+    Ok(())
+}
+
+/// The buckets whose pages a lock of a period keeps.
+pub(super) fn locked_buckets(period: Period) -> Vec<(Bucket, Axis)> {
+    let last = Month::of(number(period.last_day()));
+    let (turns, _) = whole_of(period, number(period.last_day()));
+    let homes = turns.into_iter().chain(offers_of(period)).chain([Bucket::month(year_end(period))]);
+    let mut all: Vec<(Bucket, Axis)> = homes.map(|bucket| (bucket, Axis::Home)).collect();
+    all.extend(Axis::ALL.map(|axis| (Bucket::month(last), axis)));
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The last month of the year before a period.
+fn year_end(period: Period) -> Month {
+    Month::of(number(period.first_day().first_of_year()) - 1)
+}
+
+/// Somebody was counted in some month up to this one.
+fn is_known(s: &mut dyn Sql, last: Month) -> Result<bool, StoreError> {
+    let (first, last) = (0i64, last_cell(Bucket::month(last), Axis::Home));
+    Ok(s.one("SELECT 1 FROM cells WHERE cell BETWEEN $1 AND $2 LIMIT 1", params![first, last])?.is_some())
+}
+
 /// All platforms by their number.
 pub(super) fn platforms(s: &mut dyn Sql) -> Result<Vec<String>, StoreError> {
     let mut out = Vec::new();
@@ -213,7 +263,7 @@ fn folded_pages(
 
 /// The people of some counties with what is counted of them.
 pub struct People {
-    /// Registered there today, in the order of home and id.
+    /// By the home of their last hire, in the order of home and id.
     pub people: Vec<(Region, Uuid, Account)>,
     pub as_of: Position,
 }
@@ -222,6 +272,36 @@ pub struct People {
 pub type PostingCounts = BTreeMap<(String, Category), (u64, u64)>;
 
 impl Store {
+    /// Who worked at the end of the year before a period, by home; none where nobody had
+    /// been counted by then.
+    pub async fn year_end(&self, from: Source, of: Within, period: Period) -> Result<Option<Sheet>, StoreError> {
+        self.read(move |s| {
+            let last = year_end(period);
+            let asked = Asked::Standing(from_day_number(last.last_day().into()));
+            let known = match from {
+                Source::Live => is_known(s, last)?,
+                Source::Locked(period) => {
+                    let sql = "SELECT beside FROM period_locks WHERE period = $1";
+                    let mut known = false;
+                    for row in s.query(sql, params![period.to_string()])? {
+                        let beside: Beside = serde_json::from_str(row.text(0)?).map_err(|_| StoreError::Corrupt("a lock".to_owned()))?;
+                        known |= beside.year_end_known;
+                    }
+                    known
+                }
+                Source::AsOf(_) => true,
+            };
+            let sheet = known.then(|| sheet(s, from, Axis::Home, &of, asked)).transpose()?;
+            Ok(sheet.filter(|sheet| from != Source::AsOf(sheet.as_of.seq) || !sheet.pages.is_empty()))
+        })
+        .await
+    }
+
+    /// Whether somebody had been counted by the end of the year before a period.
+    pub async fn is_year_end_known(&self, period: Period) -> Result<bool, StoreError> {
+        self.read(move |s| is_known(s, year_end(period))).await
+    }
+
     /// Counts the postings that came from one moment up to another.
     pub async fn posting_counts(&self, from: Moment, before: Moment) -> Result<PostingCounts, StoreError> {
         self.read(move |s| {
@@ -242,31 +322,35 @@ impl Store {
         self.read(move |s| sheet(s, from, axis, &of, asked)).await
     }
 
-    /// What is counted of the people registered in these counties, as it stands or stood
-    /// at a position of the ledger.
+    /// What is counted of the people whose last hire is from these counties, as it stands
+    /// or stood at a position of the ledger.
     pub async fn people(&self, as_of: Option<i64>, homes: Vec<Region>) -> Result<People, StoreError> {
         static HERE: Bulk = Bulk::keys(
-            "SELECT w.home, w.id, a.account FROM workers w JOIN accounts a ON a.handle = w.handle
-             WHERE w.home IN {list} AND w.erased_at IS NULL AND a.account <> ''",
+            "SELECT w.id, a.account FROM workers w JOIN accounts a ON a.handle = w.handle
+             WHERE w.id IN (SELECT h.worker FROM hires h WHERE h.home IN {list}) AND a.account <> ''",
             0,
         );
         self.read(move |s| {
-            let folded = as_of.map(|seq| recount::fold(s, Some(seq))).transpose()?;
-            let mut people = Vec::new();
-            let keys: Vec<Val> = homes.iter().map(|home| Val::from(home.code())).collect();
-            for row in HERE.query(s, &[], &keys)? {
-                let id = row.uuid(1)?;
-                let account = match &folded {
-                    None => account(row.text(2)?)?,
-                    Some(folded) => folded.accounts.get(&id).cloned().unwrap_or_default(),
-                };
-                people.push((super::region(row.int(0)?)?, id, account));
-            }
+            let (everybody, as_of): (Vec<(Uuid, Account)>, _) = match as_of {
+                None => {
+                    let keys: Vec<Val> = homes.iter().map(|home| Val::from(home.code())).collect();
+                    let rows = HERE.query(s, &[], &keys)?;
+                    let read = |r: &super::engine::Row| Ok((r.uuid(0)?, account(r.text(1)?)?));
+                    let (seq, at) = super::log::ledger_end(s)?;
+                    (rows.iter().map(read).collect::<Result<_, StoreError>>()?, Position { seq, at })
+                }
+                Some(seq) => {
+                    let folded = recount::fold(s, Some(seq))?;
+                    (folded.accounts.into_iter().collect(), folded.position)
+                }
+            };
+            let home = |account: &Account| Some(account.hires.iter().max_by_key(|(id, h)| (h.started_on, **id))?.1.home);
+            let here = |(id, account): (Uuid, Account)| Some((home(&account).filter(|home| homes.contains(home))?, id, account));
+            let mut people: Vec<_> = everybody.into_iter().filter_map(here).collect();
             people.sort_by_key(|(home, id, _)| (*home, *id));
             // A list is filled up with its last key.
             people.dedup_by_key(|(_, id, _)| *id);
-            let (seq, at) = super::log::ledger_end(s)?;
-            Ok(People { people, as_of: folded.map_or(Position { seq, at }, |f| f.position) })
+            Ok(People { people, as_of })
         })
         .await
     }

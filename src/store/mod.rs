@@ -7,7 +7,9 @@
 //! Does not: decide when something is due, or send anything.
 
 pub mod access;
+pub mod alerts;
 pub mod answers;
+pub mod baselines;
 pub mod books;
 pub mod cells;
 pub mod clients;
@@ -26,6 +28,7 @@ pub mod log;
 pub mod notices;
 pub mod offers;
 pub mod once;
+pub mod periods;
 pub mod postings;
 pub mod recount;
 pub mod registry;

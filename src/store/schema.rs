@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     WEBHOOKS,
     OLD_CODES,
     SEALS,
+    CLOSING,
     BOOKS,
 ];
 
@@ -335,6 +336,29 @@ CREATE TABLE ledger_tiles (
 CREATE TABLE checkpoints (size BIGINT PRIMARY KEY, at BIGINT NOT NULL, note TEXT NOT NULL, frontier {blob} NOT NULL);
 ";
 
+/// Totals at the end of past years, as offices state them; how far each region's period
+/// is on its way to the lock, and what was locked; what an alert is about, which day was
+/// watched, and when platforms were last heard from. `turn` grows with every act on a period, and its row
+/// is the lock that puts them in one order.
+const CLOSING: &str = "
+CREATE TABLE baselines (
+  region BIGINT NOT NULL, year BIGINT NOT NULL, total BIGINT NOT NULL, at BIGINT NOT NULL, by_whom TEXT NOT NULL, PRIMARY KEY (year, region));
+CREATE TABLE period_turns (period TEXT PRIMARY KEY, turn BIGINT NOT NULL);
+CREATE TABLE periods (
+  period TEXT NOT NULL, region BIGINT NOT NULL, state TEXT NOT NULL, figure TEXT NOT NULL, position BIGINT NOT NULL, reason TEXT,
+  at BIGINT NOT NULL, by_whom TEXT NOT NULL, version BIGINT NOT NULL, PRIMARY KEY (period, region));
+CREATE TABLE period_locks (
+  period TEXT NOT NULL, region BIGINT NOT NULL, position BIGINT NOT NULL, revision TEXT NOT NULL, at BIGINT NOT NULL,
+  by_whom TEXT NOT NULL, figures TEXT NOT NULL, PRIMARY KEY (period, region));
+ALTER TABLE alerts ADD COLUMN matter TEXT;
+CREATE UNIQUE INDEX alerts_of_matter ON alerts (matter);
+CREATE INDEX alerts_open ON alerts (matter) WHERE resolved_at IS NULL;
+CREATE TABLE watches (name TEXT PRIMARY KEY, day BIGINT NOT NULL, lease_until BIGINT NOT NULL, ended_at BIGINT NOT NULL);
+CREATE TABLE platforms_heard (platform TEXT PRIMARY KEY, at BIGINT NOT NULL);
+CREATE INDEX workers_displaced ON workers (displaced_until) WHERE displaced_until > 0;
+CREATE INDEX hire_facts_paid ON hire_facts (received_at) WHERE wage IS NOT NULL;
+";
+
 /// The trade of each posting, by its number. What is counted of each person, and the cells that count them all, each a page of
 /// one bucket of time, axis and region; those of locked periods as they stood then.
 const BOOKS: &str = "
@@ -358,6 +382,9 @@ UPDATE postings SET category = CASE
   WHEN content LIKE '%\"category\":\"security\"%' THEN 11
   WHEN content LIKE '%\"category\":\"construction\"%' THEN 12
   WHEN content LIKE '%\"category\":\"agriculture\"%' THEN 13 ELSE 14 END;
+CREATE INDEX hires_by_home ON hires (home, worker);
+CREATE INDEX ledger_baselines ON ledger (seq) WHERE kind = 'baseline';
+ALTER TABLE period_locks ADD COLUMN beside TEXT NOT NULL DEFAULT '{}';
 CREATE INDEX postings_by_arrival ON postings (created_at, platform, category, total_declared);
 ";
 

@@ -13,6 +13,7 @@ use crate::domain::region::Region;
 use crate::domain::time::{Moment, day_number, from_day_number};
 use jiff::ToSpan;
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Counties counted by one statement, where each person's offers are looked up.
@@ -21,7 +22,7 @@ const COUNTIES: usize = 64;
 const MANY: usize = 8;
 
 /// A home county.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct County {
     pub home: Region,
     /// Offers made in the period to people at home here, whether they still look

@@ -40,6 +40,14 @@ pub struct Tx<'a> {
     pub(super) to_tell: &'a mut ToTell,
 }
 
+impl Tx<'_> {
+    /// Lets nobody else commit entries of the ledger, or what comes with them, until
+    /// this transaction ends: what is read then is one state.
+    pub(super) fn lock_log(&mut self) -> Result<(), StoreError> {
+        self.sql.lock_log()
+    }
+}
+
 impl Sql for Tx<'_> {
     fn exec(&mut self, sql: &'static str, params: &[Val]) -> Result<u64, StoreError> {
         self.sql.exec(sql, params)

@@ -1,6 +1,8 @@
 //! One test binary: what the outside sees.
 
 mod adapters;
+mod alerts;
+mod baselines;
 mod batches;
 mod complaints;
 mod corrections;
@@ -18,6 +20,7 @@ mod limits;
 mod messages;
 mod normalize;
 mod pages;
+mod periods;
 mod polls;
 mod pulls;
 mod readers;

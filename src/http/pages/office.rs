@@ -17,7 +17,7 @@ use crate::domain::client::Role;
 use crate::domain::id::ClientId;
 use crate::domain::time::Period;
 use crate::reporting::{Name, Params, Query};
-use crate::store::access::Alert;
+use crate::store::alerts::{Alert, AlertFilter};
 use actix_web::http::header::{COOKIE, SET_COOKIE};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -38,8 +38,9 @@ pub const PAGES: [(&str, &str); 6] = [
     ("alerts", "/office/alerts"),
 ];
 /// Alerts on the page; they are read from this many of the newest.
-const ALERTS: usize = 8;
-const ALERTS_READ: usize = 200;
+const ALERTS: i64 = 8;
+/// The newest on their own page.
+const ALERTS_SHOWN: i64 = 200;
 
 #[derive(Serialize)]
 struct Matter {
@@ -140,8 +141,9 @@ async fn show(visit: &Visit<'_>, state: &State) -> Result<HttpResponse, Problem>
     let query = Query::parse(params(&asked), office.region)?;
     let report = made(state, office.region, Name::Employment, &asked).await?;
     let sheet = Sheet::of(visit.lang, &report, &query, office.region, now);
-    let alerts = state.store.alerts(office.region, ALERTS_READ).await?;
-    let alerts: Vec<Matter> = alerts.iter().filter(|a| a.resolved_at.is_none()).take(ALERTS).map(|a| matter(visit.lang, a)).collect();
+    let filter = AlertFilter { region: office.region, resolved: Some(false), after: None, limit: ALERTS };
+    let (alerts, _) = state.store.alerts(filter).await?;
+    let alerts: Vec<Matter> = alerts.iter().map(|a| matter(visit.lang, a)).collect();
     visit.page(200, "office.html", context! { sheet => Serde(sheet), alerts => Serde(alerts), ..head(visit, &office, "report") })
 }
 
@@ -273,9 +275,9 @@ pub async fn download(state: Data<State>, request: HttpRequest, file: Path<(Stri
 pub async fn alerts(state: Data<State>, request: HttpRequest) -> HttpResponse {
     inside(&state, &request, async |visit, office| {
         let done = visit.query.has("state", "resolved");
-        let all = state.store.alerts(office.region, usize::MAX).await?;
-        let of: Vec<&Alert> = all.iter().filter(|a| a.resolved_at.is_some() == done).collect();
-        let (number, items) = (of.len(), of.iter().take(ALERTS_READ).map(|a| matter(visit.lang, a)).collect::<Vec<_>>());
+        let filter = AlertFilter { region: office.region, resolved: Some(done), after: None, limit: ALERTS_SHOWN };
+        let (of, number) = state.store.alerts(filter).await?;
+        let items = of.iter().map(|a| matter(visit.lang, a)).collect::<Vec<_>>();
         let told = visit.query.has("done", "resolved").then_some("alert_resolved");
         visit.page(200, "alerts.html", context! { items => Serde(items), number, done, told, ..head(visit, &office, "alerts") })
     })

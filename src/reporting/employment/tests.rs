@@ -1,3 +1,4 @@
+use super::super::baseline::Source;
 use super::super::query::Params;
 use super::*;
 use crate::domain::hire::Fact;
@@ -19,7 +20,8 @@ fn ask_with(people: &[Actor], own: &str, params: Params<'_>, baseline: &dyn Fn(R
 fn ask_of(cells: &Cells, own: &str, params: Params<'_>, baseline: &dyn Fn(Region) -> Option<u64>) -> Report {
     let query = Query::parse(Params { period: Some("2020-09"), ..params }, at(own)).unwrap();
     let day = query.day(date(2020, 10, 5)).unwrap();
-    employment(&cells.sheet(query.axis, Asked::Standing(day)), &query, &Rules::default(), Moment::start_of(day), baseline)
+    let uploaded = |r: Region| baseline(r).map(|total| Baseline { total, source: Source::Upload });
+    employment(&cells.sheet(query.axis, Asked::Standing(day)), &query, &Rules::default(), Moment::start_of(day), &uploaded)
 }
 
 fn level(level: &str) -> Params<'_> {
@@ -313,6 +315,8 @@ fn a_baseline_gives_a_share_and_keeps_a_row_that_lost_everybody() {
     assert_eq!(json["rows"][0]["share"], serde_json::json!({"value": 0.5, "numerator": 4, "denominator": 8}));
     assert!(json["rows"][2]["baseline"].is_null());
     assert_eq!(json["totals"]["baseline"], 40);
+    assert_eq!((&json["totals"]["baseline_source"], &json["rows"][0]["baseline_source"]), (&"upload".into(), &"upload".into()));
+    assert!(json["rows"][2].get("baseline_source").is_none());
     assert!(!report.columns[report.column("baseline").unwrap()].additive);
 }
 

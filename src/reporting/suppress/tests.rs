@@ -90,6 +90,7 @@ fn report(keys: &[&'static str], rows: Vec<Row>, totals: Row) -> Report {
         columns: COLUMNS.map(column).to_vec(),
         rows,
         totals,
+        more: crate::reporting::More::default(),
     }
 }
 

@@ -82,6 +82,12 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// The root in base64, as its note has it.
+    pub fn root_text(&self) -> String {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(self.root())
+    }
+
     /// The root of its tree.
     pub fn root(&self) -> Hash {
         self.frontier.root()
@@ -259,6 +265,12 @@ impl Store {
     /// The newest checkpoint.
     pub async fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
         self.read(|s| newest(s)).await
+    }
+
+    /// When an entry was written.
+    pub async fn entry_time(&self, seq: i64) -> Result<Option<Moment>, StoreError> {
+        self.read(move |s| s.one("SELECT at FROM ledger WHERE seq = $1", params![seq])?.map(|r| r.int(0).map(Moment::from_ms)).transpose())
+            .await
     }
 
     /// The first checkpoint that covers this many entries.

@@ -12,7 +12,7 @@ mod engine;
 pub mod memory;
 pub mod source;
 
-pub use actors::{Called, Caller, Platform, Posting, Worker};
+pub use actors::{Called, Caller, Office, Platform, Posting, Worker};
 pub use drafts::{Person, PostingDraft, a_posting, in_region};
 pub(crate) use engine::on_every_engine;
 pub use engine::{Engine, Place, backend};

@@ -3,6 +3,7 @@
 use super::*;
 use crate::harness::{in_region, on_every_engine};
 use doorstep::domain::posting::Status;
+use doorstep::store::alerts::AlertFilter;
 use doorstep::store::counties::CountySeats;
 use doorstep::store::engine::Sql;
 use doorstep::store::work::Kind;
@@ -339,7 +340,7 @@ async fn one_hired_beyond_the_countys_number_is_recorded_and_told(engine: Engine
     let w = b.people_of(COUNTIES[0], 3).await;
     let o = b.offer(id, &w).await;
     assert!(matches!(b.report(o[0], status(HireStatus::Hired, "2020-06-15")).await, Reported::Created(_)));
-    let alerts = async || b.store.alerts(county(COUNTIES[0]), 10).await.unwrap();
+    let alerts = async || b.store.alerts(AlertFilter::of(county(COUNTIES[0]))).await.unwrap().0;
     assert!(alerts().await.is_empty());
     assert!(matches!(b.report(o[1], status(HireStatus::Hired, "2020-06-15")).await, Reported::Created(_)));
     assert_eq!(b.by_county(id).await, rows(&[(COUNTIES[0], 2, 2)]));

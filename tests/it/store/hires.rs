@@ -2,6 +2,7 @@ use super::*;
 use crate::harness::{a_posting, in_region, on_every_engine};
 use doorstep::domain::posting::Status;
 use doorstep::domain::worker::Tier;
+use doorstep::store::alerts::AlertFilter;
 use doorstep::store::hires::Hire;
 use jiff::civil::date;
 use serde_json::json;
@@ -137,13 +138,16 @@ async fn a_hire_nobody_accepted_takes_a_seat_or_raises_an_alert(engine: Engine) 
     assert!(matches!(b.report(o[0], status(HireStatus::Hired, "2020-06-15")).await, Reported::Created(_)), "an accept and a hire");
     assert_eq!(b.state(o[0]).await.state, OfferState::Hired);
     assert_eq!(b.posting(posting).await.seats.taken, 1);
-    assert!(b.store.alerts(Region::NATION, 10).await.unwrap().is_empty());
+    assert!(b.store.alerts(AlertFilter::of(Region::NATION)).await.unwrap().0.is_empty());
     assert!(matches!(b.report(o[1], status(HireStatus::Hired, "2020-06-15")).await, Reported::Created(_)), "recorded all the same");
     let seats = b.posting(posting).await.seats;
     assert_eq!((seats.openings, seats.declared, seats.taken), (2, 1, 2));
-    let alerts = b.store.alerts(Region::parse("520000").unwrap(), 10).await.unwrap();
+    let alerts = b.store.alerts(AlertFilter::of(Region::parse("520000").unwrap())).await.unwrap().0;
     assert_eq!(alerts.iter().map(|a| (a.kind.as_str(), a.worker)).collect::<Vec<_>>(), [("over_hired", Some(w[1]))]);
-    assert!(b.store.alerts(Region::parse("330000").unwrap(), 10).await.unwrap().is_empty(), "another province does not see it");
+    assert!(
+        b.store.alerts(AlertFilter::of(Region::parse("330000").unwrap())).await.unwrap().0.is_empty(),
+        "another province does not see it"
+    );
 }
 
 async fn tags_stay_as_they_were_frozen(engine: Engine) {
@@ -165,7 +169,7 @@ async fn tags_stay_as_they_were_frozen(engine: Engine) {
     assert_eq!(told.len(), 1, "told once");
     // The registry itself has moved on, and the old county is told.
     assert_eq!(b.store.worker(worker).await.unwrap().unwrap().seeker.tier, Tier::Lifted);
-    let alerts = b.store.alerts(Region::parse("522624").unwrap(), 10).await.unwrap();
+    let alerts = b.store.alerts(AlertFilter::of(Region::parse("522624").unwrap())).await.unwrap().0;
     assert_eq!(alerts.iter().map(|a| a.kind.as_str()).collect::<Vec<_>>(), ["moved_away"]);
 }
 

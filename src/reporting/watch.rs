@@ -1,0 +1,108 @@
+//! The daily watch: what the figures and the feeds say that a person should look into.
+//!
+//! Promises: it runs once a day, on one node; a matter has one open alert, and one that
+//! somebody resolved comes back only with another occasion (another month, another
+//! silence).
+//! Start at: [`watch`].
+
+use crate::config::AlertConfig;
+use crate::domain::cells::Axis;
+use crate::domain::closing::{COLUMNS, Figure};
+use crate::domain::id::WorkerId;
+use crate::domain::region::Region;
+use crate::domain::time::{Moment, Period, months_before};
+use crate::store::alerts::{Matter, Waiting};
+use crate::store::cells::{Asked, Sheet, Source};
+use crate::store::{Store, StoreError};
+use jiff::civil::Date;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Reports that arrived while the last watch ran are looked at again.
+const OVERLAP: Duration = Duration::from_secs(24 * 3600);
+
+/// What the watch is run with.
+pub struct Watching<'a> {
+    pub alert: &'a AlertConfig,
+    /// How long who lost a job comes first.
+    pub displaced_for: Duration,
+}
+
+/// Does the day's watch, where it is not done yet; how many alerts it raised.
+pub async fn watch(store: &Store, settings: &Watching<'_>, now: Moment) -> Result<usize, StoreError> {
+    let Some(mine) = store.begin_watch(now).await? else { return Ok(0) };
+    let alert = settings.alert;
+    let mut found = Vec::new();
+    for (platform, last) in store.silent_platforms(now.minus(alert.silent_after)).await? {
+        let detail = format!("{platform} has sent no postings since {}", last.day());
+        found.push(matter("platform_silent", platform, last.day().to_string(), Region::NATION, detail));
+    }
+    for w in store.waiting_displaced(settings.displaced_for, now.minus(alert.displaced_after), now).await? {
+        let Waiting { worker, home, since } = w;
+        let detail = format!("lost a job on {} and has had no offer since", since.day());
+        found.push(Matter {
+            worker: Some(worker),
+            ..matter("displaced_waiting", worker.to_string(), since.day().to_string(), home, detail)
+        });
+    }
+    for p in store.underpaid(mine.last.minus(OVERLAP)).await? {
+        let detail = format!("{} yuan a month reported for {}, {} promised", p.wage, Period::month_of(p.at.day()), p.promised);
+        let occasion = Period::month_of(p.at.day()).to_string();
+        let found_one = matter("pay_below_promise", p.hire.to_string(), occasion, p.home, detail);
+        found.push(Matter { worker: Some(p.worker), posting: Some(p.posting), ..found_one });
+    }
+    let today = now.day();
+    let on = async |day| store.sheet(Source::Live, Axis::Home, None, Asked::Standing(day)).await;
+    found.extend(counties(&on(months_before(today, 1)).await?, &on(today).await?, alert, today));
+    for q in store.quiet_hires(months_before(today.first_of_month(), 2)).await? {
+        let account = store.account(WorkerId::new(q.worker)).await?;
+        let Some(hire) = account.hires.get(&q.hire) else { continue };
+        if let Some(until) = hire.works_until(today) {
+            let detail = format!("works by {}'s word, and no sign of it in the last two months; counts until {until}", hire.platform);
+            let found_one = matter("active_missing", q.hire.to_string(), until.to_string(), hire.home, detail);
+            found.push(Matter { worker: Some(q.worker), ..found_one });
+        }
+    }
+    let raised = store.raise(found, now).await?;
+    store.end_watch(now).await?;
+    Ok(raised)
+}
+
+fn matter(kind: &'static str, subject: String, occasion: String, region: Region, detail: String) -> Matter {
+    Matter { kind, subject, occasion, region, worker: None, posting: None, detail }
+}
+
+/// People of one county.
+#[derive(Clone, Copy, Debug, Default)]
+struct County {
+    before: u64,
+    now: u64,
+    unconfirmed: u64,
+}
+
+/// Counties where fewer work than a month ago, or too few are confirmed.
+fn counties(before: &Sheet, now: &Sheet, alert: &AlertConfig, today: Date) -> Vec<Matter> {
+    let mut counties: BTreeMap<Region, County> = BTreeMap::new();
+    let column = |name: &str| COLUMNS.iter().position(|c| *c == name).expect("a column that is signed");
+    let (total, unconfirmed) = (column("total"), column("unconfirmed"));
+    for (home, page) in &before.pages {
+        counties.entry(*home).or_default().before = Figure::of(page, 0).0[total];
+    }
+    for (home, page) in &now.pages {
+        let (county, figure) = (counties.entry(*home).or_default(), Figure::of(page, 0));
+        (county.now, county.unconfirmed) = (figure.0[total], figure.0[unconfirmed]);
+    }
+    let (mut found, month) = (Vec::new(), Period::month_of(today).to_string());
+    for (home, c) in counties {
+        let lost = c.before.saturating_sub(c.now);
+        if c.before >= alert.drop_min && lost as f64 > alert.drop_share * c.before as f64 {
+            let detail = format!("{} work, {} did a month ago", c.now, c.before);
+            found.push(matter("employment_drop", home.to_string(), month.clone(), home, detail));
+        }
+        if c.now >= alert.unconfirmed_min && c.unconfirmed as f64 > alert.unconfirmed_share * c.now as f64 {
+            let detail = format!("{} of {} who work are not confirmed", c.unconfirmed, c.now);
+            found.push(matter("unconfirmed_share", home.to_string(), month.clone(), home, detail));
+        }
+    }
+    found
+}
