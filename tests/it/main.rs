@@ -12,6 +12,7 @@ mod deliveries;
 mod erasure;
 mod explain;
 mod feeds;
+mod figures;
 mod floors;
 mod harness;
 mod index;
