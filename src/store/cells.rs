@@ -14,7 +14,8 @@ use super::recount::{self, Folded};
 use super::writer::Tx;
 use crate::domain::account::{Account, number};
 use crate::domain::category::Category;
-use crate::domain::cells::{Axis, Bucket, Month, Page, Place, days_of, offers_of, whole_of};
+use crate::domain::cells::{Axis, Bucket, Change, Month, Page, Place, days_of, offers_of, whole_of};
+use crate::domain::closing::Figure;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period, from_day_number};
 use jiff::civil::Date;
@@ -248,7 +249,10 @@ fn folded_pages(
     asked: Asked,
     names: &mut Vec<String>,
 ) -> Result<Vec<(Region, Page)>, StoreError> {
-    let change = recount::pages(folded.accounts.values(), names);
+    put_together(&recount::pages(folded.accounts.values(), names), axis, of, asked)
+}
+
+fn put_together(change: &Change, axis: Axis, of: &Within, asked: Asked) -> Result<Vec<(Region, Page)>, StoreError> {
     let mut by_bucket: HashMap<Bucket, Vec<(Region, &Page)>> = HashMap::new();
     for (place, page) in change.pages().filter(|(p, _)| p.axis == axis) {
         if of.as_ref().is_none_or(|regions| regions.contains(&place.region)) {
@@ -259,6 +263,14 @@ fn folded_pages(
         by_bucket.get(&bucket).into_iter().flatten().for_each(|(region, page)| look(*region, (*page).clone()));
         Ok(())
     })
+}
+
+/// The figures that are signed of a period, by home, as these pages have them; those
+/// that are all zero are left out.
+pub(super) fn figures(change: &Change, period: Period) -> Result<BTreeMap<Region, Figure>, StoreError> {
+    let pages = put_together(change, Axis::Home, &None, Asked::Standing(period.last_day()))?;
+    let figures = pages.into_iter().map(|(region, page)| (region, Figure::of(&page, period.kind())));
+    Ok(figures.filter(|(_, figure)| *figure != Figure::default()).collect())
 }
 
 /// The people of some counties with what is counted of them.

@@ -211,7 +211,7 @@ fn lock(tx: &mut Tx<'_>, l: &Locking, seen: i64, now: Moment) -> Result<Option<i
     Ok(Some(position))
 }
 
-fn locks(s: &mut dyn Sql, period: Period) -> Result<Vec<Lock>, StoreError> {
+pub(super) fn locks(s: &mut dyn Sql, period: Period) -> Result<Vec<Lock>, StoreError> {
     let sql = "SELECT region, position, revision, at, figures, beside FROM period_locks WHERE period = $1 ORDER BY position, at, region";
     let read = |r: &Row| {
         Ok(Lock {
@@ -224,6 +224,13 @@ fn locks(s: &mut dyn Sql, period: Period) -> Result<Vec<Lock>, StoreError> {
         })
     };
     s.query(sql, params![period.to_string()])?.iter().map(read).collect()
+}
+
+/// The periods of which something is locked.
+pub(super) fn locked_periods(s: &mut dyn Sql) -> Result<Vec<Period>, StoreError> {
+    let rows = s.query("SELECT DISTINCT period FROM period_locks ORDER BY period", &[])?;
+    let read = |r: &Row| Period::parse(r.text(0)?).ok_or_else(|| StoreError::Corrupt("a locked period".to_owned()));
+    rows.iter().map(read).collect()
 }
 
 impl Store {

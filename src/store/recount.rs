@@ -6,11 +6,14 @@
 
 use super::Store;
 use super::books::{self, account, cell, is_of_offers, region_of};
-use super::cells::{Position, platforms};
+use super::cells::{self, Position, platforms};
 use super::engine::{Sql, StoreError, params};
+use super::periods;
 use crate::domain::account::{Account, HireState};
 use crate::domain::cells::{Change, Page};
-use crate::domain::time::{Moment, Period};
+use crate::domain::closing::Figure;
+use crate::domain::region::Region;
+use crate::domain::time::Moment;
 use crate::domain::worker::Tier;
 use jiff::civil::Date;
 use serde::Deserialize;
@@ -193,22 +196,39 @@ pub(super) fn recount(s: &mut dyn Sql, stale_months: u32) -> Result<Recount, Sto
     compare_facts(s, &folded, stale_months, &mut out)?;
     let change = pages(folded.accounts.values(), &mut platforms(s)?);
     compare_cells(s, expected(&change), None, &mut out)?;
+    compare_locked(s, &mut out)?;
     Ok(out)
 }
 
-/// Compares what was locked of a period with a fold up to its position.
-pub(super) fn recount_locked(s: &mut dyn Sql, period: Period, position: i64, within: impl Fn(i64) -> bool) -> Result<Recount, StoreError> {
-    let folded = fold(s, Some(position))?;
-    let mut out = Recount { entries: folded.position.seq, people: folded.accounts.len() as u64, ..Recount::default() };
-    let change = pages(folded.accounts.values(), &mut platforms(s)?);
-    let mut pages = expected(&change);
-    pages.retain(|key, _| within(*key));
-    compare_cells(s, pages, Some(&period.to_string()), &mut out)?;
-    Ok(out)
+/// Compares what each period was locked with – pages and figures – with a fold up to its
+/// position. A part that was locked before the whole keeps what it had.
+fn compare_locked(s: &mut dyn Sql, out: &mut Recount) -> Result<(), StoreError> {
+    for period in periods::locked_periods(s)? {
+        let locks = periods::locks(s, period)?;
+        let (mut pages, buckets) = (HashMap::new(), cells::locked_buckets(period));
+        for (at, lock) in locks.iter().enumerate() {
+            let folded = fold(s, Some(lock.position))?;
+            let own = |region: Region| locks.iter().position(|l| region.is_within(l.region)) == Some(at);
+            let change = self::pages(folded.accounts.values(), &mut platforms(s)?);
+            let kept = change.pages().filter(|(place, _)| own(place.region) && buckets.contains(&(place.bucket, place.axis)));
+            pages.extend(kept.map(|(place, page)| (cell(place), page.clone())));
+            let mut figures = cells::figures(&change, period)?;
+            figures.retain(|region, _| own(*region));
+            let told = lock.figures.iter().filter_map(|(code, figure)| Some((Region::parse(code)?, *figure)));
+            let told: BTreeMap<Region, Figure> = told.filter(|(region, f)| own(*region) && *f != Figure::default()).collect();
+            let regions: BTreeSet<&Region> = figures.keys().chain(told.keys()).collect();
+            for region in regions.into_iter().filter(|r| figures.get(r) != told.get(r)) {
+                out.differs(|| format!("locked {period}, figure of {}: differs from the ledger", region.full_name()));
+            }
+        }
+        compare_cells(s, pages, Some(&period.to_string()), out)?;
+    }
+    Ok(())
 }
 
 impl Store {
-    /// Folds the whole ledger and compares facts, accounts and cells with it.
+    /// Folds the whole ledger and compares facts, accounts and cells with it, and what was
+    /// locked with a fold up to its position.
     pub async fn recount(&self) -> Result<Recount, StoreError> {
         let stale_months = self.stale_months;
         self.read(move |s| recount(s, stale_months)).await

@@ -67,6 +67,11 @@ pub fn in_region(county: &str) -> Person {
 }
 
 impl Person {
+    /// A row of a registry, as it stands.
+    pub fn of(row: Value) -> Self {
+        Self(row)
+    }
+
     /// Sets any field.
     pub fn with(mut self, field: &str, value: Value) -> Self {
         self.0[field] = value;

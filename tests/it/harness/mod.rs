@@ -52,6 +52,8 @@ pub struct App {
     gateway: Option<Gateway>,
     pub clock: Clock,
     pub keys: Arc<Keys>,
+    /// The same as a file has them.
+    secrets: String,
     pub sink: Arc<Sink>,
     pub sink_address: SocketAddr,
     http: reqwest::Client,
@@ -88,13 +90,14 @@ pub async fn spawn_with(engine: Engine, set: impl FnOnce(&mut Config)) -> App {
     let l = &mut config.limits;
     (l.requests, l.requests_burst, l.anonymous, l.anonymous_burst) = (100_000, 100_000, 100_000, 100_000);
     set(&mut config);
-    let (clock, keys) = (Clock::manual(noon()), keys());
+    let (clock, secrets) = (Clock::manual(noon()), Keys::fresh());
+    let keys = Arc::new(Keys::parse(&secrets).unwrap_or_else(|faults| panic!("{faults:?}")));
     let parts =
         Parts { config: config.clone(), keys: keys.clone(), clock: clock.clone(), ids: Arc::new(Ids::seeded(1)), background: false };
     let gateway = Gateway::start(parts).await.unwrap_or_else(|e| panic!("the gateway does not start: {e}"));
     let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("an HTTP client");
     let url = format!("http://{}", gateway.address);
-    App { gateway: Some(gateway), clock, keys, sink, sink_address, http, url, config, starts: 1, _place: place }
+    App { gateway: Some(gateway), clock, keys, secrets, sink, sink_address, http, url, config, starts: 1, _place: place }
 }
 
 impl App {
@@ -146,6 +149,15 @@ impl App {
     /// The database file of an embedded store.
     pub fn file(&self) -> std::path::PathBuf {
         self._place.file()
+    }
+
+    /// Its secrets in a file beside the embedded store, for a command on the same store.
+    pub fn keys_file(&self) -> std::path::PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.file().with_file_name("keys.toml");
+        std::fs::write(&path, &self.secrets).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its owner's alone");
+        path
     }
 
     /// Another process that pulls for the same store.

@@ -1,0 +1,102 @@
+//! Somebody with full access to the database changes what is counted: a recount at the
+//! command line names it and fails. What was not changed passes.
+
+use crate::harness::*;
+use rusqlite::{Connection, params};
+use serde_json::json;
+use std::process::Command;
+
+/// `doorstep report employment --period 2020-05 --recount`: its exit, and what it said.
+fn recounted(app: &App) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorstep"));
+    command.args(["report", "employment", "--period", "2020-05", "--recount", "--format", "csv"]);
+    command.env("DOORSTEP_STORE__URL", format!("sqlite://{}", app.file().display())).env("DOORSTEP_KEYS__FILE", app.keys_file());
+    let out = command.output().unwrap();
+    (out.status.code(), String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap())
+}
+
+#[actix_web::test]
+async fn a_recount_at_the_command_line_names_whatever_was_altered() {
+    let app = spawn().await;
+    let platform = app.platform("example").await;
+    let posting = platform.publish(a_posting().openings(2)).await;
+    let mut people = Vec::new();
+    for worker in app.workers(vec![in_region("522624"), in_region("520302")]).await {
+        let offer = worker.accepts_offer_for(&posting).await;
+        let told =
+            json!([{"offer": offer, "status": "HIRED", "at": "2020-05-10"}, {"offer": offer, "status": "ONBOARDED", "at": "2020-05-20"}]);
+        platform.reports(told).await;
+        people.push(worker.id);
+    }
+    let nation = app.office("000000").await;
+    nation.caller.post("/v1/periods/2020-05/lock", &json!({})).await.expect(200);
+    // What comes later is counted, and no matter of what was locked.
+    nation.caller.delete(&format!("/v1/workers/{}", people[1])).await.expect(204);
+    app.settle().await;
+    let (code, printed, told) = recounted(&app);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("1 people with hires") && printed.contains("520000"), "{told}{printed}");
+
+    let db = Connection::open(app.file()).unwrap();
+    let a_page = |table: &str, at: &str| -> (i64, Vec<u8>) {
+        let sql = format!("SELECT cell, page FROM {table} ORDER BY length(page) {at}, cell LIMIT 1");
+        db.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    // One page in place of another: well formed, and wrong.
+    let ((cell, page), (_, other)) = (a_page("cells", "DESC"), a_page("cells", ""));
+    let ((locked, kept), (_, foreign)) = (a_page("locked_cells", "DESC"), a_page("locked_cells", ""));
+    let account: String = db.query_row("SELECT account FROM accounts WHERE account <> ''", [], |row| row.get(0)).unwrap();
+    let (at, figures): (i64, String) =
+        db.query_row("SELECT at, figures FROM period_locks", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let (work, home): (i64, i64) = db.query_row("SELECT work, home FROM hires LIMIT 1", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert!(page != other && kept != foreign && work != home);
+    let person = people[0].as_str();
+    let more = account.replacen("out_of_province", "in_county", 1);
+    assert_ne!(more, account);
+    let set = |sql: &str, values: &[&dyn rusqlite::ToSql]| assert!(db.execute(sql, values).unwrap() > 0, "{sql}");
+    let tampered = |what: &str, set: &dyn Fn(), back: &dyn Fn(), named: &[&str]| {
+        set();
+        let (code, printed, told) = recounted(&app);
+        assert_eq!((code, printed.as_str()), (Some(1), ""), "{what}: no report is printed\n{told}");
+        named.iter().for_each(|part| assert!(told.contains(part), "{what}: {part:?} is not in {told}"));
+        back();
+        let (code, _, told) = recounted(&app);
+        assert_eq!(code, Some(0), "{what}, put back: {told}");
+    };
+    let cell_named = format!("cell {cell} (");
+    let page_set = |bytes: &Vec<u8>| set("UPDATE cells SET page = ?2 WHERE cell = ?1", params![cell, bytes]);
+    tampered("a page of cells", &|| page_set(&other), &|| page_set(&page), &[&cell_named, "differs from the ledger"]);
+    let gone = || set("DELETE FROM cells WHERE cell = ?1", params![cell]);
+    let again = || set("INSERT INTO cells (cell, page) VALUES (?1, ?2)", params![cell, page]);
+    tampered("a page that is gone", &gone, &again, &[&cell_named, "without its page"]);
+    let invented = || set("INSERT INTO cells (cell, page) VALUES (?1, ?2)", params![cell + 1_000_000_000, page]);
+    let away = || set("DELETE FROM cells WHERE cell = ?1", params![cell + 1_000_000_000]);
+    tampered("a page that was invented", &invented, &away, &["differs from the ledger"]);
+    let account_set = |text: &String| set("UPDATE accounts SET account = ?1 WHERE account <> ''", params![text]);
+    tampered("an account", &|| account_set(&more), &|| account_set(&account), &[person, "the account differs"]);
+    let locked_named = format!("locked 2020-05, cell {locked} (");
+    let locked_set = |bytes: &Vec<u8>| set("UPDATE locked_cells SET page = ?2 WHERE cell = ?1", params![locked, bytes]);
+    tampered("a locked page", &|| locked_set(&foreign), &|| locked_set(&kept), &[&locked_named, "differs from the ledger"]);
+    let gone = || set("DELETE FROM locked_cells WHERE cell = ?1", params![locked]);
+    let again = || set("INSERT INTO locked_cells (period, cell, page) VALUES ('2020-05', ?1, ?2)", params![locked, kept]);
+    tampered("a locked page that is gone", &gone, &again, &[&locked_named, "without its page"]);
+    let figure_set = |text: &str| set("UPDATE period_locks SET figures = ?2 WHERE at = ?1", params![at, text]);
+    let raised = figures.replacen("\"total\":1", "\"total\":7", 1);
+    assert_ne!(raised, figures);
+    tampered("a locked figure", &|| figure_set(&raised), &|| figure_set(&figures), &["locked 2020-05, figure of 贵州省"]);
+    let day = 24 * 3_600_000i64;
+    // Of the one who is still counted.
+    let fact = |by: i64| {
+        let sql =
+            "UPDATE hire_facts SET at = at + ?1 WHERE kind = 'ONBOARDED' AND worker IN (SELECT id FROM workers WHERE erased_at IS NULL)";
+        set(sql, params![by]);
+    };
+    tampered("a fact of a hire", &|| fact(7 * day), &|| fact(-7 * day), &[person, "the facts come to something else"]);
+    let place = |code: i64| {
+        let sql = "UPDATE hires SET work = ?1 WHERE worker IN (SELECT id FROM workers WHERE erased_at IS NULL)";
+        set(sql, params![code]);
+    };
+    tampered("a hire's place", &|| place(home), &|| place(work), &[person, "the facts come to something else"]);
+    drop(db);
+    app.finish().await;
+}
