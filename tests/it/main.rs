@@ -39,5 +39,6 @@ mod store;
 mod tampering;
 mod tenants;
 mod tokens;
+mod walk;
 mod webhooks;
 mod windows;
