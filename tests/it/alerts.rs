@@ -141,7 +141,7 @@ async fn work_without_a_sign_for_two_months_is_asked_after(engine: Engine) {
     next_day(&app, 1).await;
     let raised = alerts(&app, "000000", "active_missing").await;
     assert_eq!(raised.iter().map(|a| (&a["region"], &a["worker"])).collect::<Vec<_>>(), [(&json!("522624"), &json!(people[0][0]))]);
-    assert_eq!(raised[0]["detail"], "works by example's word, and no sign of it since 2020-03-20");
+    assert_eq!(raised[0]["detail"], "works by example's word, and no sign of it in the last two months; counts until 2020-06-20");
     next_day(&app, 1).await;
     resolve(&app, "522624", &raised[0]).await;
     next_day(&app, 1).await;
