@@ -9,6 +9,7 @@ use std::time::Duration;
 on_every_engine![
     a_roster_makes_hires_of_those_who_are_registered,
     a_listed_person_is_reported_under_the_platforms_own_id,
+    what_is_reported_of_somebody_listed_anew_is_of_the_new_hire,
     a_roster_too_small_asks_after_nobody,
     a_platform_sends_so_many_rosters_a_day_and_no_more,
     a_roster_repeated_or_raced_makes_one_hire_of_a_person,
@@ -138,6 +139,37 @@ async fn a_listed_person_is_reported_under_the_platforms_own_id(engine: Engine) 
     assert_eq!(spans, [(&json!("2020-06-15"), &json!("2020-06-15")), (&json!("2020-06-20"), &Value::Null)]);
     app.settle().await;
     app.finish().await;
+}
+
+async fn what_is_reported_of_somebody_listed_anew_is_of_the_new_hire(engine: Engine) {
+    for (correction, since) in [
+        (json!({"ended_on": "2020-06-10", "reason": "went home"}), "2020-06-12"),
+        (json!({"void": true, "reason": "another person"}), "2020-06-12"),
+        (json!({"void": true, "reason": "another person"}), "2020-05-20"),
+    ] {
+        let app = spawn_with(engine, |c| c.roster.min_lines = 1).await;
+        let (platform, office) = (app.platform("example").await, app.office("522600").await);
+        let person = in_region("522624");
+        let worker = office.register(&[person.json()]).await["results"][0]["id"].as_str().unwrap().to_owned();
+        let hires =
+            async || office.caller.get(&format!("/v1/workers/{worker}")).await.expect(200).json["hires"].as_array().unwrap().clone();
+        send(&platform, &[line(&person)]).await.expect(200);
+        let first = hires().await[0]["id"].as_str().unwrap().to_owned();
+        office.caller.post(&format!("/v1/hires/{first}/corrections"), &correction).await.expect(200);
+        let mut again = line(&person);
+        again["since"] = json!(since);
+        assert_eq!(send(&platform, &[again]).await.expect(200).json["matched"], 1, "no present hire");
+        let new = hires().await.iter().map(|h| h["id"].as_str().unwrap().to_owned()).find(|id| *id != first).unwrap();
+        assert_eq!(office.report("period=2020-06").await["totals"]["total"], 1);
+        let told = platform.report(json!({"hire": new, "status": "ACTIVE", "month": "2020-06", "at": "2020-06-14"})).await;
+        assert_eq!((&told["result"], &told["hire"]), (&json!("updated"), &json!(new)), "{told}");
+        assert_eq!(office.report("period=2020-06").await["totals"]["total"], 1, "who works is counted, whatever is reported of them");
+        let told = platform.report(json!({"hire": new, "status": "ENDED", "at": "2020-06-14"})).await;
+        assert_eq!((&told["result"], &told["hire"]), (&json!("updated"), &json!(new)), "{told}");
+        assert_eq!(office.report("period=2020-06").await["totals"]["total"], 0);
+        app.settle().await;
+        app.finish().await;
+    }
 }
 
 async fn a_roster_too_small_asks_after_nobody(engine: Engine) {

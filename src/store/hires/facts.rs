@@ -18,6 +18,8 @@ pub(super) struct Pair {
     pub posting: Option<PostingId>,
     pub worker: WorkerId,
     pub offer: Option<Offer>,
+    /// The hire that was named, where one was.
+    pub named: Option<Uuid>,
 }
 
 impl Pair {
@@ -89,6 +91,26 @@ pub(super) fn of_pair(s: &mut dyn Sql, pair: &Pair) -> Result<Vec<FactRow>, Stor
             })
         })
         .collect()
+}
+
+/// The pair's hires that a correction took out or ended, where a roster has made another
+/// since: they take part in nothing that is reported of that one.
+pub(super) fn set_aside(s: &mut dyn Sql, pair: &Pair) -> Result<Vec<Uuid>, StoreError> {
+    if pair.posting.is_some() {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT id, void, end_set FROM hires WHERE platform = $1 AND posting = $2 AND worker = $3";
+    let rows = s.query(sql, params![pair.platform.as_str(), pair.posting_key(), pair.worker.uuid()])?;
+    let mut aside = Vec::new();
+    for row in &rows {
+        if row.flag(1)? || !row.is_null(2) {
+            aside.push(row.uuid(0)?);
+        }
+    }
+    if aside.len() == rows.len() {
+        aside.clear();
+    }
+    Ok(aside)
 }
 
 /// What keeping a report came to.

@@ -1,7 +1,7 @@
 //! Reports of platforms, one after the other. Whatever comes, the hires of a person at
 //! a posting are cut anew from all that is known of the two.
 
-use super::super::engine::{Sql, StoreError, params};
+use super::super::engine::{Row, Sql, StoreError, params};
 use super::super::log::ChangeKind;
 use super::super::offers::{self, Offer};
 use super::super::seats::{self, Beyond};
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 /// Whom a subject names; none where the platform may not speak of them.
 fn resolve(s: &mut dyn Sql, vault: &Vault, platform: &str, subject: &Subject) -> Result<Option<Pair>, StoreError> {
-    let pair = |posting, worker| Pair { platform: platform.to_owned(), posting, worker, offer: None };
+    let pair = |posting, worker| Pair { platform: platform.to_owned(), posting, worker, offer: None, named: None };
     let mut found = match subject {
         Subject::Offer(id) => offers::by_id(s, *id)?.filter(|o| o.platform == platform).map(|o| pair(Some(o.posting), o.worker)),
         Subject::Pair { posting, worker } => {
@@ -39,7 +39,9 @@ fn resolve(s: &mut dyn Sql, vault: &Vault, platform: &str, subject: &Subject) ->
         }
         Subject::Hire(id) => {
             let row = s.one("SELECT posting, worker FROM hires WHERE id = $1 AND platform = $2", params![id.uuid(), platform])?;
-            row.map(|r| Ok::<_, StoreError>(pair(posting_of(r.uuid(0)?), WorkerId::new(r.uuid(1)?)))).transpose()?
+            let named =
+                |r: &Row| Ok::<_, StoreError>(Pair { named: Some(id.uuid()), ..pair(posting_of(r.uuid(0)?), WorkerId::new(r.uuid(1)?)) });
+            row.as_ref().map(named).transpose()?
         }
         Subject::Roster(id) => {
             let mac = vault.platform_worker(platform, id);
@@ -117,7 +119,17 @@ fn at_work(s: &mut dyn Sql, pair: &Pair, at: Moment) -> Result<Option<Uuid>, Sto
 /// Cuts the facts of the pair into hires, makes those that are missing, and draws the
 /// consequences of what changed.
 fn cut(tx: &mut Tx<'_>, terms: &HireTerms, pair: &mut Pair, s: &StatusReport, now: Moment) -> Result<Reported, StoreError> {
-    let rows = facts::of_pair(tx, pair)?;
+    let mut rows = facts::of_pair(tx, pair)?;
+    let aside = facts::set_aside(tx, pair)?;
+    if let Some(named) = pair.named.filter(|named| aside.contains(named)) {
+        // What a correction set stands; what is reported of it is kept beside that.
+        for row in rows.iter().filter(|r| r.hire.is_none() && r.kind == Kind::Status(s.status) && r.at == s.at) {
+            tx.exec("UPDATE hire_facts SET hire = $2 WHERE seq = $1", params![row.seq, named])?;
+        }
+        facts::refresh(tx, named)?;
+        return Ok(Reported::Updated(HireId::new(named)));
+    }
+    rows.retain(|r| r.hire.is_none_or(|hire| !aside.contains(&hire)));
     let of = spells(&rows.iter().map(|r| (r.kind.ends(), day_number(r.at.day()))).collect::<Vec<_>>());
     let (mut used, mut answer) = (HashSet::new(), Reported::Recorded(None));
     let mut withdrawn = None;
