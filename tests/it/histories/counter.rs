@@ -35,6 +35,8 @@ pub struct Fact {
 #[derive(Clone, Debug)]
 pub struct Hire {
     pub pair: Pair,
+    /// The day whose tags were frozen.
+    pub hired: Date,
     pub home: Region,
     pub tier: &'static str,
     pub category: &'static str,

@@ -80,9 +80,11 @@ impl World {
             let free = known.iter().filter(|hire| !used.contains(hire)).min().copied();
             let hire = free.unwrap_or_else(|| {
                 let posting = pair.1.map(|p| POSTINGS[p]);
-                let before = person.hires.iter().rev().find(|h| h.pair == pair);
+                // Without a posting it is of the kind of the last one.
+                let before = person.hires.iter().filter(|h| h.pair == pair).max_by_key(|h| h.hired);
                 person.hires.push(Hire {
                     pair,
+                    hired: first.on,
                     home: person.home_on(first.on),
                     tier: person.tier_on(first.on),
                     category: posting.map_or_else(|| before.map_or("other", |h| h.category), |p| p.1),
@@ -227,6 +229,7 @@ impl World {
                 let start = since.unwrap_or(today).max(last.map_or(Date::MIN, |end| end.tomorrow().unwrap()));
                 person.hires.push(Hire {
                     pair,
+                    hired: start,
                     home: person.home_on(start),
                     tier: person.tier_on(start),
                     category: trade,
