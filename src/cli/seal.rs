@@ -3,6 +3,7 @@
 use super::{Failure, Outcome, open_store, secrets, settings, with_runtime};
 use crate::config::Config;
 use crate::domain::time::{Moment, Period};
+use crate::store::recount::Counters;
 use crate::store::seals::note::{self, Note};
 use crate::store::seals::verify::{Asked, Beside, verify_at};
 use aws_lc_rs::signature::KeyPair;
@@ -14,7 +15,8 @@ use std::process::ExitCode;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Compute the sealed log again from its entries; exit 1 and the first bad one if it was altered
+    /// Compute the sealed log again from its entries, and counters and locked reports from it; exit 1 and the
+    /// first bad place if something was altered
     Verify(Verify),
     /// Print the newest checkpoint
     Checkpoint,
@@ -60,10 +62,10 @@ fn public_key(config: &Config, given: Option<&str>) -> Result<Vec<u8>, Failure> 
         .ok_or_else(|| Failure(format!("--public-key: {given} is neither a key such as `doorstep seal key` prints nor a file of one")))
 }
 
-/// What is checked beside the tree: each sees every entry, and compares at the end what
-/// the store keeps elsewhere with what the entries say.
-fn checks_beside_the_tree() -> Vec<Box<dyn Beside>> {
-    Vec::new()
+/// What is checked beside the tree, where all of it is looked at: facts, counters and
+/// locked reports against a fold of the entries.
+fn checks_beside_the_tree(config: &Config, asked: &Asked) -> Vec<Box<dyn Beside>> {
+    if asked.until.is_some() { Vec::new() } else { vec![Box::new(Counters::of(config.report.stale_months))] }
 }
 
 fn verify(config: &Config, asked: Verify) -> Outcome {
@@ -82,7 +84,7 @@ fn verify(config: &Config, asked: Verify) -> Outcome {
         }
     };
     let asked = Asked { public: public_key(config, asked.public_key.as_deref())?, kept, until };
-    let verdict = verify_at(&config.store.url, &asked, &mut checks_beside_the_tree())?;
+    let verdict = verify_at(&config.store.url, &asked, &mut checks_beside_the_tree(config, &asked))?;
     for finding in &verdict.findings {
         println!("{finding}");
     }

@@ -120,13 +120,13 @@ async fn submit(state: Data<State>, who: OfficeToken, request: HttpRequest, peri
 
 /// Of which region, and why.
 #[derive(Debug, Default, Deserialize)]
-struct Ruling {
-    region: Option<String>,
-    reason: Option<String>,
+pub struct Ruling {
+    pub region: Option<String>,
+    pub reason: Option<String>,
 }
 
 impl Ruling {
-    fn region(&self, own: Region) -> Result<Region, Problem> {
+    pub fn region(&self, own: Region) -> Result<Region, Problem> {
         let text = self.region.as_deref().ok_or_else(|| Problem::field("/region", "missing", "is required"))?;
         let region = region::resolve_code(text).map_err(|_| Problem::field("/region", "region_unknown", "is no division"))?;
         if region.is_within(own) {
@@ -136,7 +136,7 @@ impl Ruling {
         }
     }
 
-    fn reason(&self) -> Result<String, Problem> {
+    pub fn reason(&self) -> Result<String, Problem> {
         let reason = self.reason.as_deref().map(str::trim).filter(|r| !r.is_empty());
         let reason = reason.ok_or_else(|| Problem::field("/reason", "missing", "is required"))?;
         if reason.chars().count() > REASON {

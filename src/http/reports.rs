@@ -84,7 +84,7 @@ pub async fn made(state: &State, own: Region, name: Name, asked: &Asked) -> Resu
 /// (SDMX-CSV 2.0), `html` (a page to print) or `table` (aligned text).
 ///
 /// `public=true` needs no token and gives the public form: `employment` of the nation by
-/// none or `by=tier`, or with `region=set:listed-52`, of a locked period, small counts
+/// none or `by=tier`, or with `region=set:listed-52`, or `flows`, of a locked period, small counts
 /// suppressed jointly: null, with `suppressed` naming the columns. Another table is 404
 /// `not_public`, a period that is not locked 409 `period_open`.
 #[utoipa::path(tag = "office", security(("bearer" = [])), params(("name" = String, Path), ("period" = String, Query), ("region" = Option<String>, Query),

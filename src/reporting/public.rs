@@ -25,19 +25,28 @@ pub enum Table {
     EmploymentByTier,
     /// Employment of the listed counties, by county.
     EmploymentOfListed,
+    /// From which province people went to work in which.
+    Flows,
 }
 
 impl Table {
-    const ALL: [Table; 3] = [Table::Employment, Table::EmploymentByTier, Table::EmploymentOfListed];
+    const ALL: [Table; 4] = [Table::Employment, Table::EmploymentByTier, Table::EmploymentOfListed, Table::Flows];
 
     /// The table that is asked for; none where it is no public one. Another level,
     /// axis or region would be another table, from which this one's gaps are filled.
     pub fn of(name: &str, params: Params<'_>) -> Option<Table> {
         let given = |text: Option<&str>, usual: &str| text.is_none_or(|t| t.is_empty() || t == usual);
-        if name != Name::Employment.code() || !given(params.axis, "home") {
+        if !given(params.axis, "home") {
             return None;
         }
         let by = params.by.filter(|by| !by.is_empty() && *by != "none");
+        if name == Name::Flows.code() {
+            let whole = given(params.region, "000000") && given(params.level, "province") && by.is_none();
+            return whole.then_some(Table::Flows);
+        }
+        if name != Name::Employment.code() {
+            return None;
+        }
         match (params.region.filter(|r| !r.is_empty()), by) {
             (Some(LISTED), None) => given(params.level, "county").then_some(Table::EmploymentOfListed),
             (None | Some("000000"), _) if !given(params.level, "province") => None,
@@ -48,7 +57,7 @@ impl Table {
     }
 
     fn name(self) -> Name {
-        Name::Employment
+        if self == Table::Flows { Name::Flows } else { Name::Employment }
     }
 
     fn params(self, period: &str) -> Params<'_> {
@@ -124,9 +133,10 @@ mod tests {
             assert_eq!(of(region, level, axis, by), None, "{region} {level} {axis} {by}");
         }
         assert_eq!(Table::of("routing", Params::default()), None);
+        assert_eq!(Table::of("flows", Params { level: Some("county"), ..Params::default() }), None);
         for table in Table::ALL {
             let params = table.params("2020");
-            assert_eq!(Table::of("employment", params), Some(table));
+            assert_eq!(Table::of(table.name().code(), params), Some(table));
             assert_eq!(period(params), Ok(Period::parse("2020").unwrap()));
         }
     }
@@ -145,7 +155,7 @@ mod tests {
             made
         };
         let nation = || table("000000", &[("520000", 100), ("530000", 60), ("510000", 80)]);
-        let tables = |counties: &[(&str, u64)]| vec![nation(), nation(), table("set:listed-52", counties)];
+        let tables = |counties: &[(&str, u64)]| vec![nation(), nation(), table("set:listed-52", counties), nation()];
         let hidden =
             |report: &Report| report.rows.iter().chain([&report.totals]).filter(|r| r.values[0] == Value::Suppressed { below: 5 }).count();
         // Two persons of the province are at home outside the listed counties.

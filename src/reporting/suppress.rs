@@ -222,7 +222,7 @@ const DENOMINATORS: [(&str, &str); 1] = [("share", "baseline")];
 const SHARES: [&str; 1] = ["lifted_since_hire"];
 
 /// Hides in tables that are published together what must not be told. Tables of one
-/// report, region and axis may be split differently: the parts of a region add up to
+/// region and axis may be split differently, by places of work too: the parts of a region add up to
 /// its row in a table that is not split. The counties of a set are parts of their
 /// region's row, beside counties that no table shows.
 pub fn suppress(reports: &mut [Report], least: u64) {
@@ -260,7 +260,7 @@ struct Cell {
 type Grid = Vec<Vec<Option<Cell>>>;
 
 fn akin(a: &Report, b: &Report) -> bool {
-    (a.name, &a.region, a.axis, a.period) == (b.name, &b.region, b.axis, b.period)
+    (&a.region, a.axis, a.period) == (&b.region, b.axis, b.period)
 }
 
 /// The figures of one table, and what holds among them.

@@ -9,6 +9,8 @@ use super::books::{self, account, cell, is_of_offers, region_of};
 use super::cells::{self, Position, platforms};
 use super::engine::{Sql, StoreError, params};
 use super::periods;
+use super::seals::Entry;
+use super::seals::verify::{Beside, Finding};
 use crate::domain::account::{Account, HireState};
 use crate::domain::cells::{Change, Page};
 use crate::domain::closing::Figure;
@@ -224,6 +226,34 @@ fn compare_locked(s: &mut dyn Sql, out: &mut Recount) -> Result<(), StoreError> 
         compare_cells(s, pages, Some(&period.to_string()), out)?;
     }
     Ok(())
+}
+
+/// Compares facts, counters and locked reports with the ledger, once its entries have
+/// been found to be those that were sealed.
+pub struct Counters {
+    stale_months: u32,
+    entries: i64,
+}
+
+impl Counters {
+    pub fn of(stale_months: u32) -> Self {
+        Self { stale_months, entries: 0 }
+    }
+}
+
+impl Beside for Counters {
+    fn entry(&mut self, entry: &Entry<'_>) {
+        self.entries = entry.seq;
+    }
+
+    fn finish(&mut self, s: &mut dyn Sql, findings: &mut Vec<Finding>) -> Result<(), StoreError> {
+        // What was made of entries that are not the sealed ones says nothing more.
+        if findings.is_empty() {
+            let found = recount(s, self.stale_months)?;
+            findings.extend(found.differences.into_iter().map(|what| Finding { seq: self.entries, what }));
+        }
+        Ok(())
+    }
 }
 
 impl Store {

@@ -278,7 +278,7 @@ await check("the office's page fits a phone and prints on A4", { viewport: { wid
   assert((await page.pdf({ preferCSSPageSize: true })).length > 5000, "nothing is printed");
 });
 
-const desks = ["", "/map", "/fairness", "/people", "/import", "/alerts"];
+const desks = ["", "/map", "/flows", "/platforms", "/approvals", "/fairness", "/people", "/import", "/alerts"];
 for (const [lang, width] of [["zh", 360], ["en", 1280]]) {
   for (const desk of desks) {
     await check(`the office's page${desk} in ${lang} fits ${width} px, reads well and prints`, { ...withoutScripts, viewport: { width, height: 900 } }, async (page) => {

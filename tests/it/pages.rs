@@ -344,7 +344,17 @@ async fn office_browser(app: &App, region: &str) -> Browser {
     browser
 }
 
-const OFFICE_PAGES: [&str; 6] = ["/office", "/office/map", "/office/fairness", "/office/people", "/office/import", "/office/alerts"];
+const OFFICE_PAGES: [&str; 9] = [
+    "/office",
+    "/office/map",
+    "/office/flows",
+    "/office/platforms",
+    "/office/approvals",
+    "/office/fairness",
+    "/office/people",
+    "/office/import",
+    "/office/alerts",
+];
 
 #[actix_web::test]
 async fn the_offices_pages_ask_for_a_login_and_lead_to_each_other() {
@@ -382,6 +392,41 @@ async fn the_map_and_fairness_show_the_figures_of_their_reports() {
     let fairness = browser.get("/office/fairness?period=2020-06&region=520000").await.page(200);
     assert!(fairness.contains("1,000") || fairness.contains("1000.0"), "two offers for two seekers: {fairness}");
     assert!(fairness.contains("/office/routing.csv?period=2020-06&amp;region=520000"));
+    app.settle().await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn offices_close_a_period_on_their_page_and_keep_its_checkpoint() {
+    let app = spawn().await;
+    let platform = app.platform("example").await;
+    let posting = platform.publish(a_posting().openings(1)).await;
+    let worker = app.workers(vec![in_region("522624")]).await.remove(0);
+    let offer = worker.accepts_offer_for(&posting).await;
+    platform.report(json!({"offer": offer, "status": "ONBOARDED", "at": "2020-05-20"})).await;
+    let (nation, county) = (office_browser(&app, "000000").await, office_browser(&app, "522624").await);
+    let at = "/office/approvals?period=2020-05";
+    let go = async |browser: &Browser, act: &str, fields: &[(&str, &str)]| {
+        let sent = browser.post(&format!("/office/approvals/2020-05/{act}"), fields).await;
+        browser.get(sent.location()).await.page(200)
+    };
+    assert!(county.get(at).await.page(200).contains("未上报"));
+    assert!(go(&nation, "lock", &[]).await.contains("还有下级没有同意的上报"));
+    assert!(go(&county, "lock", &[]).await.contains("只有最上级单位可以锁定"));
+    assert!(go(&county, "submit", &[]).await.contains("已上报"));
+    assert!(go(&nation, "return", &[("region", "522624"), ("reason", " ")]).await.contains("写明原因"));
+    assert!(go(&nation, "return", &[("region", "522624"), ("reason", "少了一人")]).await.contains("少了一人"));
+    go(&county, "submit", &[]).await;
+    assert!(go(&nation, "approve", &[("region", "522624")]).await.contains("已同意"));
+    assert!(go(&nation, "lock", &[]).await.contains("已锁定"));
+    let note = county.get("/office/approvals/2020-05/checkpoint.txt").await.page(200);
+    assert!(note.starts_with("doorstep\n") && note.contains("\n\n— doorstep "), "{note}");
+    let url = format!("{}/office/approvals/2020-05/submit", county.base);
+    county.send(county.http.post(&url).header("sec-fetch-site", "cross-site").body("")).await.page(403);
+    let flows = nation.get("/office/flows?period=2020-05").await.page(200);
+    assert!(flows.contains("<th scope=\"row\" class=\"k\">贵州") && flows.contains("西部"), "{flows}");
+    let trades = nation.get("/office/platforms?period=2020-05").await.page(200);
+    assert!(trades.contains("example") && trades.contains("外卖骑手"), "{trades}");
     app.settle().await;
     app.finish().await;
 }

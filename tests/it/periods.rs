@@ -6,6 +6,7 @@ use futures_util::future::join3;
 use serde_json::{Value, json};
 
 on_every_engine![
+    the_public_form_opens_with_the_lock_and_hides_small_counts,
     figures_go_up_level_by_level_and_the_top_office_locks,
     each_act_is_refused_to_whom_it_does_not_belong,
     a_late_hire_voids_what_was_signed_and_shows_the_difference,
@@ -127,6 +128,45 @@ async fn figures_go_up_level_by_level_and_the_top_office_locks(engine: Engine) {
     act(&tree.county, "submit", json!({})).await.expect_problem(409, "period_locked");
     act(&tree.east, "approve", json!({"region": "522624"})).await.expect_problem(409, "period_locked");
     act(&tree.east, "return", reason).await.expect_problem(409, "period_locked");
+    app.finish().await;
+}
+
+/// What anybody may read of a locked period tells no small count.
+async fn the_public_form_opens_with_the_lock_and_hides_small_counts(engine: Engine) {
+    let app = spawn_on(engine).await;
+    hired(&app, &["522624", "522624", "522624", "522624", "522624", "522624", "522624", "520302", "440305"]).await;
+    let nation = app.office("000000").await;
+    let anybody = app.anonymous();
+    let tables = [
+        "employment?period=2020-05",
+        "employment?period=2020-05&by=tier",
+        "employment?period=2020-05&region=set:listed-52",
+        "flows?period=2020-05",
+    ];
+    for table in tables {
+        anybody.get(&format!("/v1/reports/{table}&public=true")).await.expect_problem(409, "period_open");
+    }
+    act(&nation, "lock", json!({})).await.expect(200);
+    let read = |body: &Value| -> Vec<(String, Value)> {
+        let rows = body["rows"].as_array().unwrap().iter();
+        rows.map(|r| (format!("{} {}", r["region"].as_str().unwrap(), r["work_region"].as_str().unwrap_or("")), r["total"].clone()))
+            .collect()
+    };
+    for table in tables {
+        let body = anybody.get(&format!("/v1/reports/{table}&public=true")).await.expect(200).json;
+        assert_eq!((&body["sealed"], &body["as_of"]["root"].is_string()), (&json!(true), &true), "{table}");
+        for (row, total) in read(&body) {
+            assert!(total.as_u64().is_none_or(|n| n == 0 || n >= 5), "{table} {row}: {total}");
+        }
+        let again = anybody.get(&format!("/v1/reports/{table}&public=true")).await.expect(200).json;
+        assert_eq!(body, again, "{table}");
+    }
+    let employment = anybody.get("/v1/reports/employment?period=2020-05&public=true").await.expect(200).json;
+    let hidden = employment["rows"].as_array().unwrap().iter().filter(|r| r["total"].is_null()).count();
+    assert_eq!(hidden, 2, "one person of Guangdong, and a partner: {employment}");
+    let csv = anybody.get("/v1/reports/employment?period=2020-05&public=true&format=csv").await.expect(200).text;
+    assert!(csv.contains("<5"), "{csv}");
+    anybody.get("/v1/reports/platforms?period=2020-05&public=true").await.expect_problem(404, "not_public");
     app.finish().await;
 }
 

@@ -386,12 +386,20 @@ async fn pages(app: &App, neighbour: &Neighbour) {
         neighbour.is_absent(path, path, &format!("{headers}{text}"));
         (status, text)
     };
-    let mut paths: Vec<String> = ["/office", "/office/map", "/office/fairness", "/office/people", "/office/import", "/office/alerts"]
-        .into_iter()
-        .flat_map(|path| {
-            ["", "&lang=en", "&axis=work", "&by=platform", "&region=set:listed-52"].map(|more| format!("{path}?{PERIOD}{more}"))
-        })
-        .collect();
+    let mut paths: Vec<String> = [
+        "/office",
+        "/office/map",
+        "/office/flows",
+        "/office/platforms",
+        "/office/approvals",
+        "/office/fairness",
+        "/office/people",
+        "/office/import",
+        "/office/alerts",
+    ]
+    .into_iter()
+    .flat_map(|path| ["", "&lang=en", "&axis=work", "&by=platform", "&region=set:listed-52"].map(|more| format!("{path}?{PERIOD}{more}")))
+    .collect();
     paths.extend(
         ["report", "routing"].iter().chain(&REPORTS).flat_map(|name| FORMATS.map(|format| format!("/office/{name}.{format}?{PERIOD}"))),
     );

@@ -315,6 +315,17 @@ pub fn cell(value: Value) -> Cell {
     }
 }
 
+/// A figure in the unit of its column.
+pub fn cell_of(column: &crate::reporting::Column, value: Value) -> Cell {
+    match value {
+        Value::Ratio { numerator, denominator } if column.unit != crate::reporting::Unit::Ratio => Cell {
+            text: column.quotient(numerator, denominator).map_or_else(|| "–".to_owned(), |x| format!("{x:.1}")),
+            part: Some((grouped(numerator), grouped(denominator))),
+        },
+        other => cell(other),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@
 
 use super::super::State;
 use super::super::reports::made;
-use super::figures::{Cell, cell, grouped, periods, region_name};
+use super::figures::{Cell, cell_of, grouped, periods, region_name};
 use super::office::{address, asked, head, inside};
 use super::text::Lang;
 use crate::domain::region::Region;
@@ -231,15 +231,6 @@ pub async fn fairness(state: Data<State>, request: HttpRequest) -> HttpResponse 
 }
 
 /// A ratio in the unit of its column.
-fn cell_of(column: &crate::reporting::Column, value: Value) -> Cell {
-    match value {
-        Value::Ratio { numerator, denominator } if column.unit != crate::reporting::Unit::Ratio => Cell {
-            text: column.quotient(numerator, denominator).map_or_else(|| "–".to_owned(), |x| format!("{x:.1}")),
-            part: Some((grouped(numerator), grouped(denominator))),
-        },
-        other => cell(other),
-    }
-}
 
 #[cfg(test)]
 mod tests {

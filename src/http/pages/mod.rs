@@ -6,6 +6,7 @@
 //! Does not: decide anything (the store does) or keep anything between requests.
 //! Start at: [`routes`].
 
+mod approvals;
 mod chart;
 mod figures;
 mod map;
@@ -13,6 +14,7 @@ mod offer;
 mod office;
 mod people;
 mod render;
+mod sheets;
 mod text;
 mod wishes;
 mod worker;
@@ -50,6 +52,11 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(web::resource("/office/import").get(people::import).post(people::upload))
         .service(web::resource("/office/map").get(map::map))
         .service(web::resource("/office/fairness").get(map::fairness))
+        .service(web::resource("/office/flows").get(sheets::flows))
+        .service(web::resource("/office/platforms").get(sheets::platforms))
+        .service(web::resource("/office/approvals").get(approvals::page))
+        .service(web::resource("/office/approvals/{period}/checkpoint.txt").get(approvals::checkpoint))
+        .service(web::resource("/office/approvals/{period}/{act}").get(office::to_page).post(approvals::act))
         .service(web::resource("/office/{report}.{format}").get(office::download));
 }
 

@@ -29,12 +29,15 @@ const SESSION: &str = "doorstep_office";
 /// What an address of the report may hold.
 const NAMES: [&str; 8] = ["period", "region", "level", "axis", "by", "state", "show", "lang"];
 /// The pages of the head's navigation, by the key of their words.
-pub const PAGES: [(&str, &str); 6] = [
+pub const PAGES: [(&str, &str); 9] = [
     ("report", "/office"),
     ("map", "/office/map"),
+    ("flows", "/office/flows"),
+    ("platforms", "/office/platforms"),
     ("fairness", "/office/fairness"),
     ("people", "/office/people"),
     ("import", "/office/import"),
+    ("approvals", "/office/approvals"),
     ("alerts", "/office/alerts"),
 ];
 /// Alerts on the page; they are read from this many of the newest.
@@ -255,6 +258,8 @@ pub async fn download(state: Data<State>, request: HttpRequest, file: Path<(Stri
         let name = match name.as_str() {
             "report" => Name::Employment,
             "routing" => Name::Routing,
+            "flows" => Name::Flows,
+            "platforms" => Name::Platforms,
             _ => return Err(Problem::not_found()),
         };
         if !matches!(format.as_str(), "csv" | "xlsx" | "json") {
