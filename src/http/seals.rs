@@ -14,7 +14,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
 
 /// The newest checkpoint of the sealed log, a signed note (C2SP). Who keeps it finds any
 /// later change of what it covers by `doorstep seal verify --checkpoint FILE`.
-#[utoipa::path(tag = "office", security(("bearer" = [])), responses((status = 200, body = String, content_type = "text/plain"),
+#[utoipa::path(tag = "people", security(("bearer" = [])), responses((status = 200, body = String, content_type = "text/plain"),
     (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
     (status = 404, body = ProblemBody, description = "`no_checkpoint`: nothing was sealed yet")))]
 #[get("/v1/checkpoint")]

@@ -108,6 +108,9 @@ pub async fn act(state: Data<State>, request: HttpRequest, at: Path<(String, Str
         let period = Period::parse(&period).ok_or_else(Problem::not_found)?;
         let fields = Fields::read(&body?.0);
         let text = period.to_string();
+        if what == "return" && fields.one("reason").is_none_or(|reason| reason.trim().is_empty()) {
+            return Ok(refused(visit, &text, "missing"));
+        }
         match decide(&state, &office, period, &what, &fields).await {
             Ok(()) => Ok(visit.go("/office/approvals", &[("period", &text), ("done", &what)])),
             Err(problem) if TOLD.contains(&problem.code) => Ok(refused(visit, &text, problem.code)),

@@ -230,8 +230,6 @@ pub async fn fairness(state: Data<State>, request: HttpRequest) -> HttpResponse 
     .await
 }
 
-/// A ratio in the unit of its column.
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,9 @@ use minijinja::value::Kwargs;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use std::sync::LazyLock;
 
-const TEMPLATES: [(&str, &str); 18] = [
+const TEMPLATES: [(&str, &str); 20] = [
+    ("approvals.html", include_str!("templates/approvals.html")),
+    ("sheet.html", include_str!("templates/sheet.html")),
     ("alerts.html", include_str!("templates/alerts.html")),
     ("desk.html", include_str!("templates/desk.html")),
     ("fairness.html", include_str!("templates/fairness.html")),
