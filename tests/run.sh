@@ -348,13 +348,13 @@ part build 420 build
 part "unit tests" 120 tests --lib --bins
 
 if [ "$mode" = quick ]; then
-    part "integration, SQLite" 360 tests --test it -- --skip postgres:: --skip redis:: --skip crash::
+    part "integration, SQLite" 480 tests --test it -- --skip postgres:: --skip redis:: --skip crash::
 else
     crash_budget=240
     [ "$mode" = deep ] && crash_budget=1800
     if [ "$backends_ready" = yes ]; then
         export REQUIRE_BACKENDS=1
-        part "integration, both engines" 480 tests --test it -- --skip crash:: --skip adapters:: --skip normalize::
+        part "integration, both engines" 720 tests --test it -- --skip crash:: --skip adapters:: --skip normalize::
         part "killed in the middle" "$crash_budget" tests --test it -- crash::
     else
         not_run "integration, both engines" "a backend is missing"

@@ -419,7 +419,9 @@ async fn offices_close_a_period_on_their_page_and_keep_its_checkpoint() {
     go(&county, "submit", &[]).await;
     assert!(go(&nation, "approve", &[("region", "522624")]).await.contains("已同意"));
     assert!(go(&nation, "lock", &[]).await.contains("已锁定"));
-    let note = county.get("/office/approvals/2020-05/checkpoint.txt").await.page(200);
+    let note = county.get("/office/approvals/2020-05/checkpoint.txt").await;
+    assert_eq!((note.status, note.header("content-type")), (200, "text/plain; charset=utf-8"));
+    let note = note.text;
     assert!(note.starts_with("doorstep\n") && note.contains("\n\n— doorstep "), "{note}");
     let url = format!("{}/office/approvals/2020-05/submit", county.base);
     county.send(county.http.post(&url).header("sec-fetch-site", "cross-site").body("")).await.page(403);
