@@ -263,6 +263,11 @@ fn counted_in<'a>(spans: &[Span<'a>], day: i32, month: Month) -> Option<Counted<
 }
 
 impl Measure {
+    /// Who is new in a period of this kind: 0 a month, 1 a quarter, 2 a year.
+    pub fn new_in(kind: usize) -> Self {
+        page::NEW[kind]
+    }
+
     /// Who works, by flow.
     pub fn of_flow(flow: Flow) -> Self {
         match flow {

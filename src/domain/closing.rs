@@ -107,8 +107,7 @@ impl Figure {
         let (out, within, place) = (n(Measure::OutOfProvince), n(Measure::InProvince), n(Measure::InPlace));
         let county = n(Measure::InCounty) + place;
         let (total, confirmed) = (out + within + county, n(Measure::Confirmed));
-        let new = [Measure::NewInMonth, Measure::NewInQuarter, Measure::NewInYear][kind];
-        Figure([total, out, within, county, place, confirmed, total - confirmed, n(Measure::AwaitingStart), n(new)])
+        Figure([total, out, within, county, place, confirmed, total - confirmed, n(Measure::AwaitingStart), n(Measure::new_in(kind))])
     }
 
     /// The columns that differ, each with this and the other's count.

@@ -146,6 +146,21 @@ impl Ruling {
     }
 }
 
+/// Rules on what the office directly below submitted.
+async fn rule(
+    state: &State,
+    who: &OfficeToken,
+    request: &HttpRequest,
+    period: &str,
+    body: &Json<Ruling>,
+    decision: impl FnOnce(&Ruling) -> Result<Decision, Problem>,
+) -> Result<HttpResponse, Problem> {
+    let actor = actor(state, who, request, period, &body.raw)?;
+    let (child, decision, now) = (body.value.region(who.region)?, decision(&body.value)?, state.clock.now());
+    let work = || closing::decide(&state.store, actor.clone(), child, decision, now);
+    act(state, actor.key.clone(), work).await
+}
+
 /// Approves what the office directly below submitted for `region`, as long as it is still
 /// the figure.
 #[utoipa::path(tag = "office", security(("bearer" = [])), params(("period" = String, Path)), request_body(content = Value), responses((status = 200, body = Value),
@@ -158,10 +173,7 @@ async fn approve(
     period: Path<String>,
     body: Json<Ruling>,
 ) -> Result<HttpResponse, Problem> {
-    let actor = actor(&state, &who, &request, &period, &body.raw)?;
-    let (child, now) = (body.value.region(who.region)?, state.clock.now());
-    let work = || closing::decide(&state.store, actor.clone(), child, Decision::Approve, now);
-    act(&state, actor.key.clone(), work).await
+    rule(&state, &who, &request, &period, &body, |_| Ok(Decision::Approve)).await
 }
 
 /// Returns to the office directly below what it submitted for `region`, with a reason.
@@ -175,10 +187,7 @@ async fn give_back(
     period: Path<String>,
     body: Json<Ruling>,
 ) -> Result<HttpResponse, Problem> {
-    let actor = actor(&state, &who, &request, &period, &body.raw)?;
-    let (child, reason, now) = (body.value.region(who.region)?, body.value.reason()?, state.clock.now());
-    let work = || closing::decide(&state.store, actor.clone(), child, Decision::Return(reason), now);
-    act(&state, actor.key.clone(), work).await
+    rule(&state, &who, &request, &period, &body, |ruling| ruling.reason().map(Decision::Return)).await
 }
 
 /// Locks a period that is over for the office's whole tree: for the top office, once every

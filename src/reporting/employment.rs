@@ -50,12 +50,11 @@ impl Figures {
     fn of(sums: &[i64; MEASURES], kind: usize) -> Self {
         // A sheet holds no count below 0.
         let n = |measure: Measure| u64::try_from(sums[measure as usize]).unwrap_or(0);
-        let new = [Measure::NewInMonth, Measure::NewInQuarter, Measure::NewInYear];
         Figures {
             flows: Flow::ALL.map(|flow| n(Measure::of_flow(flow))),
             confirmed: n(Measure::Confirmed),
             awaiting_start: n(Measure::AwaitingStart),
-            new: n(new[kind]),
+            new: n(Measure::new_in(kind)),
             poor_at_hire: n(Measure::PoorAtHire),
             lifted_since: n(Measure::LiftedSince),
         }
@@ -66,13 +65,9 @@ impl Figures {
     }
 
     fn values(&self, baseline: Option<u64>) -> Vec<Value> {
-        let flow = |f: Flow| self.flows[f as usize];
-        vec![
-            Value::Count(self.total()),
-            Value::Count(flow(Flow::OutOfProvince)),
-            Value::Count(flow(Flow::InProvince)),
-            Value::Count(flow(Flow::InCounty) + flow(Flow::InPlace)),
-            Value::Count(flow(Flow::InPlace)),
+        let mut values = vec![Value::Count(self.total())];
+        values.extend(flow_values(&self.flows));
+        values.extend([
             Value::Count(self.confirmed),
             Value::Count(self.total() - self.confirmed),
             Value::Count(self.awaiting_start),
@@ -80,7 +75,8 @@ impl Figures {
             baseline.map_or(Value::Unknown, Value::Count),
             Value::Ratio { numerator: self.total(), denominator: baseline.unwrap_or(0) },
             Value::Ratio { numerator: self.lifted_since, denominator: self.poor_at_hire },
-        ]
+        ]);
+        values
     }
 }
 
@@ -100,12 +96,13 @@ impl AddAssign for Figures {
 fn columns(additive: bool) -> Vec<Column> {
     let person = |name, title, about| Column { name, title, unit: Unit::Person, ratio: false, additive, about };
     let ratio = |name, title, about| Column { name, title, unit: Unit::Ratio, ratio: true, additive: false, about };
-    vec![
-        person("total", "务工总人数", "期末在岗的建档立卡人员，不重复计人；等于省外、省内县外、县内三项之和，也等于已确认与未确认之和"),
-        person("out_of_province", "省外务工", "在户籍省以外务工"),
-        person("in_province", "省内县外务工", "在户籍省内、户籍县以外务工"),
-        person("in_county", "县内就业", "在户籍县内就业，含居家就地就业"),
-        person("in_place", "其中：居家就地", "在家或户籍县内为外地用人单位工作，已计入县内就业"),
+    let mut columns = vec![person(
+        "total",
+        "务工总人数",
+        "期末在岗的建档立卡人员，不重复计人；等于省外、省内县外、县内三项之和，也等于已确认与未确认之和",
+    )];
+    columns.extend(flow_columns(additive));
+    columns.extend([
         person("confirmed", "已确认", "经本人或扶贫部门确认，或平台报告过两个不同月份在岗"),
         person("unconfirmed", "未确认", "在岗但尚未确认"),
         person("awaiting_start", "待入职", "已录用未到岗，不计入总人数"),
@@ -114,7 +111,26 @@ fn columns(additive: bool) -> Vec<Column> {
         Column { additive: false, ..person("baseline", "上年末人数", "上年末的总人数；没有数据时为空") },
         ratio("share", "相当于上年末", "务工总人数除以上年末人数"),
         ratio("lifted_since_hire", "入职后脱贫", "入职时未脱贫（含监测）的在岗人员中，期末已脱贫的比例"),
+    ]);
+    columns
+}
+
+/// The parts of a total by flow, of which the last is a part of the one before it.
+pub(super) fn flow_columns(additive: bool) -> [Column; 4] {
+    let person = |name, title, about| Column { name, title, unit: Unit::Person, ratio: false, additive, about };
+    [
+        person("out_of_province", "省外务工", "在户籍省以外务工"),
+        person("in_province", "省内县外务工", "在户籍省内、户籍县以外务工"),
+        person("in_county", "县内就业", "在户籍县内就业，含居家就地就业"),
+        person("in_place", "其中：居家就地", "在家或户籍县内为外地用人单位工作，已计入县内就业"),
     ]
+}
+
+/// What stands in [`flow_columns`], of people by [`Flow`].
+pub(super) fn flow_values(flows: &[u64; Flow::ALL.len()]) -> [Value; 4] {
+    let n = |f: Flow| flows[f as usize];
+    let in_county = n(Flow::InCounty) + n(Flow::InPlace);
+    [n(Flow::OutOfProvince), n(Flow::InProvince), in_county, n(Flow::InPlace)].map(Value::Count)
 }
 
 /// What a row shows besides its region: the place in the order of its kind, and

@@ -4,6 +4,7 @@
 //! rows add up to the total, which is that of `employment`. A place of work that is
 //! known no better than a province stands as that province.
 
+use super::employment::{flow_columns, flow_values};
 use super::query::{Axis, Query};
 use super::report::{AsOf, Column, Key, More, Report, Row, Unit, Value};
 use crate::domain::cells::Section;
@@ -17,21 +18,19 @@ use std::collections::BTreeMap;
 type Flows = [u64; Flow::ALL.len()];
 
 fn columns() -> Vec<Column> {
-    let person = |name, title, about| Column { name, title, unit: Unit::Person, ratio: false, additive: true, about };
-    vec![
-        person("total", "务工总人数", "期末在岗的建档立卡人员，按主要岗位计一次；等于省外、省内县外、县内三项之和"),
-        person("out_of_province", "省外务工", "在户籍省以外务工"),
-        person("in_province", "省内县外务工", "在户籍省内、户籍县以外务工"),
-        person("in_county", "县内就业", "在户籍县内就业，含居家就地就业"),
-        person("in_place", "其中：居家就地", "在家或户籍县内为外地用人单位工作，已计入县内就业"),
-    ]
+    let total = Column {
+        name: "total",
+        title: "务工总人数",
+        unit: Unit::Person,
+        ratio: false,
+        additive: true,
+        about: "期末在岗的建档立卡人员，按主要岗位计一次；等于省外、省内县外、县内三项之和",
+    };
+    [total].into_iter().chain(flow_columns(true)).collect()
 }
 
 fn values(flows: &Flows) -> Vec<Value> {
-    let n = |f: Flow| flows[f as usize];
-    let in_county = n(Flow::InCounty) + n(Flow::InPlace);
-    let counts = [n(Flow::OutOfProvince) + n(Flow::InProvince) + in_county, n(Flow::OutOfProvince), n(Flow::InProvince), in_county];
-    counts.into_iter().chain([n(Flow::InPlace)]).map(Value::Count).collect()
+    [Value::Count(flows.iter().sum())].into_iter().chain(flow_values(flows)).collect()
 }
 
 /// How fine the other side of a row is: no finer than prefectures, as cells are.
