@@ -9,12 +9,14 @@ pub mod accept;
 pub mod deliver;
 pub mod e2e;
 mod flow;
+mod hired;
 pub mod ingest;
 #[cfg(feature = "peers")]
 pub mod peers;
 pub mod people;
 mod place;
 mod registry;
+pub mod reports;
 pub mod rosters;
 pub mod routing;
 mod threads;

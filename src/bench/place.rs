@@ -9,12 +9,15 @@ use crate::outbound::ApiClient;
 use crate::scratch::Scratch;
 use crate::store::clients::NewClient;
 use crate::store::ids::Ids;
+use aws_lc_rs::signature::KeyPair;
 use std::sync::Arc;
 
 /// A gateway that is measured.
 pub struct Place {
     pub gateway: Gateway,
     pub url: String,
+    /// The public key that checkpoints are signed by.
+    pub seal: Vec<u8>,
     config: Config,
     folder: Scratch,
 }
@@ -37,8 +40,9 @@ impl Place {
 
     async fn of(config: Config, folder: Scratch, background: bool) -> Result<Self, String> {
         let (url, keys) = (config.store.url.clone(), Arc::new(folder.keys()?));
+        let seal = keys.seal.pair().public_key().as_ref().to_vec();
         let parts = Parts { config: config.clone(), keys, clock: Clock::System, ids: Arc::new(Ids::from_os()), background };
-        Ok(Self { gateway: Gateway::start(parts).await?, url, config, folder })
+        Ok(Self { gateway: Gateway::start(parts).await?, url, seal, config, folder })
     }
 
     /// Stops the gateway and starts another over the same store.

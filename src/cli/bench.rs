@@ -3,7 +3,7 @@
 use super::{Failure, Outcome};
 #[cfg(feature = "peers")]
 use crate::bench::peers;
-use crate::bench::{accept, deliver, e2e, ingest, rosters, routing};
+use crate::bench::{accept, deliver, e2e, ingest, reports, rosters, routing};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub enum Command {
     E2e(E2e),
     /// One roster against everybody registered, from its body to the last commit
     Rosters(Rosters),
+    /// Reports over HTTP with so many hires in the store, beside the same in plain SQL; then the sealed log verified
+    Reports(Reports),
     /// Webhooks a second, and from the commit to the receipt, without and with an endpoint that hangs
     Deliver(Deliver),
     /// The routing index beside a search engine and PostgreSQL on the same people and postings
@@ -80,6 +82,18 @@ pub struct Rosters {
     /// The share of lines that name somebody registered
     #[arg(long, default_value_t = 0.1)]
     known: f64,
+    /// Measure on this store, which is written to; default: an embedded one that goes again
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct Reports {
+    #[arg(long, default_value_t = 1_000_000)]
+    hires: u32,
+    /// How often each report is asked for
+    #[arg(long, default_value_t = 200)]
+    questions: u64,
     /// Measure on this store, which is written to; default: an embedded one that goes again
     #[arg(long, value_name = "URL")]
     store: Option<String>,
@@ -153,6 +167,10 @@ pub fn run(command: Command) -> Outcome {
         Command::Rosters(args) => {
             let Rosters { lines, workers, known, store } = args;
             crate::app::block_on(rosters::run(rosters::Plan { lines, workers, known, store })).map_err(Failure)?;
+        }
+        Command::Reports(args) => {
+            let Reports { hires, questions, store } = args;
+            crate::app::block_on(reports::run(reports::Plan { hires, questions, store })).map_err(Failure)?;
         }
         Command::Deliver(args) => {
             let Deliver { endpoints, events, rate, store } = args;

@@ -1,0 +1,117 @@
+//! Hires by the hundred thousand: everybody registered stands in the roster of some
+//! platform, some in those of two, and a few were laid off since.
+
+use super::people::{Draw, Nation, TODAY};
+use super::registry::registration;
+use super::text;
+use crate::config::PlatformConfig;
+use crate::domain::category::Category;
+use crate::domain::hire::{EndReason, HireStatus, StatusReport};
+use crate::domain::region::{Level, Region};
+use crate::domain::time::Moment;
+use crate::hiring::rosters::{RosterBatch, RosterRules};
+use crate::http::State;
+use crate::progress::Progress;
+use crate::store::hires::{HireTerms, Report, Reported, Subject};
+use jiff::ToSpan;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The platforms that have rosters.
+const PLATFORMS: u32 = 5;
+/// Lines of one roster.
+const LINES: u32 = 20_000;
+/// One of so many was laid off since.
+const LAID_OFF: u32 = 50;
+/// Days since the first hire.
+const DAYS: u64 = 700;
+
+/// The terms of a platform of the measurement.
+pub fn terms(platform: u32) -> HireTerms {
+    HireTerms {
+        platform: format!("bench-{platform}"),
+        share: PlatformConfig::default(),
+        promoted_within: Duration::ZERO,
+        displaced_for: Duration::ZERO,
+    }
+}
+
+/// Has the first `workers` of a nation hired, `hires` times in all, by rosters as
+/// platforms send them.
+pub async fn hire(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires: u32) -> Result<(), String> {
+    let (progress, now) = (Progress::new("hires", u64::from(hires)), Moment::start_of(TODAY));
+    for first in (0..hires).step_by(LINES as usize) {
+        let part = first..hires.min(first.saturating_add(LINES));
+        for platform in 0..PLATFORMS {
+            let (of, part) = (nation.clone(), part.clone());
+            let roster = move || part.filter(|n| platform_of(*n, workers) == platform).map(|n| line(&of, n, workers)).collect();
+            let body: Option<String> = tokio::task::spawn_blocking(roster).await.map_err(text)?;
+            let body = Arc::new(body.ok_or("an invented id number is none")?.into_bytes());
+            let rules = RosterRules { min_lines: 0, per_day: u32::MAX };
+            let batch = RosterBatch { terms: terms(platform), client: uuid::Uuid::nil(), body, once: None, rules };
+            let answer = state.hiring.roster(batch, now).await.map_err(|e| format!("{e:?}"))?.body;
+            if answer["matched"] != answer["received"] {
+                return Err(format!("everybody on a roster is registered: {answer}"));
+            }
+        }
+        progress.at(u64::from(first));
+    }
+    progress.finish();
+    lay_off(state, workers, hires, now).await
+}
+
+/// People hired a second time are so by another platform.
+fn platform_of(n: u32, workers: u32) -> u32 {
+    (n % workers + n / workers) % PLATFORMS
+}
+
+fn line(nation: &Nation, n: u32, workers: u32) -> Option<String> {
+    let seeker = nation.seeker(1 + n % workers);
+    let mut draw = Draw::new(11, u64::from(n));
+    let row = json!({
+        "id_number": registration(&seeker)?.id_number.expose(),
+        "platform_worker_id": format!("R-{n}"),
+        "since": TODAY.saturating_sub((draw.below(DAYS) as i64).days()).to_string(),
+        "work_region": work(seeker.home, &mut draw).to_string(),
+        "category": Category::ALL[draw.below(Category::ALL.len() as u64) as usize].code(),
+        "monthly_wage": 3_000 + 50 * draw.below(80),
+    });
+    Some(format!("{row}\n"))
+}
+
+/// Three of ten work in their county, three in their province, the others anywhere.
+fn work(home: Region, draw: &mut Draw) -> Region {
+    let within = match draw.below(10) {
+        0..3 => return home,
+        3..6 => home.at_level(Level::Province).unwrap_or(Region::NATION),
+        _ => Region::NATION,
+    };
+    let leaves = within.leaves();
+    leaves.get(draw.below(leaves.len() as u64) as usize).copied().unwrap_or(home)
+}
+
+async fn lay_off(state: &State, workers: u32, hires: u32, now: Moment) -> Result<(), String> {
+    for platform in 0..PLATFORMS {
+        let gone = (0..hires).step_by(LAID_OFF as usize).filter(|n| platform_of(*n, workers) == platform);
+        let report = |n: u32| Report {
+            subject: Subject::Roster(format!("R-{n}")),
+            report: StatusReport {
+                status: HireStatus::Ended,
+                raw_status: None,
+                at: Moment::start_of(TODAY.saturating_sub((Draw::new(12, u64::from(n)).below(20) as i64).days())),
+                month: None,
+                monthly_wage: None,
+                work_region: None,
+                reason: Some(EndReason::LaidOff),
+            },
+        };
+        for slice in gone.map(report).collect::<Vec<_>>().chunks(1_000) {
+            let done = state.store.report_hires(terms(platform), Arc::new(slice.to_vec()), None, now).await.map_err(text)?;
+            if let Some(Reported::Rejected(code)) = done.iter().find(|r| matches!(r, Reported::Rejected(_))) {
+                return Err(format!("a dismissal was refused: {code}"));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,272 @@
+//! `doorstep bench reports`: how long a report takes over HTTP with so many hires in the
+//! store, and beside it the same question as plain SQL over the hires, in the same run;
+//! then how long it takes to verify the sealed log of all of them.
+
+use super::hired::hire;
+use super::people::{Draw, Nation, TODAY};
+use super::place::Place;
+use super::registry::register;
+use super::{anonymous_memory, load_average, millis, percentile, text};
+use crate::domain::client::Role;
+use crate::domain::region::{Level, Region};
+use crate::domain::time::{Moment, day_number};
+use crate::outbound::ApiClient;
+use crate::store::engine::{Sql, StoreError, params};
+use crate::store::recount::Counters;
+use crate::store::seals::verify::{Asked, Beside, verify_at};
+use crate::store::writer::Readers;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub hires: u32,
+    /// How often each report is asked for.
+    pub questions: u64,
+    /// An embedded store of its own where none is named.
+    pub store: Option<String>,
+}
+
+/// Of ten people so many have a hire at two platforms.
+const TWICE: u32 = 1;
+/// How often each question is asked in SQL.
+const SQL: u64 = 5;
+
+/// Where a question is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    Nation,
+    /// Another one each time.
+    Of(Level),
+}
+
+/// A report, and the same asked of the hires in SQL where that can be asked.
+struct Question {
+    shown: &'static str,
+    path: &'static str,
+    about: About,
+    sql: Option<&'static str>,
+}
+
+/// Who is at work on the day `$1`, or was over before; a sign of life is not looked for.
+macro_rules! at_work {
+    ($what:literal, $by:literal) => {
+        concat!(
+            "SELECT ",
+            $what,
+            " FROM hires WHERE void = 0 AND started_on <= $1 AND (ended_on IS NULL OR ended_on > $1) AND home BETWEEN $2 AND $3 GROUP BY ",
+            $by
+        )
+    };
+}
+
+/// What an office asks, with the period in which the hires were made.
+const QUESTIONS: [Question; 12] = [
+    Question {
+        shown: "employment, all counties",
+        path: "employment?period=2026-11&level=county",
+        about: About::Nation,
+        sql: Some(at_work!("home, flow, COUNT(DISTINCT worker)", "home, flow")),
+    },
+    Question {
+        shown: "employment, all provinces",
+        path: "employment?period=2026-11",
+        about: About::Nation,
+        sql: Some(at_work!("home, flow, COUNT(DISTINCT worker)", "home, flow")),
+    },
+    Question {
+        shown: "employment, all counties, by platform",
+        path: "employment?period=2026Q4&level=county&by=platform",
+        about: About::Nation,
+        sql: Some(at_work!("home, platform, COUNT(DISTINCT worker)", "home, platform")),
+    },
+    Question {
+        shown: "employment, where they work, by trade",
+        path: "employment?period=2026-11&level=county&axis=work&by=category",
+        about: About::Nation,
+        sql: Some(at_work!("work, category, COUNT(DISTINCT worker)", "work, category")),
+    },
+    Question {
+        shown: "employment, a past month's end",
+        path: "employment?period=2026-10&level=county",
+        about: About::Nation,
+        sql: Some(at_work!("home, flow, COUNT(DISTINCT worker)", "home, flow")),
+    },
+    Question {
+        shown: "employment, a province",
+        path: "employment?period=2026&level=county",
+        about: About::Of(Level::Province),
+        sql: Some(at_work!("home, flow, COUNT(DISTINCT worker)", "home, flow")),
+    },
+    Question {
+        shown: "employment, a county",
+        path: "employment?period=2026-11",
+        about: About::Of(Level::County),
+        sql: Some(at_work!("home, flow, COUNT(DISTINCT worker)", "home, flow")),
+    },
+    Question {
+        shown: "flows, all prefectures",
+        path: "flows?period=2026-11&level=prefecture",
+        about: About::Nation,
+        sql: Some(at_work!("home, work, COUNT(DISTINCT worker)", "home, work")),
+    },
+    Question {
+        shown: "platforms",
+        path: "platforms?period=2026",
+        about: About::Nation,
+        sql: Some(at_work!("platform, category, COUNT(*), COUNT(DISTINCT worker)", "platform, category")),
+    },
+    Question { shown: "routing, all counties", path: "routing?period=2026-11&level=county", about: About::Nation, sql: None },
+    Question { shown: "routing, a county", path: "routing?period=2026-11", about: About::Of(Level::County), sql: None },
+    Question { shown: "months, a county", path: "months?period=2026-11", about: About::Of(Level::County), sql: None },
+];
+
+/// Measures and prints.
+pub async fn run(plan: Plan) -> Result<(), String> {
+    println!("{} hires; load average {}", plan.hires, load_average());
+    let place = Place::start(plan.store.as_deref(), false, |_| {}).await?;
+    let (state, nation) = (place.gateway.state.clone().into_inner(), Arc::new(Nation::new(2026, 0.0)));
+    let workers = (u64::from(plan.hires) * 10 / (10 + u64::from(TWICE))).max(1) as u32;
+    register(&state.store, &nation, workers).await?;
+    let began = Instant::now();
+    hire(&state, &nation, workers, plan.hires).await?;
+    let took = began.elapsed().as_secs_f64();
+    println!("{workers} people, hired in {took:.0} s ({:.0} a second); {:.0} MiB", f64::from(plan.hires) / took, memory());
+    let (api, token) = place.client(Role::Office, "bench", "").await?;
+    let url = place.url.clone();
+    println!("store {}, HTTP, one caller\n", state.store.engine_name());
+    let reader = Readers::start(crate::store::engine_of(&url).map_err(text)?, 1).map_err(text)?;
+    let asking = Asking { api, token, reader, questions: plan.questions };
+    let measured = place.beside("callers", move || crate::app::block_on(asking.all())).await;
+    measured?;
+    println!("{:.0} MiB, load average {}\n", memory(), load_average());
+    seal(&place, &url).await?;
+    drop(place.stop().await);
+    Ok(())
+}
+
+fn memory() -> f64 {
+    anonymous_memory().unwrap_or_default()
+}
+
+/// An office, and somebody at the database.
+struct Asking {
+    api: ApiClient,
+    token: String,
+    reader: Readers,
+    questions: u64,
+}
+
+impl Asking {
+    async fn all(self) -> Result<(), String> {
+        self.check().await?;
+        println!("{:<40} {:>8} {:>8} {:>8} {:>9} {:>8}", "", "p50 ms", "p99 ms", "KiB", "SQL ms", "ratio");
+        for question in &QUESTIONS {
+            self.measure(question).await?;
+        }
+        Ok(())
+    }
+
+    async fn report(&self, path: &str) -> Result<(Duration, Vec<u8>), String> {
+        let began = Instant::now();
+        let answer = self.api.call("GET", &format!("/v1/reports/{path}"), Some(&self.token), None).await.map_err(text)?;
+        if answer.status != 200 {
+            return Err(format!("{path} answered {}: {}", answer.status, answer.json()));
+        }
+        Ok((began.elapsed(), answer.body))
+    }
+
+    async fn measure(&self, q: &Question) -> Result<(), String> {
+        let (mut took, mut bytes, mut sql) = (Vec::new(), 0, Vec::new());
+        let mut draw = Draw::new(5, 5);
+        for n in 0..self.questions.max(1) {
+            let region = match q.about {
+                About::Nation => Region::NATION,
+                About::Of(level) => {
+                    let all: Vec<Region> = Region::all().filter(|r| r.level() == level).collect();
+                    all[draw.below(all.len() as u64) as usize]
+                }
+            };
+            let path = if region == Region::NATION { q.path.to_owned() } else { format!("{}&region={region}", q.path) };
+            let (time, body) = self.report(&path).await?;
+            took.push(time);
+            bytes += body.len();
+            if n < SQL
+                && let Some(asked) = q.sql
+            {
+                let day = if q.path.contains("2026-10") { TODAY.first_of_month().yesterday().map_err(text)? } else { TODAY };
+                sql.push(self.plain(asked, region, day_number(day)).await.map_err(text)?);
+            }
+        }
+        took.sort_unstable();
+        sql.sort_unstable();
+        let (p50, p99) = (percentile(&took, 0.5), percentile(&took, 0.99));
+        let beside = if sql.is_empty() {
+            String::new()
+        } else {
+            let plain = percentile(&sql, 0.5);
+            format!("{:>9.1} {:>7.0}x", millis(plain), plain.as_secs_f64() / p50.as_secs_f64().max(1e-9))
+        };
+        println!("{:<40} {:>8.1} {:>8.1} {:>8} {beside}", q.shown, millis(p50), millis(p99), bytes / took.len() / 1024);
+        Ok(())
+    }
+
+    /// How long the statement takes, its rows counted and thrown away.
+    async fn plain(&self, sql: &'static str, region: Region, day: i64) -> Result<Duration, StoreError> {
+        let leaves = region.leaves();
+        let (first, last) = match (leaves.first(), leaves.last()) {
+            (Some(first), Some(last)) => (i64::from(first.code()), i64::from(last.code())),
+            _ => (i64::from(region.code()), i64::from(region.code())),
+        };
+        let read = move |s: &mut dyn Sql| {
+            let (began, mut rows) = (Instant::now(), 0u64);
+            s.each(sql, params![day, first, last], &mut |_| {
+                rows += 1;
+                Ok(())
+            })?;
+            Ok(began.elapsed())
+        };
+        self.reader.read(read).await
+    }
+
+    /// The report and the hires say the same.
+    async fn check(&self) -> Result<(), String> {
+        let count = |s: &mut dyn Sql| {
+            let sql = "SELECT COUNT(DISTINCT worker), COUNT(*) FROM hires
+                       WHERE void = 0 AND started_on <= $1 AND (ended_on IS NULL OR ended_on > $1)";
+            s.one(sql, params![day_number(TODAY)])?.map_or(Ok((0, 0)), |r| Ok((r.int(0)?, r.int(1)?)))
+        };
+        let (people, hires) = self.reader.read(count).await.map_err(text)?;
+        let (_, body) = self.report("employment?period=2026-11").await?;
+        let report: serde_json::Value = serde_json::from_slice(&body).map_err(text)?;
+        if report["totals"]["total"] != people {
+            return Err(format!("{people} people are at work, and the report says {}", report["totals"]["total"]));
+        }
+        println!("{people} people at work in {hires} hires, as the report says");
+        Ok(())
+    }
+}
+
+/// Seals the log of all of it, and looks it over as an auditor does.
+async fn seal(place: &Place, url: &str) -> Result<(), String> {
+    let state = place.gateway.state.clone().into_inner();
+    let began = Instant::now();
+    while state.store.seal(&state.config.seal.origin, Moment::start_of(TODAY)).await.map_err(text)? > 0 {}
+    let sealed = began.elapsed().as_secs_f64();
+    let asked = Asked { public: place.seal.clone(), ..Asked::default() };
+    for (shown, mut beside) in [
+        ("tree, tiles, signature", Vec::new()),
+        ("and facts, counters", vec![Box::new(Counters::of(state.config.report.stale_months)) as Box<dyn Beside>]),
+    ] {
+        let began = Instant::now();
+        let verdict = verify_at(url, &asked, &mut beside).map_err(text)?;
+        if let Some(finding) = verdict.findings.first() {
+            return Err(format!("the log is not as it was sealed: {finding}"));
+        }
+        let took = began.elapsed().as_secs_f64();
+        let million = took * 1e6 / verdict.entries.max(1) as f64;
+        println!("sealed log: {} entries, sealed in {sealed:.1} s; {shown}: {took:.1} s, {million:.1} s for a million", verdict.entries);
+    }
+    Ok(())
+}
