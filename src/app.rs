@@ -14,7 +14,7 @@ use crate::ingest::Ingest;
 use crate::notify::Notifier;
 use crate::outbound::Outbound;
 use crate::poll::Poller;
-use crate::reporting::{self, watch::Watching};
+use crate::reporting::{self, Published, watch::Watching};
 use crate::routing::Router;
 use crate::store::ids::Ids;
 use crate::store::seals::note::verifier;
@@ -124,6 +124,7 @@ impl Gateway {
             hiring: Hiring { store: store.clone(), slice: config.ingest.slice },
             outbound: outbound.clone(),
             metrics: metrics_handle(),
+            published: Published::default(),
             seal_verifier: verifier(&config.seal.origin, keys.seal.pair().public_key().as_ref()),
             public_url: base,
             draining: false.into(),

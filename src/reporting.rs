@@ -37,7 +37,7 @@ pub use flows::flows;
 pub use html::STYLE_HASH;
 pub use months::months;
 pub use platforms::{Sources, platforms};
-pub use public::{Table, locked, period as public_period, published};
+pub use public::{Published, Table, locked, period as public_period};
 pub use query::{Axis, By, Name, Params, Query, QueryFault, Scope};
 pub use report::{AsOf, Column, Corrected, Format, Key, More, Report, Row, Unit, Value};
 pub use routing::routing;
@@ -122,8 +122,9 @@ pub async fn report(store: &Store, name: Name, params: Params<'_>, own: Region, 
             let seeking = match lock {
                 Some(lock) => {
                     let homes = query.scope.homes();
-                    let here = lock.beside.seeking.iter().filter(|county| homes.contains(&county.home)).cloned();
-                    Seeking { counties: here.collect(), seq: lock.position, at: None }
+                    let mut counties = store.locked_seeking(query.period, lock.region).await?;
+                    counties.retain(|county| homes.contains(&county.home));
+                    Seeking { counties, seq: lock.position, at: None }
                 }
                 None => store.seeking(query.scope.homes(), Moment::start_of(query.period.first_day()), day).await?,
             };

@@ -43,6 +43,7 @@ use crate::config::Config;
 use crate::hiring::Hiring;
 use crate::ingest::Ingest;
 use crate::outbound::Outbound;
+use crate::reporting::Published;
 use crate::routing::Router;
 use crate::store::Store;
 use crate::store::hires::HireTerms;
@@ -71,6 +72,7 @@ pub struct State {
     pub hiring: Hiring,
     pub outbound: Arc<Outbound>,
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
+    pub published: Published,
     /// Gateways that hand in replies, by name, each with its key.
     pub gateways: Vec<(String, Vec<u8>)>,
     /// The key that checkpoints are signed by, as verifiers of signed notes take it.

@@ -117,7 +117,7 @@ async fn public(state: &State, name: &str, asked: &Asked) -> Result<HttpResponse
     if !reporting::locked(&state.store, period).await? {
         return Err(Problem::new(409, "period_open", "The period is not locked yet; its figures are not public."));
     }
-    file(&reporting::published(&state.store, &state.config.report, table, period, state.clock.now()).await?, format)
+    file(&state.published.table(&state.store, &state.config.report, table, period, state.clock.now()).await?, format)
 }
 
 /// A report of a subtree as a file or document.

@@ -19,7 +19,7 @@ use crate::store::seals::Checkpoint;
 use crate::store::{Store, StoreError};
 use jiff::ToSpan;
 use serde_json::{Map, Value as Json, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How often an act is decided anew because another one came first.
@@ -255,6 +255,8 @@ pub async fn lock(store: &Store, actor: Actor, now: Moment) -> Result<Answer, Cl
             figures.extend(earlier.figures.iter().map(|(code, figure)| (code.clone(), *figure)));
         }
         let beside = beside(store, &actor, now).await?;
+        let seeking =
+            store.seeking(actor.own.leaves().to_vec(), Moment::start_of(actor.period.first_day()), actor.period.last_day()).await?;
         let lock = Lock {
             region: actor.own,
             position: counted.position,
@@ -271,6 +273,7 @@ pub async fn lock(store: &Store, actor: Actor, now: Moment) -> Result<Answer, Cl
             figures: Arc::new(figures),
             figure: locked_figure(&lock, actor.own),
             beside: Arc::new(beside),
+            seeking: Arc::new(seeking.counties),
             by: actor.client.clone(),
             answer,
         };
@@ -294,7 +297,6 @@ async fn beside(store: &Store, actor: &Actor, now: Moment) -> Result<Beside, Rep
         year_end_known: store.is_year_end_known(period).await?,
         previous: previous.map(by_code),
         postings: postings.into_iter().map(|((platform, category), (n, openings))| (platform, category, n, openings)).collect(),
-        seeking: store.seeking(own.leaves().to_vec(), from, last).await?.counties,
     })
 }
 
@@ -353,13 +355,17 @@ pub async fn corrections(store: &Store, query: &Query, kept: Option<&Lock>, now:
         Some(previous) => previous.iter().filter_map(|(code, figure)| Some((resolve_code(code).ok()?, *figure))).collect(),
         None => counted(store, period, query.scope.bound(), now).await?.counties,
     };
-    let recorded = locks.iter().flat_map(|lock| lock.figures.keys()).filter_map(|code| resolve_code(code).ok());
-    let counties: BTreeSet<Region> = recorded.chain(present.keys().copied()).collect();
     let mut rows: BTreeMap<Region, (Figure, Figure)> = BTreeMap::new();
-    for (county, lock) in counties.into_iter().filter_map(|county| Some((county, lock_of(county)?))) {
-        let (locked, now) = rows.entry(county.at_level(query.level).unwrap_or(county)).or_default();
-        *locked += locked_figure(lock, county);
-        *now += present.get(&county).copied().unwrap_or_default();
+    let row = |county: Region| county.at_level(query.level).unwrap_or(county);
+    for lock in &locks {
+        let recorded = lock.figures.iter().filter_map(|(code, figure)| Some((resolve_code(code).ok()?, *figure)));
+        // A county that was locked twice stands as it was the first time.
+        for (county, figure) in recorded.filter(|(county, _)| lock_of(*county).is_some_and(|of| of.region == lock.region)) {
+            rows.entry(row(county)).or_default().0 += figure;
+        }
+    }
+    for (county, figure) in present.into_iter().filter(|(county, _)| lock_of(*county).is_some()) {
+        rows.entry(row(county)).or_default().1 += figure;
     }
     let corrected = |(region, (locked, now)): (Region, (Figure, Figure))| {
         let period = period.to_string();

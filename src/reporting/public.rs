@@ -2,7 +2,7 @@
 //!
 //! Promises: only the tables of [`Table`] leave; small counts are hidden jointly over
 //! all of them, so that no table tells what another hides.
-//! Start at: [`Table::of`], [`published`].
+//! Start at: [`Table::of`], [`Published::table`].
 
 use super::closing;
 use super::query::{By, Name, Params, Query, QueryFault};
@@ -12,6 +12,9 @@ use crate::config::ReportConfig;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period};
 use crate::store::{Store, StoreError};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// The set of counties that has a table of its own.
 const LISTED: &str = "set:listed-52";
@@ -80,26 +83,50 @@ pub fn period(params: Params<'_>) -> Result<Period, QueryFault> {
     Ok(Query::parse(params, Region::NATION)?.period)
 }
 
-/// One public table of a period, with what the others must not tell hidden in it.
-pub async fn published(
-    store: &Store,
-    config: &ReportConfig,
-    table: Table,
-    period: Period,
-    now: Moment,
-) -> Result<Report, super::ReportFault> {
-    let text = period.to_string();
-    let mut tables = Vec::new();
-    for one in Table::ALL {
-        tables.push(super::report(store, one.name(), one.params(&text), Region::NATION, now).await?);
-    }
-    Ok(chosen(tables, table, config.min_cell))
-}
+/// Periods of which the tables are kept.
+const KEPT: usize = 64;
 
-/// Hides in all the public tables together and gives out one.
-fn chosen(mut tables: Vec<Report>, table: Table, least: u64) -> Report {
-    suppress(&mut tables, least);
-    tables.swap_remove(table as usize)
+/// The public tables of locked periods, which are what they are for ever: made once,
+/// by the first who asks.
+#[derive(Default)]
+pub struct Published(Mutex<HashMap<Period, Arc<Vec<Report>>>>);
+
+impl Published {
+    /// One public table of a period that is closed for the nation, with what the others
+    /// must not tell hidden in it.
+    pub async fn table(
+        &self,
+        store: &Store,
+        config: &ReportConfig,
+        table: Table,
+        period: Period,
+        now: Moment,
+    ) -> Result<Report, super::ReportFault> {
+        // Whoever asks meanwhile waits for the same.
+        let mut kept = self.0.lock().await;
+        let tables = match kept.get(&period) {
+            Some(tables) => tables.clone(),
+            None => {
+                let text = period.to_string();
+                let mut made = Vec::new();
+                for one in Table::ALL {
+                    made.push(super::report(store, one.name(), one.params(&text), Region::NATION, now).await?);
+                }
+                let least = config.min_cell;
+                let hiding = tokio::task::spawn_blocking(move || {
+                    suppress(&mut made, least);
+                    made
+                });
+                let tables = Arc::new(hiding.await.map_err(|e| StoreError::Statement(e.to_string()))?);
+                if kept.len() >= KEPT {
+                    kept.clear();
+                }
+                kept.insert(period, tables.clone());
+                tables
+            }
+        };
+        Ok(tables[table as usize].clone())
+    }
 }
 
 #[cfg(test)]
@@ -160,9 +187,13 @@ mod tests {
             |report: &Report| report.rows.iter().chain([&report.totals]).filter(|r| r.values[0] == Value::Suppressed { below: 5 }).count();
         // Two persons of the province are at home outside the listed counties.
         let listed = [("522624", 58), ("522633", 40), ("532331", 30)];
-        let both = [Table::Employment, Table::EmploymentOfListed].map(|t| hidden(&chosen(tables(&listed), t, 5)));
+        let chosen = |mut tables: Vec<Report>, table: Table| {
+            suppress(&mut tables, 5);
+            tables.swap_remove(table as usize)
+        };
+        let both = [Table::Employment, Table::EmploymentOfListed].map(|t| hidden(&chosen(tables(&listed), t)));
         assert!(both[0] >= 2 || both[1] >= 2, "{both:?}");
-        let alone = chosen(tables(&[("522624", 30), ("532331", 30)]), Table::EmploymentOfListed, 5);
+        let alone = chosen(tables(&[("522624", 30), ("532331", 30)]), Table::EmploymentOfListed);
         assert_eq!(hidden(&alone), 0, "what is no secret is published");
     }
 }

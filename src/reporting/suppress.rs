@@ -28,6 +28,8 @@ pub struct Sums {
     shown_in: Vec<Option<usize>>,
     /// Each comes to nothing: count and coefficient.
     sums: Vec<Vec<(usize, i64)>>,
+    /// Counts that everybody knows, whatever is published.
+    known: BTreeSet<usize>,
 }
 
 impl Sums {
@@ -43,6 +45,11 @@ impl Sums {
         self.values.push(value);
         self.shown_in.push(figure);
         self.values.len() - 1
+    }
+
+    /// A count that follows from what it means: to hide it hides nothing.
+    pub fn known(&mut self, count: usize) {
+        self.known.insert(count);
     }
 
     /// `whole` is the sum of `parts`; a sum that does not hold is not believed.
@@ -150,9 +157,10 @@ impl Sums {
 
     /// The figure to hide beside one that these sums tell: no zero where another
     /// will do, rather one that is hidden in fewest sums alone, and the least, so
-    /// that as little as may be is lost.
+    /// that as little as may be is lost; none that is known anyway.
     fn partner(&self, from: &BTreeSet<usize>, of_count: &[Vec<usize>], open: &dyn Fn(usize) -> bool) -> Option<usize> {
-        let counts = from.iter().flat_map(|at| self.sums[*at].iter().map(|(count, _)| *count)).filter(|count| open(*count));
+        let counts = from.iter().flat_map(|at| self.sums[*at].iter().map(|(count, _)| *count));
+        let counts = counts.filter(|count| open(*count) && !self.known.contains(count));
         let alone = |count: usize| {
             let others = of_count[count].iter().filter(|at| !from.contains(at));
             others.filter(|at| self.sums[**at].iter().all(|(other, _)| open(*other))).count()
@@ -268,6 +276,10 @@ fn grid(sums: &mut Sums, report: &Report) -> Grid {
     let cells = |sums: &mut Sums, row: &Row| row.values.iter().map(|v| cell(sums, *v)).collect::<Vec<_>>();
     let grid: Grid = report.rows.iter().chain([&report.totals]).map(|row| cells(sums, row)).collect();
     let at = |name: &str| report.column(name);
+    for (row, cells) in report.rows.iter().zip(&grid) {
+        let cells = impossible(report, row).iter().filter_map(|name| cells.get(at(name)?)?.as_ref());
+        cells.flat_map(|cell| &cell.counts).for_each(|count| sums.known(*count));
+    }
     for row in &grid {
         let count = |name: &str, part: usize| row.get(at(name)?)?.as_ref()?.counts.get(part).copied();
         for (whole, parts) in WHOLES {
@@ -299,6 +311,18 @@ fn grid(sums: &mut Sums, report: &Report) -> Grid {
         add_up(sums, &totals[column], rows.iter().map(|row| &row[column]));
     }
     grid
+}
+
+/// The columns in which nobody can stand who is at home in one place of a row and works
+/// in the other, where it has two.
+fn impossible(report: &Report, row: &Row) -> &'static [&'static str] {
+    let keys = report.keys.iter().zip(&row.keys).filter(|(key, _)| ["region", "work_region", "home_region"].contains(&key.name));
+    let provinces: Option<Vec<Region>> = keys.map(|(_, code)| code.as_deref().and_then(Region::parse)?.province()).collect();
+    match provinces.as_deref() {
+        Some([here, there]) if here == there => &["out_of_province"],
+        Some([_, _]) => &["in_province", "in_county", "in_place"],
+        _ => &[],
+    }
 }
 
 /// Ratios do not add up, but their counts do; a sum that does not hold is left out.

@@ -6,7 +6,8 @@
 //! Start at: [`watch`].
 
 use crate::config::AlertConfig;
-use crate::domain::cells::Axis;
+use crate::domain::account::Turn;
+use crate::domain::cells::{Axis, Section};
 use crate::domain::closing::{COLUMNS, Figure};
 use crate::domain::id::WorkerId;
 use crate::domain::region::Region;
@@ -52,8 +53,11 @@ pub async fn watch(store: &Store, settings: &Watching<'_>, now: Moment) -> Resul
         found.push(Matter { worker: Some(p.worker), posting: Some(p.posting), ..found_one });
     }
     let today = now.day();
-    let on = async |day| store.sheet(Source::Live, Axis::Home, None, Asked::Standing(day)).await;
-    found.extend(counties(&on(months_before(today, 1)).await?, &on(today).await?, alert, today));
+    let sheet = async |asked| store.sheet(Source::Live, Axis::Home, None, asked).await;
+    let (before, now_standing) = (sheet(Asked::Standing(months_before(today, 1))).await?, sheet(Asked::Standing(today)).await?);
+    let month = Period::month_of(today);
+    let turns = [sheet(Asked::Turns(month.previous(), month.previous().last_day())).await?, sheet(Asked::Turns(month, today)).await?];
+    found.extend(counties(&before, &now_standing, &turns, alert, today));
     for q in store.quiet_hires(months_before(today.first_of_month(), 2)).await? {
         let account = store.account(WorkerId::new(q.worker)).await?;
         let Some(hire) = account.hires.get(&q.hire) else { continue };
@@ -78,10 +82,13 @@ struct County {
     before: u64,
     now: u64,
     unconfirmed: u64,
+    /// Hired in this month or the last, so that nobody could have confirmed them by two
+    /// months of work.
+    fresh: u64,
 }
 
 /// Counties where fewer work than a month ago, or too few are confirmed.
-fn counties(before: &Sheet, now: &Sheet, alert: &AlertConfig, today: Date) -> Vec<Matter> {
+fn counties(before: &Sheet, now: &Sheet, turns: &[Sheet], alert: &AlertConfig, today: Date) -> Vec<Matter> {
     let mut counties: BTreeMap<Region, County> = BTreeMap::new();
     let column = |name: &str| COLUMNS.iter().position(|c| *c == name).expect("a column that is signed");
     let (total, unconfirmed) = (column("total"), column("unconfirmed"));
@@ -92,6 +99,10 @@ fn counties(before: &Sheet, now: &Sheet, alert: &AlertConfig, today: Date) -> Ve
         let (county, figure) = (counties.entry(*home).or_default(), Figure::of(page, 0));
         (county.now, county.unconfirmed) = (figure.0[total], figure.0[unconfirmed]);
     }
+    for (home, page) in turns.iter().flat_map(|sheet| &sheet.pages) {
+        let hired = page.section(Section::Turn).filter(|(_, turn, _)| *turn == Turn::Hired as u16);
+        counties.entry(*home).or_default().fresh += hired.map(|(.., n)| u64::try_from(n).unwrap_or(0)).sum::<u64>();
+    }
     let (mut found, month) = (Vec::new(), Period::month_of(today).to_string());
     for (home, c) in counties {
         let lost = c.before.saturating_sub(c.now);
@@ -99,8 +110,10 @@ fn counties(before: &Sheet, now: &Sheet, alert: &AlertConfig, today: Date) -> Ve
             let detail = format!("{} work, {} did a month ago", c.now, c.before);
             found.push(matter("employment_drop", home.to_string(), month.clone(), home, detail));
         }
-        if c.now >= alert.unconfirmed_min && c.unconfirmed as f64 > alert.unconfirmed_share * c.now as f64 {
-            let detail = format!("{} of {} who work are not confirmed", c.unconfirmed, c.now);
+        // Of those who have worked for longer, at the least.
+        let (longer, unconfirmed) = (c.now.saturating_sub(c.fresh), c.unconfirmed.saturating_sub(c.fresh));
+        if longer >= alert.unconfirmed_min && unconfirmed as f64 > alert.unconfirmed_share * longer as f64 {
+            let detail = format!("{unconfirmed} of {longer} who have worked for over a month are not confirmed");
             found.push(matter("unconfirmed_share", home.to_string(), month.clone(), home, detail));
         }
     }

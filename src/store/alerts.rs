@@ -11,7 +11,7 @@ use super::postings;
 use super::writer::Tx;
 use crate::domain::id::{AlertId, PostingId, WorkerId};
 use crate::domain::region::Region;
-use crate::domain::time::{Moment, day_number};
+use crate::domain::time::{Moment, Period, day_number, from_day_number};
 use jiff::civil::Date;
 use std::time::Duration;
 use uuid::Uuid;
@@ -290,17 +290,24 @@ impl Store {
         .await
     }
 
-    /// Reports received since `since` of less pay a month than the posting promises.
+    /// Reports received since `since` of less pay a month than the posting promises, for
+    /// months of which the hire lasted all.
     pub async fn underpaid(&self, since: Moment) -> Result<Vec<Underpaid>, StoreError> {
         self.read(move |s| {
-            let sql = "SELECT f.hire, f.worker, f.posting, w.home, f.at, f.wage FROM hire_facts f JOIN workers w ON w.id = f.worker
+            let sql = "SELECT f.hire, f.worker, f.posting, w.home, f.at, f.wage, f.month, h.started_on, h.ended_on
+                       FROM hire_facts f JOIN workers w ON w.id = f.worker JOIN hires h ON h.id = f.hire
                        WHERE f.wage IS NOT NULL AND f.received_at >= $1 AND f.hire IS NOT NULL AND w.erased_at IS NULL ORDER BY f.seq";
             let mut all = Vec::new();
             for r in s.query(sql, params![since.ms()])? {
                 let (posting, wage) = (r.uuid(2)?, r.int(5)?);
                 let Some(found) = postings::by_id(s, PostingId::new(posting))? else { continue };
                 let Some(promised) = found.content.base_salary.monthly_min.map(|m| m.minor()) else { continue };
-                if wage < promised {
+                // A report without a month speaks of the month of its day.
+                let told = Some(r.int(6)?).filter(|month| *month != 0).map(from_day_number);
+                let month = Period::month_of(told.unwrap_or(Moment::from_ms(r.int(4)?).day()));
+                let (first, last) = (day_number(month.first_day()), day_number(month.last_day()));
+                let whole = r.opt_int(7)?.is_none_or(|start| start <= first) && r.opt_int(8)?.is_none_or(|end| end > last);
+                if wage < promised && whole {
                     let yuan = |minor: i64| minor as f64 / 100.0;
                     let (hire, worker, home, at) = (r.uuid(0)?, r.uuid(1)?, super::region(r.int(3)?)?, Moment::from_ms(r.int(4)?));
                     all.push(Underpaid { hire, worker, posting, home, at, wage: yuan(wage), promised: yuan(promised) });

@@ -60,8 +60,6 @@ pub struct Beside {
     /// What the period before, where it is locked, came to by now, by county.
     pub previous: Option<BTreeMap<String, Figure>>,
     pub postings: Vec<(String, Category, u64, u64)>,
-    /// Who looked for work, by county.
-    pub seeking: Vec<County>,
 }
 
 /// All that stands of one period.
@@ -118,6 +116,8 @@ pub struct Locking {
     /// Of the whole tree.
     pub figure: Figure,
     pub beside: Arc<Beside>,
+    /// Who looked for work, by county: kept by itself, since only one report reads it.
+    pub seeking: Arc<Vec<County>>,
     pub by: String,
     pub answer: Answer,
 }
@@ -173,10 +173,12 @@ fn sign(tx: &mut Tx<'_>, s: &Signing, seen: Option<i64>, now: Moment) -> Result<
 fn freeze(tx: &mut Tx<'_>, l: &Locking, position: i64, now: Moment) -> Result<(), StoreError> {
     let text = |made: serde_json::Result<String>| made.map_err(|e| StoreError::Corrupt(e.to_string()));
     let (figures, beside) = (text(serde_json::to_string(l.figures.as_ref()))?, text(serde_json::to_string(l.beside.as_ref()))?);
+    let seeking = text(serde_json::to_string(l.seeking.as_ref()))?;
     let period = l.period.to_string();
     tx.exec(
-        "INSERT INTO period_locks (period, region, position, revision, at, by_whom, figures, beside) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        params![period.as_str(), i64::from(l.top.code()), position, REVISION, now.ms(), l.by.as_str(), figures, beside],
+        "INSERT INTO period_locks (period, region, position, revision, at, by_whom, figures, beside, seeking)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        params![period.as_str(), i64::from(l.top.code()), position, REVISION, now.ms(), l.by.as_str(), figures, beside, seeking],
     )?;
     cells::freeze(tx, l.period, l.top)
 }
@@ -261,6 +263,17 @@ impl Store {
     /// The locks of one period, in the order in which they were made.
     pub async fn period_locks(&self, period: Period) -> Result<Vec<Lock>, StoreError> {
         self.read(move |s| locks(s, period)).await
+    }
+
+    /// Who looked for work in the counties of a lock.
+    pub async fn locked_seeking(&self, period: Period, region: Region) -> Result<Vec<County>, StoreError> {
+        self.read(move |s| {
+            let sql = "SELECT seeking FROM period_locks WHERE period = $1 AND region = $2";
+            let row = s.one(sql, params![period.to_string(), i64::from(region.code())])?;
+            let corrupt = |_| StoreError::Corrupt("who looked for work when a period was locked".to_owned());
+            row.map_or(Ok(Vec::new()), |r| serde_json::from_str(r.text(0)?).map_err(corrupt))
+        })
+        .await
     }
 
     /// Signs a region's figure; false where that region changed after it was `seen`.

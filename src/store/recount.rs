@@ -7,15 +7,15 @@
 use super::Store;
 use super::books::{self, account, cell, is_of_offers, region_of};
 use super::cells::{self, Position, platforms};
-use super::engine::{Sql, StoreError, params};
-use super::periods;
+use super::engine::{Row, Sql, StoreError, params};
+use super::periods::{self, Lock};
 use super::seals::Entry;
 use super::seals::verify::{Beside, Finding};
 use crate::domain::account::{Account, HireState};
 use crate::domain::cells::{Change, Page};
 use crate::domain::closing::Figure;
 use crate::domain::region::Region;
-use crate::domain::time::Moment;
+use crate::domain::time::{Moment, Period};
 use crate::domain::worker::Tier;
 use jiff::civil::Date;
 use serde::Deserialize;
@@ -41,64 +41,117 @@ struct HireLeaf {
     state: Option<HireState>,
 }
 
-/// Folds the ledger up to an entry, or all of it.
-pub(super) fn fold(s: &mut dyn Sql, upto: Option<i64>) -> Result<Folded, StoreError> {
-    let mut tiers: HashMap<Uuid, BTreeMap<Date, Tier>> = HashMap::new();
-    let mut hires: HashMap<Uuid, BTreeMap<Uuid, HireState>> = HashMap::new();
-    let mut erased: HashSet<Uuid> = HashSet::new();
-    let mut position = Position { seq: 0, at: None };
-    let sql = "SELECT seq, at, kind, worker, hire, leaf FROM ledger WHERE seq <= $1 ORDER BY seq";
-    s.each(sql, params![upto.unwrap_or(i64::MAX)], &mut |row| {
+/// The ledger folded so far, and, where it is counted, the pages that this comes to.
+#[derive(Default)]
+struct Fold {
+    /// Of everybody registered.
+    accounts: HashMap<Uuid, Account>,
+    erased: HashSet<Uuid>,
+    position: Option<Position>,
+    counting: Option<Counting>,
+}
+
+impl Fold {
+    /// Goes on up to an entry.
+    fn upto(&mut self, s: &mut dyn Sql, last: i64) -> Result<(), StoreError> {
+        let sql = "SELECT seq, at, kind, worker, hire, leaf FROM ledger WHERE seq > $1 AND seq <= $2 ORDER BY seq";
+        let after = self.position.map_or(i64::MIN, |p| p.seq);
+        s.each(sql, params![after, last], &mut |row| self.enter(&row))
+    }
+
+    fn enter(&mut self, row: &Row) -> Result<(), StoreError> {
         let (seq, worker, leaf) = (row.int(0)?, row.uuid(3)?, row.text(5)?);
         let corrupt = || StoreError::Corrupt(format!("entry {seq} of the ledger"));
-        position = Position { seq, at: Some(Moment::from_ms(row.int(1)?)) };
+        self.position = Some(Position { seq, at: Some(Moment::from_ms(row.int(1)?)) });
         match row.text(2)? {
             "tier" => {
                 let leaf: TierLeaf = serde_json::from_str(leaf).map_err(|_| corrupt())?;
-                tiers.entry(worker).or_default().insert(leaf.since, leaf.tier);
+                self.change(worker, |account| {
+                    account.tiers.insert(leaf.since, leaf.tier);
+                });
             }
             "erased" => {
-                erased.insert(worker);
+                self.change(worker, |account| *account = Account::default());
+                self.accounts.remove(&worker);
+                self.erased.insert(worker);
             }
             _ => {
                 let Some(hire) = row.opt_uuid(4)?.filter(|_| leaf.contains("\"state\":")) else { return Ok(()) };
                 let leaf: HireLeaf = serde_json::from_str(leaf).map_err(|_| corrupt())?;
-                let of = hires.entry(worker).or_default();
-                match leaf.state {
-                    Some(state) => drop(of.insert(hire, state)),
-                    None => drop(of.remove(&hire)),
-                }
+                self.change(worker, |account| match leaf.state {
+                    Some(state) => drop(account.hires.insert(hire, state)),
+                    None => drop(account.hires.remove(&hire)),
+                });
             }
         }
         Ok(())
-    })?;
-    let accounts = hires
-        .into_iter()
-        .filter(|(worker, hires)| !hires.is_empty() && !erased.contains(worker))
-        .map(|(worker, hires)| (worker, Account { tiers: tiers.remove(&worker).unwrap_or_default(), hires }))
-        .collect();
-    Ok(Folded { accounts, position })
+    }
+
+    /// Changes somebody's account; who was erased stays so.
+    fn change(&mut self, worker: Uuid, change: impl FnOnce(&mut Account)) {
+        if self.erased.contains(&worker) {
+            return;
+        }
+        let account = self.accounts.entry(worker).or_default();
+        let Some(counting) = &mut self.counting else { return change(account) };
+        let old = account.clone();
+        change(account);
+        // Who has no hire comes to nothing.
+        if !(old.hires.is_empty() && account.hires.is_empty()) {
+            counting.turn(&old, account);
+        }
+    }
+
+    fn done(mut self) -> Folded {
+        self.accounts.retain(|_, account| !account.hires.is_empty());
+        Folded { accounts: self.accounts, position: self.position.unwrap_or(Position { seq: 0, at: None }) }
+    }
+}
+
+/// Folds the ledger up to an entry, or all of it.
+pub(super) fn fold(s: &mut dyn Sql, upto: Option<i64>) -> Result<Folded, StoreError> {
+    let mut fold = Fold::default();
+    fold.upto(s, upto.unwrap_or(i64::MAX))?;
+    Ok(fold.done())
+}
+
+/// Pages that count accounts, kept while these change.
+#[derive(Default)]
+struct Counting {
+    change: Change,
+    /// Platforms by their number, and the other way round; one without a number gets
+    /// the next.
+    platforms: Vec<String>,
+    numbers: HashMap<String, u16>,
+}
+
+impl Counting {
+    fn of(platforms: Vec<String>) -> Self {
+        let named = platforms.iter().enumerate().filter(|(_, name)| !name.is_empty());
+        let numbers = named.map(|(at, name)| (name.clone(), u16::try_from(at).unwrap_or(u16::MAX))).collect();
+        Self { change: Change::default(), platforms, numbers }
+    }
+
+    /// Somebody came to `old` and comes to `new`.
+    fn turn(&mut self, old: &Account, new: &Account) {
+        for hire in new.hires.values().filter(|hire| !self.numbers.contains_key(&hire.platform)).collect::<Vec<_>>() {
+            let next = self.platforms.len().max(1);
+            self.platforms.resize(next, String::new());
+            self.platforms.push(hire.platform.clone());
+            self.numbers.entry(hire.platform.clone()).or_insert(u16::try_from(next).unwrap_or(u16::MAX));
+        }
+        let numbers = &self.numbers;
+        self.change.add(old, new, &|platform: &str| numbers.get(platform).copied().unwrap_or(0));
+    }
 }
 
 /// The pages that count these accounts; platforms that have no number get one here.
 pub(super) fn pages<'a>(accounts: impl Iterator<Item = &'a Account>, platforms: &mut Vec<String>) -> Change {
-    let mut numbers: HashMap<String, u16> = HashMap::new();
-    for (at, name) in platforms.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-        numbers.insert(name.clone(), u16::try_from(at).unwrap_or(u16::MAX));
-    }
-    let mut change = Change::default();
-    for account in accounts {
-        for hire in account.hires.values() {
-            if !numbers.contains_key(&hire.platform) {
-                numbers.insert(hire.platform.clone(), u16::try_from(platforms.len().max(1)).unwrap_or(u16::MAX));
-                platforms.resize(platforms.len().max(1), String::new());
-                platforms.push(hire.platform.clone());
-            }
-        }
-        change.add(&Account::default(), account, &|platform: &str| numbers.get(platform).copied().unwrap_or(0));
-    }
-    change.settle();
-    change
+    let mut counting = Counting::of(std::mem::take(platforms));
+    accounts.for_each(|account| counting.turn(&Account::default(), account));
+    counting.change.settle();
+    *platforms = counting.platforms;
+    counting.change
 }
 
 /// What a recount found.
@@ -164,7 +217,7 @@ fn compare_cells(s: &mut dyn Sql, mut expected: HashMap<i64, Page>, locked: Opti
         (Ok(region), Some(period)) => format!("locked {period}, cell {key} ({})", region.full_name()),
         (Err(_), _) => format!("cell {key} (no place)"),
     };
-    let mut look = |row: super::engine::Row| -> Result<(), StoreError> {
+    let mut look = |row: Row| -> Result<(), StoreError> {
         let key = row.int(0)?;
         if is_of_offers(key) {
             return Ok(());
@@ -190,42 +243,67 @@ fn expected(change: &Change) -> HashMap<i64, Page> {
     change.pages().map(|(place, page)| (cell(place), page.clone())).collect()
 }
 
-/// Folds the ledger and compares all that is counted, and the facts, with it.
+/// Folds the ledger once and compares all that is counted, and the facts, with it, and on
+/// the way what each period was locked with.
 pub(super) fn recount(s: &mut dyn Sql, stale_months: u32) -> Result<Recount, StoreError> {
-    let folded = fold(s, None)?;
-    let mut out = Recount { entries: folded.position.seq, people: folded.accounts.len() as u64, ..Recount::default() };
+    let mut locked = Vec::new();
+    for period in periods::locked_periods(s)? {
+        locked.push(Locked { period, locks: periods::locks(s, period)?, pages: HashMap::new() });
+    }
+    let mut stops: Vec<i64> = locked.iter().flat_map(|l| &l.locks).map(|lock| lock.position).collect();
+    stops.sort_unstable();
+    stops.dedup();
+    let (mut out, mut fold) = (Recount::default(), Fold { counting: Some(Counting::of(platforms(s)?)), ..Fold::default() });
+    for stop in stops {
+        fold.upto(s, stop)?;
+        if let Some(counting) = &mut fold.counting {
+            counting.change.settle();
+            locked.iter_mut().try_for_each(|l| l.stand_at(stop, &counting.change, &mut out))?;
+        }
+    }
+    fold.upto(s, i64::MAX)?;
+    let mut change = fold.counting.take().unwrap_or_default().change;
+    change.settle();
+    let folded = fold.done();
+    (out.entries, out.people) = (folded.position.seq, folded.accounts.len() as u64);
     compare_accounts(s, &folded, &mut out)?;
     compare_facts(s, &folded, stale_months, &mut out)?;
-    let change = pages(folded.accounts.values(), &mut platforms(s)?);
     compare_cells(s, expected(&change), None, &mut out)?;
-    compare_locked(s, &mut out)?;
+    for Locked { period, pages, .. } in locked {
+        compare_cells(s, pages, Some(&period.to_string()), &mut out)?;
+    }
     Ok(out)
 }
 
-/// Compares what each period was locked with – pages and figures – with a fold up to its
-/// position. A part that was locked before the whole keeps what it had.
-fn compare_locked(s: &mut dyn Sql, out: &mut Recount) -> Result<(), StoreError> {
-    for period in periods::locked_periods(s)? {
-        let locks = periods::locks(s, period)?;
-        let (mut pages, buckets) = (HashMap::new(), cells::locked_buckets(period));
-        for (at, lock) in locks.iter().enumerate() {
-            let folded = fold(s, Some(lock.position))?;
-            let own = |region: Region| locks.iter().position(|l| region.is_within(l.region)) == Some(at);
-            let change = self::pages(folded.accounts.values(), &mut platforms(s)?);
+/// A period of which something is locked, and the pages that it is to have.
+struct Locked {
+    period: Period,
+    locks: Vec<Lock>,
+    pages: HashMap<i64, Page>,
+}
+
+impl Locked {
+    /// Compares the figures of the locks at this position with what the ledger came to
+    /// there, and keeps their pages. A part that was locked before the whole keeps what
+    /// it had.
+    fn stand_at(&mut self, position: i64, change: &Change, out: &mut Recount) -> Result<(), StoreError> {
+        let buckets = cells::locked_buckets(self.period);
+        for (at, lock) in self.locks.iter().enumerate().filter(|(_, lock)| lock.position == position) {
+            let own = |region: Region| self.locks.iter().position(|l| region.is_within(l.region)) == Some(at);
             let kept = change.pages().filter(|(place, _)| own(place.region) && buckets.contains(&(place.bucket, place.axis)));
-            pages.extend(kept.map(|(place, page)| (cell(place), page.clone())));
-            let mut figures = cells::figures(&change, period)?;
+            self.pages.extend(kept.map(|(place, page)| (cell(place), page.clone())));
+            let mut figures = cells::figures(change, self.period)?;
             figures.retain(|region, _| own(*region));
             let told = lock.figures.iter().filter_map(|(code, figure)| Some((Region::parse(code)?, *figure)));
             let told: BTreeMap<Region, Figure> = told.filter(|(region, f)| own(*region) && *f != Figure::default()).collect();
             let regions: BTreeSet<&Region> = figures.keys().chain(told.keys()).collect();
             for region in regions.into_iter().filter(|r| figures.get(r) != told.get(r)) {
-                out.differs(|| format!("locked {period}, figure of {}: differs from the ledger", region.full_name()));
+                let (period, name) = (self.period, region.full_name());
+                out.differs(|| format!("locked {period}, figure of {name}: differs from the ledger"));
             }
         }
-        compare_cells(s, pages, Some(&period.to_string()), out)?;
+        Ok(())
     }
-    Ok(())
 }
 
 /// Compares facts, counters and locked reports with the ledger, once its entries have

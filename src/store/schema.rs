@@ -385,6 +385,7 @@ UPDATE postings SET category = CASE
 CREATE INDEX hires_by_home ON hires (home, worker);
 CREATE INDEX ledger_baselines ON ledger (seq) WHERE kind = 'baseline';
 ALTER TABLE period_locks ADD COLUMN beside TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE period_locks ADD COLUMN seeking TEXT NOT NULL DEFAULT '[]';
 CREATE INDEX postings_by_arrival ON postings (created_at, platform, category, total_declared);
 ";
 

@@ -136,6 +136,11 @@ fn take(tx: &mut Tx<'_>, kind: Kind, limit: i64, lease: Duration, now: Moment) -
 impl Store {
     /// Takes work that is due, the longest due first.
     pub async fn take_work(&self, kind: Kind, limit: i64, lease: Duration, now: Moment) -> Result<Vec<Lease>, StoreError> {
+        // Mostly there is none. A commit, even of nothing, would have whoever waits for one
+        // look again, and so on for ever.
+        if !self.is_due(kind, now).await? {
+            return Ok(Vec::new());
+        }
         let mut taken = Vec::new();
         loop {
             let most = TAKEN.min(limit - taken.len() as i64);
@@ -164,8 +169,7 @@ impl Store {
     /// Makes the postings that lack people due where somebody came free, in slices; how
     /// many there were.
     pub async fn route_for_freed(&self, lease: Duration, now: Moment) -> Result<usize, StoreError> {
-        let due = "SELECT 1 FROM work WHERE kind = $1 AND due_at <= $2 LIMIT 1";
-        if self.read(move |s| s.one(due, params![Kind::Seek.code(), now.ms()])).await?.is_none() {
+        if !self.is_due(Kind::Seek, now).await? {
             return Ok(0);
         }
         let mut made = 0;
@@ -184,6 +188,11 @@ impl Store {
             self.write(move |tx| tx.exec(done, params![Kind::Seek.code(), lease.key, lease.fence])).await?;
         }
         Ok(made)
+    }
+
+    async fn is_due(&self, kind: Kind, now: Moment) -> Result<bool, StoreError> {
+        let due = "SELECT 1 FROM work WHERE kind = $1 AND due_at <= $2 LIMIT 1";
+        self.read(move |s| Ok(s.one(due, params![kind.code(), now.ms()])?.is_some())).await
     }
 
     /// How much work is due, and since when the oldest.

@@ -97,13 +97,15 @@ async fn a_county_that_lost_many_is_told_and_a_small_one_is_not(engine: Engine) 
 async fn a_county_with_few_confirmed_is_told(engine: Engine) {
     let app = spawn_with(engine, |c| (c.alert.unconfirmed_min, c.alert.unconfirmed_share) = (2, 0.5)).await;
     // All of two; one of two, which is just the share; one alone, who is too few.
-    let people = working(&app, &["522624", "522624", "520302", "520302", "522601"], "2020-06-01").await;
+    let people = working(&app, &["522624", "522624", "520302", "520302", "522601"], "2020-03-25").await;
+    // Who began this month or the last could not have been confirmed by two months of work.
+    working(&app, &["522633", "522633", "522633"], "2020-05-20").await;
     let office = app.office("520302").await;
     office.caller.post(&format!("/v1/hires/{}/confirm", people[2][1]), &json!({})).await.expect(200);
     next_day(&app, 1).await;
     let raised = alerts(&app, "000000", "unconfirmed_share").await;
     assert_eq!(raised.iter().map(|a| &a["region"]).collect::<Vec<_>>(), ["522624"]);
-    assert_eq!(raised[0]["detail"], "2 of 2 who work are not confirmed");
+    assert_eq!(raised[0]["detail"], "2 of 2 who have worked for over a month are not confirmed");
     next_day(&app, 1).await;
     assert_eq!(alerts(&app, "522624", "unconfirmed_share").await.len(), 1);
     resolve(&app, "522624", &raised[0]).await;
@@ -158,6 +160,10 @@ async fn pay_below_the_promise_is_shown_once(engine: Engine) {
         let report = json!({"offer": people[at][2], "status": "ACTIVE", "month": "2020-05", "at": "2020-06-02", "monthly_wage": wage});
         assert_eq!(platform.report(report).await["result"], "updated");
     }
+    // Of a part of a month less is paid: this one began on the second.
+    let late = working(&app, &["522633"], "2020-05-02").await;
+    let report = json!({"offer": late[0][2], "status": "ACTIVE", "month": "2020-05", "at": "2020-06-02", "monthly_wage": 4000});
+    assert_eq!(platform.report(report).await["result"], "updated");
     next_day(&app, 1).await;
     let raised = alerts(&app, "000000", "pay_below_promise").await;
     assert_eq!(raised.iter().map(|a| (&a["region"], &a["worker"])).collect::<Vec<_>>(), [(&json!("522624"), &json!(people[0][0]))]);

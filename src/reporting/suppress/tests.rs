@@ -188,13 +188,54 @@ impl Attack {
                 }
             }
         }
-        // Only what is true of the real tables is a weapon: unknown figures have no sums.
-        let real = |u: &Unknown| value_of(truth, u);
-        attack.equations.retain(|e| {
-            let values: Option<Vec<i64>> = e.iter().map(|(u, k)| real(u).map(|n| n as i64 * k)).collect();
+        attack.keep_what_holds(truth);
+        attack
+    }
+
+    /// On the table of provinces and the flows between them.
+    fn on_flows(truth: &[Report], published: &[Report]) -> Self {
+        let mut attack = Attack { known: HashMap::new(), unknowns: Vec::new(), equations: Vec::new() };
+        for (t, table) in published.iter().enumerate() {
+            let last = table.rows.len();
+            for (r, row) in table.rows.iter().chain([&table.totals]).enumerate() {
+                for (c, value) in row.values.iter().enumerate() {
+                    let v = (t, r, c, 0, false);
+                    match value {
+                        Value::Count(n) => drop(attack.known.insert(v, *n)),
+                        // Nobody stays in the province and leaves it, as everybody knows.
+                        _ if r < last && is_nobody(row, c) => drop(attack.known.insert(v, 0)),
+                        _ => attack.unknowns.push(v),
+                    }
+                }
+                let v = |c: usize| (t, r, c, 0, false);
+                attack.equations.push(vec![(v(0), 1), (v(1), -1), (v(2), -1), (v(3), -1)]);
+                attack.unknowns.push((t, r, 4, 0, true));
+                attack.equations.push(vec![(v(3), 1), (v(4), -1), ((t, r, 4, 0, true), -1)]);
+            }
+            for c in 0..5 {
+                let rows = (0..last).map(|r| ((t, r, c, 0, false), -1));
+                attack.equations.push([((t, last, c, 0, false), 1)].into_iter().chain(rows).collect());
+            }
+        }
+        for c in 0..5 {
+            for (r, row) in published[0].rows.iter().enumerate() {
+                let of = published[1].rows.iter().enumerate().filter(|(_, s)| s.keys[0] == row.keys[0]);
+                let parts = of.map(|(s, _)| ((1, s, c, 0, false), -1));
+                attack.equations.push([((0, r, c, 0, false), 1)].into_iter().chain(parts).collect());
+            }
+            let [whole, split] = [0, 1].map(|t| (t, published[t].rows.len(), c, 0, false));
+            attack.equations.push(vec![(whole, 1), (split, -1)]);
+        }
+        attack.keep_what_holds(truth);
+        attack
+    }
+
+    /// Only what is true of the real tables is a weapon: unknown figures have no sums.
+    fn keep_what_holds(&mut self, truth: &[Report]) {
+        self.equations.retain(|e| {
+            let values: Option<Vec<i64>> = e.iter().map(|(u, k)| value_of(truth, u).map(|n| n as i64 * k)).collect();
             values.is_some_and(|values| values.iter().sum::<i64>() == 0)
         });
-        attack
     }
 
     /// What can be computed, with the value it comes to.
@@ -260,9 +301,50 @@ fn value_of(tables: &[Report], (t, r, c, part, rest): &Unknown) -> Option<u64> {
     }
 }
 
+/// Whether the column of a row between two provinces can hold nobody.
+fn is_nobody(row: &Row, column: usize) -> bool {
+    let Some(there) = row.keys.get(3) else { return false };
+    if row.keys[0] == *there { column == 1 } else { column >= 2 }
+}
+
+/// The table of provinces and who of them works in which.
+fn flow_tables(dice: &mut Dice) -> Vec<Report> {
+    let codes = ["520000", "530000", "620000", "330000"];
+    let codes = &codes[..2 + dice.upto(2) as usize];
+    let five = |keys: &[&str], [total, out, province, county, place]: [u64; 5]| Row {
+        keys: keys.iter().map(|k| Some((*k).to_owned())).collect(),
+        values: [total, out, province, county, place].map(Value::Count).to_vec(),
+    };
+    let (mut rows, mut wholes, mut all) = (Vec::new(), Vec::new(), [0; 5]);
+    for home in codes {
+        let mut whole = [0; 5];
+        for work in codes {
+            let (out, province, county) = (dice.count(), dice.count(), dice.count());
+            let place = dice.upto(county);
+            let figures = if home == work { [province + county, 0, province, county, place] } else { [out, out, 0, 0, 0] };
+            if figures[0] > 0 {
+                rows.push(five(&[home, home, "west", work, work, "west"], figures));
+                (0..5).for_each(|c| whole[c] += figures[c]);
+            }
+        }
+        (0..5).for_each(|c| all[c] += whole[c]);
+        wholes.push(five(&[home, home], whole));
+    }
+    let cut = |mut report: Report| {
+        report.columns.truncate(5);
+        report
+    };
+    let total = five(&["000000", "all"], all);
+    let keys = ["region", "name", "zone", "work_region", "work_name", "work_zone"];
+    vec![cut(report(&["region", "name"], wholes, total.clone())), cut(report(&keys, rows, total))]
+}
+
 /// What the attacker gets out of the published tables that they should not.
 fn broken(truth: &[Report], published: &[Report]) -> Vec<(Unknown, u64)> {
-    let attack = Attack::on(truth, published);
+    broken_by(&Attack::on(truth, published), truth)
+}
+
+fn broken_by(attack: &Attack, truth: &[Report]) -> Vec<(Unknown, u64)> {
     let solved = attack.solve();
     for (unknown, value) in &solved {
         assert_eq!(value_of(truth, unknown), Some(*value), "the attacker reckons right");
@@ -316,6 +398,24 @@ fn nobody_can_compute_what_is_hidden() {
     }
     println!("{hidden} hidden, {kept} kept");
     assert!(hidden > 10_000 && kept > 10_000, "{hidden} hidden, {kept} kept");
+}
+
+#[test]
+fn nobody_can_compute_what_flows_hide() {
+    let (mut dice, mut hidden, mut kept, mut told) = (Dice(1949), 0, 0, 0);
+    for n in 0..1_200 {
+        let truth = flow_tables(&mut dice);
+        let mut published = truth.clone();
+        suppress(&mut published, LEAST);
+        assert_eq!(broken_by(&Attack::on_flows(&truth, &published), &truth), [], "table {n}");
+        let row = |t: &Report| t.rows.iter().map(|r| r.values.len()).sum::<usize>() + t.totals.values.len();
+        let (all, shown) = (truth.iter().map(row).sum::<usize>(), open(&published));
+        (hidden, kept) = (hidden + all - shown, kept + shown);
+        let careless = primary_alone(&truth);
+        told += usize::from(!broken_by(&Attack::on_flows(&truth, &careless), &truth).is_empty());
+    }
+    println!("{hidden} hidden, {kept} kept; primary suppression alone tells in {told}");
+    assert!(hidden > 5_000 && kept > 5_000 && told > 800, "{hidden} {kept} {told}");
 }
 
 #[test]
