@@ -15,6 +15,7 @@ use crate::http::State;
 use crate::outbound::ApiClient;
 use crate::store::answers::{Answerer, Answering};
 use crate::store::engine::{Sql, params};
+use crate::store::names::Names;
 use crate::store::waves::{Candidate, Wave, WaveTerms};
 use crate::store::writer::{Readers, Writer};
 use serde_json::json;
@@ -200,7 +201,9 @@ impl Bench {
     /// One row for each caller, by a writer of the same kind.
     async fn bare(&self) -> Result<Taken, String> {
         let engine = crate::store::engine_of(&self.url).map_err(text)?;
-        let writer = Writer::start(engine, Arc::new(crate::store::ids::Ids::from_os()), 3).map_err(text)?;
+        let ids = Arc::new(crate::store::ids::Ids::from_os());
+        let names = Names::new(&ids.bytes());
+        let writer = Writer::start(engine, ids, names, 3).map_err(text)?;
         let table =
             "DROP TABLE IF EXISTS bench_rows; CREATE TABLE bench_rows (id {blob} PRIMARY KEY, at BIGINT NOT NULL, data TEXT NOT NULL)";
         writer.write(move |tx| tx.batch(table)).await.map_err(text)?;

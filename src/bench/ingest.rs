@@ -11,6 +11,7 @@ use crate::domain::time::Moment;
 use crate::outbound::ApiClient;
 use crate::store::engine::{Sql, params};
 use crate::store::ids::Ids;
+use crate::store::names::Names;
 use crate::store::postings::Prepared;
 use crate::store::writer::Writer;
 use std::sync::Arc;
@@ -249,8 +250,8 @@ struct Bare {
 impl Bare {
     async fn open(url: &str) -> Result<Self, String> {
         let (url, ids) = (url.to_owned(), Arc::new(Ids::from_os()));
-        let of_writer = ids.clone();
-        let open = move || Writer::start(crate::store::engine_of(&url)?, of_writer, 3);
+        let (of_writer, names) = (ids.clone(), Names::new(&ids.bytes()));
+        let open = move || Writer::start(crate::store::engine_of(&url)?, of_writer, names, 3);
         let writer = tokio::task::spawn_blocking(open).await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
         let made = writer.write(|tx| {
             tx.batch(

@@ -2,8 +2,8 @@
 //! be handed where a posting's is wanted.
 //!
 //! All are UUIDv7 (time-ordered, so inserts append in both engines) except
-//! [`WorkerId`] and [`Pseudonym`], which are random: the id of a person must not
-//! tell when they were registered.
+//! [`WorkerId`], which is random, since the id of a person must not tell when they
+//! were registered, and [`Pseudonym`], which is made of it (`domain::pseudonym`).
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -72,7 +72,7 @@ ids! {
     /// A person, found by blind index whoever registered them. Never leaves
     /// towards a platform: see [`Pseudonym`].
     WorkerId;
-    /// A worker as one platform knows them.
+    /// A worker as one platform knows them; looks like a random UUID.
     Pseudonym;
     /// An event of the list that platforms read.
     EventId;

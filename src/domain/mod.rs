@@ -16,6 +16,7 @@ pub mod offer;
 pub mod pay;
 pub mod person;
 pub mod posting;
+pub mod pseudonym;
 pub mod quiet;
 pub mod ranking;
 pub mod region;

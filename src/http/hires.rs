@@ -82,8 +82,8 @@ async fn listed(state: Data<State>, who: OfficeToken, query: Query<Listed>) -> R
     let mut seen: Vec<WorkerId> = items.iter().take(limit as usize).map(|l| l.hire.worker).collect();
     let names = if by_work {
         // No platform's slug has a colon.
-        let of = format!("office:{}", who.region);
-        state.store.pseudonyms(items.iter().map(|l| (of.clone(), l.hire.worker)).collect()).await?
+        let whom = format!("office:{}", who.region);
+        state.store.pseudonyms(whom, items.iter().map(|l| l.hire.worker).collect()).await?
     } else {
         Vec::new()
     };

@@ -74,9 +74,9 @@ async fn listed(state: Data<State>, who: PlatformOrOffice, query: Query<Listed>)
     }
     let (items, total) = state.store.offers(filter).await?;
     let names = match &who {
-        PlatformOrOffice::Platform(_) => {
-            let pairs = items.iter().map(|i| (i.offer.platform.clone(), i.offer.worker)).collect();
-            state.store.pseudonyms(pairs).await?.into_iter().map(|p| json!(p)).collect::<Vec<_>>()
+        PlatformOrOffice::Platform(p) => {
+            let workers = items.iter().map(|i| i.offer.worker).collect();
+            state.store.pseudonyms(p.platform.to_string(), workers).await?.into_iter().map(|name| json!(name)).collect::<Vec<_>>()
         }
         PlatformOrOffice::Office(o) => {
             let mut seen: Vec<WorkerId> = items.iter().map(|i| i.offer.worker).collect();
@@ -121,7 +121,7 @@ async fn contact(state: Data<State>, who: PlatformToken, id: Path<String>) -> Re
         quota: i64::MAX,
     };
     let shown = state.store.reveal(asked, state.clock.now()).await?.map_err(|_| Problem::not_found())?;
-    let worker = state.store.pseudonyms(vec![(offer.platform, offer.worker)]).await?.into_iter().next();
+    let worker = state.store.pseudonyms(offer.platform, vec![offer.worker]).await?.into_iter().next();
     Ok(HttpResponse::Ok().json(json!({"offer": id, "worker": worker.map(Pseudonym::uuid), "name": shown["name"], "phone": shown["phone"]})))
 }
 

@@ -25,6 +25,7 @@ pub mod hires;
 pub mod ids;
 pub mod links;
 pub mod log;
+pub mod names;
 pub mod notices;
 pub mod offers;
 pub mod once;
@@ -53,6 +54,7 @@ pub use engine::StoreError;
 use crate::config::keys::Keys;
 use engine::{Engine, Sql};
 use ids::Ids;
+use names::Names;
 use std::sync::Arc;
 use tokio::sync::watch;
 use vault::Vault;
@@ -65,6 +67,7 @@ pub struct Store {
     writer: Writer,
     readers: Readers,
     vault: Vault,
+    names: Names,
     ids: Arc<Ids>,
     url: Arc<str>,
     /// Months for which a sign of life holds.
@@ -133,6 +136,7 @@ impl Store {
         schema::migrate(conn.as_mut())?;
         check_keys(conn.as_mut(), &vault)?;
         endpoints::give_keys(conn.as_mut(), &vault, &opening.ids)?;
+        let names = Names::open(conn.as_mut(), &vault, &opening.ids)?;
         if alone {
             // Whoever held these leases is gone: nobody else serves this file.
             conn.exec("UPDATE idempotency SET lease_until = 0 WHERE state = 'running'", &[])?;
@@ -142,13 +146,14 @@ impl Store {
         if alone {
             engine.tend()?;
         }
-        let writer = Writer::start(engine.clone(), opening.ids.clone(), opening.stale_months)?;
+        let writer = Writer::start(engine.clone(), opening.ids.clone(), names.clone(), opening.stale_months)?;
         let readers = Readers::start(engine.clone(), opening.readers)?;
         Ok(Self {
             engine,
             writer,
             readers,
             vault,
+            names,
             ids: opening.ids,
             url: opening.url.into(),
             stale_months: opening.stale_months,

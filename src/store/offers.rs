@@ -14,7 +14,6 @@ use crate::domain::time::Moment;
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
 
 /// An offer as the store has it.
 #[derive(Clone, Debug)]
@@ -120,25 +119,10 @@ pub(super) fn withdrawn(tx: &mut Tx<'_>, o: &Offer, by: &str, now: Moment) -> Re
     seats::tell(tx, o.posting, "offer.withdrawn", json!({"offer": o.id, "worker": pseudonym, "by": by}), now)
 }
 
-fn known_as(s: &mut dyn Sql, platform: &str, worker: WorkerId) -> Result<Option<Pseudonym>, StoreError> {
-    let row = s.one("SELECT pseudonym FROM pseudonyms WHERE platform = $1 AND worker = $2", params![platform, worker.uuid()])?;
-    row.map(|r| r.uuid(0).map(Pseudonym::new)).transpose()
-}
-
-/// The pseudonym under which a platform knows a worker, made when it first hears of
-/// them.
+/// The name under which a platform knows a worker.
 pub(super) fn pseudonym(tx: &mut Tx<'_>, platform: &str, worker: WorkerId) -> Result<Pseudonym, StoreError> {
-    if let Some(known) = known_as(tx, platform, worker)? {
-        return Ok(known);
-    }
-    let fresh = tx.ids.v4();
-    let made = tx.exec(
-        "INSERT INTO pseudonyms (platform, worker, pseudonym) VALUES ($1, $2, $3) ON CONFLICT (platform, worker) DO NOTHING",
-        params![platform, worker.uuid(), fresh],
-    )?;
-    // Another node may have made one meanwhile.
-    let known = if made == 1 { None } else { known_as(tx, platform, worker)? };
-    Ok(known.unwrap_or(Pseudonym::new(fresh)))
+    let names = tx.names;
+    names.of(tx, platform, worker)
 }
 
 /// An offer by id.
@@ -288,17 +272,5 @@ impl Store {
             rows.iter().map(|r| Ok((state(r.text(0)?)?, r.int(1)?))).collect()
         })
         .await
-    }
-
-    /// The pseudonyms of workers towards platforms.
-    pub async fn pseudonyms(&self, pairs: Vec<(String, WorkerId)>) -> Result<Vec<Pseudonym>, StoreError> {
-        let pairs = Arc::new(pairs);
-        let asked = pairs.clone();
-        let known = move |s: &mut dyn Sql| asked.iter().map(|(platform, worker)| known_as(s, platform, *worker)).collect();
-        let known: Vec<Option<Pseudonym>> = self.read(known).await?;
-        match known.into_iter().collect() {
-            Some(all) => Ok(all),
-            None => self.write(move |tx| pairs.iter().map(|(platform, worker)| pseudonym(tx, platform, *worker)).collect()).await,
-        }
     }
 }

@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     SEALS,
     CLOSING,
     BOOKS,
+    GIVEN_NAMES,
 ];
 
 const FOUNDATION: &str = "
@@ -389,6 +390,12 @@ ALTER TABLE period_locks ADD COLUMN seeking TEXT NOT NULL DEFAULT '[]';
 CREATE INDEX postings_by_arrival ON postings (created_at, platform, category, total_declared);
 ";
 
+/// Names at platforms that were given at random, before they were computed: none is
+/// added. They have a name of their own so that no older version adds any.
+const GIVEN_NAMES: &str = "
+ALTER TABLE pseudonyms RENAME TO given_names;
+";
+
 /// Brings the tables up to date; safe when several processes start at once.
 pub fn migrate(s: &mut dyn Connection) -> Result<(), StoreError> {
     s.begin()?;
@@ -472,5 +479,23 @@ mod tests {
         let rows = s.query("SELECT seq, leaf, salt FROM ledger ORDER BY seq", &[]).unwrap();
         let read: Vec<_> = rows.iter().map(|r| (r.int(0).unwrap(), r.text(1).unwrap(), r.is_null(2))).collect();
         assert_eq!(read, [(1, "a", true), (2, "b", true), (3, "c", true)]);
+    }
+
+    #[test]
+    fn names_given_at_random_are_kept_where_no_older_version_adds_any() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut s = Sqlite::new(folder.path().join("old.db")).connect().unwrap();
+        s.batch("CREATE TABLE migrations (number BIGINT PRIMARY KEY)").unwrap();
+        let before = MIGRATIONS.iter().position(|text| *text == GIVEN_NAMES).unwrap();
+        for (number, text) in (1i64..).zip(&MIGRATIONS[..before]) {
+            s.batch(text).unwrap();
+            s.exec("INSERT INTO migrations (number) VALUES ($1)", params![number]).unwrap();
+        }
+        let insert = "INSERT INTO pseudonyms (platform, worker, pseudonym) VALUES ('p', $1, $2)";
+        s.exec(insert, params![vec![1u8; 16], vec![2u8; 16]]).unwrap();
+        migrate(s.as_mut()).unwrap();
+        let row = s.one("SELECT platform, worker, pseudonym FROM given_names", &[]).unwrap().unwrap();
+        assert_eq!((row.text(0), row.blob(1), row.blob(2)), (Ok("p"), Ok(&[1u8; 16][..]), Ok(&[2u8; 16][..])));
+        assert!(s.exec(insert, params![vec![3u8; 16], vec![4u8; 16]]).is_err());
     }
 }

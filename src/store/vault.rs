@@ -66,6 +66,11 @@ impl Vault {
         String::from_utf8(bytes).map_err(|_| broken())
     }
 
+    /// Whether this was sealed with the key that seals now.
+    pub fn is_of_present_key(&self, sealed: &[u8]) -> bool {
+        sealed.get(1) == Some(&self.keys.field_current)
+    }
+
     /// The blind index of an id number under the present key.
     pub fn blind(&self, id: &IdNumber) -> Vec<u8> {
         mac(&self.keys.blind, "id-number", id.expose().as_bytes()).to_vec()

@@ -12,6 +12,7 @@ use super::books::Books;
 use super::engine::{Connection, Engine, Row, Sql, StoreError, Val};
 use super::ids::Ids;
 use super::log::Log;
+use super::names::Names;
 use super::notices::ToTell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -31,6 +32,7 @@ pub struct Tx<'a> {
     sql: &'a mut dyn Connection,
     /// Makes ids and salts; a job that runs again makes new ones.
     pub ids: &'a Ids,
+    pub(super) names: &'a Names,
     /// Changes, events and ledger entries of this group.
     pub log: &'a mut Log,
     /// Whose figures this group changes.
@@ -102,15 +104,24 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the writing thread on a connection of its own.
-    pub fn start(engine: Arc<dyn Engine>, ids: Arc<Ids>, stale_months: u32) -> Result<Self, StoreError> {
+    pub fn start(engine: Arc<dyn Engine>, ids: Arc<Ids>, names: Names, stale_months: u32) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel(4096);
         let (committed, commits) = watch::channel(0);
         let (announced, events) = watch::channel(0);
         let stopped = Arc::new(AtomicBool::new(false));
         let collect = Arc::new(AtomicI64::new(-1));
         let conn = engine.connect()?;
-        let thread =
-            WriterThread { engine, conn, ids, stale_months, committed, announced, stopped: stopped.clone(), collect: collect.clone() };
+        let thread = WriterThread {
+            engine,
+            conn,
+            ids,
+            names,
+            stale_months,
+            committed,
+            announced,
+            stopped: stopped.clone(),
+            collect: collect.clone(),
+        };
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || thread.serve(jobs))
@@ -156,6 +167,7 @@ struct WriterThread {
     engine: Arc<dyn Engine>,
     conn: Box<dyn Connection>,
     ids: Arc<Ids>,
+    names: Names,
     stale_months: u32,
     committed: watch::Sender<u64>,
     announced: watch::Sender<u64>,
@@ -231,7 +243,7 @@ impl WriterThread {
         let mut to_tell = ToTell::new(self.collect.load(Ordering::Acquire));
         let conn = self.conn.as_mut();
         let outcome = conn.begin().and_then(|()| {
-            work(&mut Tx { sql: conn, ids: &self.ids, log: &mut log, books: &mut books, to_tell: &mut to_tell })?;
+            work(&mut Tx { sql: conn, ids: &self.ids, names: &self.names, log: &mut log, books: &mut books, to_tell: &mut to_tell })?;
             // Before the log's lock, after which nothing may be locked.
             to_tell.write(conn)?;
             books.write(conn, &mut log)?;

@@ -137,6 +137,11 @@ async fn those_who_work_in_a_region_are_listed_without_their_names(engine: Engin
     let item = &listed["items"][0];
     assert_eq!((&listed["total"], &item["id"]), (&json!(1), &json!(hire)));
     assert_ne!(item["worker"], json!(worker));
+    let again = away.caller.get("/v1/hires?axis=work").await.expect(200).json;
+    assert_eq!(again["items"][0]["worker"], item["worker"], "the same name each time");
+    let above = app.office("330000").await.caller.get("/v1/hires?axis=work").await.expect(200).json;
+    assert_eq!(above["items"][0]["id"], item["id"]);
+    assert_ne!(above["items"][0]["worker"], item["worker"], "another office has another name");
     assert_eq!(item["tags"]["home_region"], "522600");
     app.settle().await;
     app.finish().await;

@@ -4,7 +4,12 @@ use crate::harness::*;
 use doorstep::domain::client::Role;
 use serde_json::{Value, json};
 
-on_every_engine![a_platform_reads_nothing_of_another, an_office_sees_its_own_subtree_and_nothing_else, a_worker_reads_nothing_of_another,];
+on_every_engine![
+    a_platform_reads_nothing_of_another,
+    a_name_that_was_made_up_names_nobody,
+    an_office_sees_its_own_subtree_and_nothing_else,
+    a_worker_reads_nothing_of_another,
+];
 
 const UNKNOWN: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -61,6 +66,36 @@ async fn a_platform_reads_nothing_of_another(engine: Engine) {
     let (ours, theirs) = (a.offers(&same).await, b.offers(&posting).await);
     assert_eq!((ours.len(), theirs.len()), (1, 1));
     assert_ne!(ours[0]["worker"], theirs[0]["worker"]);
+    app.finish().await;
+}
+
+async fn a_name_that_was_made_up_names_nobody(engine: Engine) {
+    let app = spawn_on(engine).await;
+    let (platform, other) = (app.platform("alpha").await, app.platform("beta").await);
+    let worker = app.worker(in_region("522624")).await;
+    let (posting, theirs) = (platform.publish(a_posting()).await, other.publish(a_posting()).await);
+    worker.accepts_offer_for(&posting).await;
+    app.settle().await;
+    let report = async |name: &str, posting: &Posting| {
+        let answer = platform.report(json!({"posting": posting.id, "worker": name, "status": "HIRED"})).await;
+        (answer["result"].as_str().unwrap().to_owned(), answer["code"].clone(), answer["hire"].clone())
+    };
+    let unknown = ("rejected".to_owned(), json!("offer_unknown"), Value::Null);
+    let (own, others) = (platform.offers(&posting).await, other.offers(&theirs).await);
+    let (own, others) = (own[0]["worker"].as_str().unwrap(), others[0]["worker"].as_str().unwrap());
+    let mut last = own.to_owned();
+    last.replace_range(35.., if own.ends_with('0') { "1" } else { "0" });
+    let random = (0..20).map(|_| uuid::Uuid::new_v4().to_string());
+    let made_up = [others.to_owned(), worker.id.clone(), last, UNKNOWN.to_owned(), uuid::Uuid::nil().to_string(), "nobody".to_owned()];
+    for name in made_up.into_iter().chain(random) {
+        assert_eq!(report(&name, &posting).await, unknown, "{name}");
+    }
+    assert_eq!(report(own, &theirs).await, unknown, "another platform's posting");
+    assert_eq!(report(own, &posting).await.0, "created");
+    // After an erasure the name leads nowhere, as one that was made up does.
+    worker.caller.delete("/v1/me").await.expect(204);
+    assert_eq!(report(own, &posting).await, unknown);
+    app.settle().await;
     app.finish().await;
 }
 

@@ -21,7 +21,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 /// Whom a subject names; none where the platform may not speak of them.
-fn resolve(s: &mut dyn Sql, vault: &Vault, platform: &str, subject: &Subject) -> Result<Option<Pair>, StoreError> {
+fn resolve(s: &mut Tx<'_>, vault: &Vault, platform: &str, subject: &Subject) -> Result<Option<Pair>, StoreError> {
     let pair = |posting, worker| Pair { platform: platform.to_owned(), posting, worker, offer: None, named: None };
     let mut found = match subject {
         Subject::Offer(id) => offers::by_id(s, *id)?.filter(|o| o.platform == platform).map(|o| pair(Some(o.posting), o.worker)),
@@ -30,12 +30,10 @@ fn resolve(s: &mut dyn Sql, vault: &Vault, platform: &str, subject: &Subject) ->
                 PostingRef::Id(id) => Some(*id),
                 PostingRef::SourceId(text) => postings::id_of(s, platform, text)?,
             };
-            let sql = "SELECT worker FROM pseudonyms WHERE platform = $1 AND pseudonym = $2";
-            let worker = s.one(sql, params![platform, worker.uuid()])?;
-            match (posting, worker) {
-                (Some(p), Some(w)) => Some(pair(Some(p), WorkerId::new(w.uuid(0)?))),
-                _ => None,
-            }
+            // One that was made up names nobody; below is asked whether there is
+            // somebody, and whether the platform has an offer of theirs.
+            let worker = s.names.worker(s, platform, *worker)?;
+            posting.zip(worker).map(|(posting, worker)| pair(Some(posting), worker))
         }
         Subject::Hire(id) => {
             let row = s.one("SELECT posting, worker FROM hires WHERE id = $1 AND platform = $2", params![id.uuid(), platform])?;

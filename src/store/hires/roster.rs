@@ -13,7 +13,7 @@ use super::super::{Store, access, region};
 use super::{HireTerms, NO_POSTING, facts, make, shared};
 use crate::domain::category::Category;
 use crate::domain::hire::{Flow, HireStatus, Tags};
-use crate::domain::id::{HireId, Pseudonym};
+use crate::domain::id::{HireId, Pseudonym, WorkerId};
 use crate::domain::pay::Money;
 use crate::domain::person::IdNumber;
 use crate::domain::region::Region;
@@ -138,30 +138,6 @@ impl Histories {
     }
 }
 
-/// The names under which the platform knows these people, made where it hears of them
-/// for the first time.
-fn pseudonyms(tx: &mut Tx<'_>, platform: &str, workers: &[Val]) -> Result<HashMap<Uuid, Pseudonym>, StoreError> {
-    static KNOWN: Bulk = Bulk::keys("SELECT worker, pseudonym FROM pseudonyms WHERE platform = $1 AND worker IN {list}", 1);
-    static MAKE: Bulk = Bulk::rows(
-        "INSERT INTO pseudonyms (platform, worker, pseudonym) VALUES {list} ON CONFLICT (platform, worker) DO NOTHING",
-        1,
-        "$1, ",
-        2,
-    );
-    let known = |tx: &mut Tx<'_>| -> Result<HashMap<Uuid, Pseudonym>, StoreError> {
-        let rows = KNOWN.query(tx, params![platform], workers)?;
-        rows.iter().map(|r| Ok((r.uuid(0)?, Pseudonym::new(r.uuid(1)?)))).collect()
-    };
-    let found = known(tx)?;
-    let missing = workers.iter().filter(|w| !matches!(w, Val::Blob(b) if Uuid::from_slice(b).is_ok_and(|id| found.contains_key(&id))));
-    let values: Vec<Val> = missing.flat_map(|w| [w.clone(), Val::from(tx.ids.v4())]).collect();
-    if values.is_empty() {
-        return Ok(found);
-    }
-    MAKE.insert(tx, params![platform], &values, |_, _| Ok(()))?;
-    known(tx)
-}
-
 /// The last day on which something ended for somebody known from rosters alone.
 fn last_end(tx: &mut Tx<'_>, platform: &str, worker: Uuid) -> Result<Option<Date>, StoreError> {
     let sql = "SELECT MAX(at) FROM hire_facts WHERE platform = $1 AND posting = $2 AND worker = $3 AND kind IN ('ENDED', 'WITHDRAWN')";
@@ -234,7 +210,9 @@ fn apply(tx: &mut Tx<'_>, terms: &HireTerms, lines: &[RosterLine], now: Moment) 
     let fresh: Vec<&Known> = workers.iter().filter(|id| !current.contains_key(*id)).filter_map(|id| people.get(id)).collect();
     let handles: Vec<Val> = fresh.iter().map(|k| Val::from(k.handle)).collect();
     let (homes, tiers) = (Histories::read(tx, &HOMES, &handles)?, Histories::read(tx, &TIERS, &handles)?);
-    let names = pseudonyms(tx, platform, &fresh.iter().map(|k| Val::from(k.id)).collect::<Vec<_>>())?;
+    let strangers: Vec<WorkerId> = fresh.iter().map(|k| WorkerId::new(k.id)).collect();
+    let names = tx.names.of_all(tx, platform, &strangers)?;
+    let names: HashMap<Uuid, Pseudonym> = fresh.iter().map(|k| k.id).zip(names).collect();
     let hires: Vec<Val> = current.values().map(|h| Val::from(h.id)).collect();
     let seen = SEEN.query(tx, params![Moment::start_of(today).ms()], &hires)?;
     let mut seen: HashSet<Uuid> = seen.iter().map(|r| r.uuid(0)).collect::<Result<_, _>>()?;

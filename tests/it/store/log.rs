@@ -7,6 +7,7 @@ use doorstep::store::engine::postgres::Postgres;
 use doorstep::store::engine::sqlite::Sqlite;
 use doorstep::store::engine::{Engine as Database, Sql, Val};
 use doorstep::store::log::{ChangeKind, changes_after};
+use doorstep::store::names::Names;
 use doorstep::store::writer::Writer;
 use futures_util::future::join_all;
 use uuid::Uuid;
@@ -23,7 +24,7 @@ fn database(b: &Bench) -> Arc<dyn Database> {
 
 async fn writer(b: &Bench) -> Writer {
     let database = database(b);
-    tokio::task::spawn_blocking(move || Writer::start(database, Arc::new(Ids::seeded(3)), 3)).await.unwrap().unwrap()
+    tokio::task::spawn_blocking(move || Writer::start(database, Arc::new(Ids::seeded(3)), Names::new(&[3; 32]), 3)).await.unwrap().unwrap()
 }
 
 async fn a_job_that_fails_takes_no_neighbour_with_it(engine: Engine) {

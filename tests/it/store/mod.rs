@@ -7,6 +7,7 @@ mod county_model;
 mod events;
 mod hires;
 mod log;
+mod names;
 mod offers;
 mod once;
 mod postings;
