@@ -43,6 +43,11 @@ pub struct Tx<'a> {
 }
 
 impl Tx<'_> {
+    /// Others may write at the same time, so that what is read is locked first.
+    pub(super) fn is_shared(&self) -> bool {
+        self.sql.is_shared()
+    }
+
     /// Lets nobody else commit entries of the ledger, or what comes with them, until
     /// this transaction ends: what is read then is one state.
     pub(super) fn lock_log(&mut self) -> Result<(), StoreError> {
