@@ -341,6 +341,28 @@ await check("the trend is drawn from its table, and its filters stand in the add
   assert(page.url().includes("period="), "the way to the report loses the period");
 });
 
+await check("the matrix scrolls in its own box on a phone, by keys too, and adds up", { viewport: { width: 360, height: 740 } }, async (page) => {
+  await logIn(page, "/office/flows");
+  await fitsTheScreen(page);
+  const box = page.locator(".wide:has(table.matrix)");
+  const [inner, outer] = await box.evaluate((e) => [e.scrollWidth, e.clientWidth]);
+  assert(inner > outer, `${inner} px in a box of ${outer}`);
+  await box.focus();
+  await page.keyboard.press("ArrowRight");
+  await page.waitForFunction((e) => e.scrollLeft > 0, await box.elementHandle());
+  const rows = await box.locator("tbody tr").evaluateAll((all) => all.map((tr) => [...tr.querySelectorAll("td")].map((td) => td.firstChild.textContent)));
+  const sums = await box.locator("tfoot td").allTextContents();
+  const works = sums.length - 5;
+  for (const row of rows) {
+    const sum = row.slice(0, works).reduce((n, text) => n + number(text), 0);
+    assert(sum === number(row[works]), `a row of ${sum} says ${row[works]}`);
+  }
+  for (let at = 0; at < sums.length; at += 1) {
+    const sum = rows.reduce((n, row) => n + number(row[at]), 0);
+    assert(sum === number(sums[at]), `column ${at} of ${sum} says ${sums[at]}`);
+  }
+});
+
 await check("a person's file shows what is masked only for a reason", withoutScripts, async (page) => {
   await logIn(page, "/office/people");
   await page.locator("tbody a").first().click();

@@ -236,6 +236,61 @@ async fn an_office_of_one_county_sees_nothing_of_its_neighbour() {
     app.finish().await;
 }
 
+/// The rows of a table of a page, each with the words of its cells.
+fn table(page: &str, class: &str) -> Vec<Vec<String>> {
+    let (_, rest) = page.split_once(class).unwrap_or_else(|| panic!("{class} in {page}"));
+    let cell = |text: &str| text.rfind("<td").or_else(|| text.rfind("<th ")).map(|at| words(&text[at..], ">", "<small>"));
+    let cells = |row: &str| -> Vec<String> { row.split("</t").filter_map(cell).collect() };
+    rest.split("</table>").next().unwrap().split("<tr>").skip(1).map(cells).collect()
+}
+
+#[actix_web::test]
+async fn the_matrix_has_the_flows_of_the_report_and_the_sums_of_employment() {
+    let app = spawn().await;
+    hired(&app, &PEOPLE).await;
+    let names = ["total", "out_of_province", "in_province", "in_county", "in_place"];
+    let number = |text: &String| text.replace(',', "").parse::<u64>().unwrap();
+    for (own, query, home, work) in [
+        ("520000", "level=prefecture", "name", "work_name"),
+        ("520000", "level=county", "name", "work_name"),
+        ("000000", "axis=work", "home_name", "name"),
+    ] {
+        let (office, browser) = (app.office(own).await, office_browser(&app, own).await);
+        let flows = office.caller.get(&format!("/v1/reports/flows?period=2020-06&{query}")).await.expect(200).json;
+        let shown = page(&browser, &format!("/office/flows?period=2020-06&{query}")).await;
+        let matrix = table(&shown, "<table class=\"matrix\">");
+        let (zones, works, body, foot) = (&matrix[0], &matrix[1], &matrix[2..matrix.len() - 1], &matrix[matrix.len() - 1]);
+        assert!(zones.iter().any(|zone| zone == "东部"), "{zones:?}");
+        let mut found: Vec<(String, String, u64)> = Vec::new();
+        for row in body {
+            let cells = &row[1..=works.len()];
+            found.extend(cells.iter().zip(works).map(|(n, work)| (row[0].clone(), work.clone(), number(n))).filter(|(.., n)| *n > 0));
+        }
+        let text = |row: &serde_json::Value, name: &str| row[name].as_str().unwrap().to_owned();
+        let rows = flows["rows"].as_array().unwrap().iter();
+        let mut expected: Vec<_> = rows.map(|row| (text(row, home), text(row, work), row["total"].as_u64().unwrap())).collect();
+        found.sort();
+        expected.sort();
+        assert!(!found.is_empty());
+        assert_eq!(found, expected, "{query}");
+        let of = |row: &serde_json::Value| names.map(|name| row[name].as_u64().unwrap());
+        assert_eq!(foot[works.len() + 1..].iter().map(number).collect::<Vec<_>>(), of(&flows["totals"]), "{query}");
+        // The sums of a side are what the other report says of its places.
+        let employment = office.report(&format!("period=2020-06&{query}")).await;
+        for row in employment["rows"].as_array().unwrap().iter().filter(|row| row["total"] != json!(0)) {
+            let place = text(row, "name");
+            if home == "name" {
+                let line = body.iter().find(|line| line[0] == place).unwrap_or_else(|| panic!("{row} in {body:?}"));
+                assert_eq!(line[works.len() + 1..].iter().map(number).collect::<Vec<_>>(), of(row));
+            } else {
+                let at = works.iter().position(|work| *work == place).unwrap_or_else(|| panic!("{row} in {works:?}"));
+                assert_eq!(number(&foot[at + 1]), row["total"].as_u64().unwrap(), "{place}");
+            }
+        }
+    }
+    app.finish().await;
+}
+
 #[actix_web::test]
 async fn ways_between_pages_keep_what_the_other_page_understands() {
     let app = spawn().await;

@@ -11,6 +11,7 @@ mod chart;
 mod figures;
 mod line;
 mod map;
+mod matrix;
 mod offer;
 mod office;
 mod overview;
