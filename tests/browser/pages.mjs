@@ -290,6 +290,13 @@ for (const [lang, width] of [["zh", 360], ["en", 1280]]) {
       await accessible(page);
       await page.emulateMedia({ media: "print" });
       assert(!(await page.isVisible("nav.pages")), "the navigation is printed");
+      const forms = await page.$$eval("form, .noprint", (all) => all.filter((e) => e.offsetParent).length);
+      assert(forms === 0, `${forms} form(s) are printed`);
+      assert(await page.isVisible(".who span"), "the paper does not say whose it is");
+      // The width of A4 across, less its margins.
+      await page.setViewportSize({ width: 1047, height: 718 });
+      const cut = await page.$$eval("table, svg", (all) => all.filter((e) => e.getBoundingClientRect().right > 1048).length);
+      assert(cut === 0, `${cut} table(s) or drawing(s) are cut on paper`);
     });
   }
 }

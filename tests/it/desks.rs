@@ -317,3 +317,45 @@ async fn ways_between_pages_keep_what_the_other_page_understands() {
     assert!(odd.contains("<a href=\"/office/flows?period=2020-05\"") && !odd.contains("\"><b>"), "{odd}");
     app.finish().await;
 }
+
+#[actix_web::test]
+async fn every_file_that_a_page_names_is_there() {
+    let app = spawn().await;
+    hired(&app, &PEOPLE).await;
+    let browser = office_browser(&app, "522600").await;
+    for (path, least) in [
+        ("/office/report?period=2020-06&by=tier", 12),
+        ("/office/report?period=2020-06&axis=work&region=set:listed-52", 12),
+        ("/office/flows?period=2020-06&axis=work", 6),
+        ("/office/platforms?period=2020-06&region=522624", 6),
+        ("/office/fairness?period=2020-06", 6),
+        ("/office/trend?period=2020-06&tier=lifted&lang=en", 14),
+    ] {
+        let shown = page(&browser, path).await;
+        let links = shown.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).filter(|href| href.starts_with("/office/"));
+        let files: Vec<String> = links.filter(|href| href.contains('.')).map(|href| href.replace("&amp;", "&")).collect();
+        assert_eq!(files.len(), least, "{path}: {files:?}");
+        for file in files {
+            let got = browser.get(&file).await;
+            assert_eq!(got.status, 200, "{file}: {}", got.text);
+            assert!(!got.header("content-type").is_empty() && !got.text.is_empty(), "{file}");
+        }
+    }
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn what_is_printed_says_whose_it_is_of_when_and_of_which_record() {
+    let app = spawn().await;
+    hired(&app, &PEOPLE).await;
+    let browser = office_browser(&app, "522600").await;
+    let seq = app.office("522600").await.report("period=2020-06").await["as_of"]["seq"].to_string();
+    for path in ["/office", "/office/report", "/office/trend", "/office/map", "/office/flows", "/office/platforms", "/office/fairness"] {
+        let shown = page(&browser, &format!("{path}?period=2020-06")).await;
+        assert!(shown.contains("<div class=\"who\"><span>办公室522600</span>"), "{path}");
+        assert!(shown.contains(&format!("截至第 {seq} 条记录")), "{path}");
+        assert!(words(&shown, "<h1>", "</h1>").contains("黔东南苗族侗族自治州"), "{path}");
+        assert!(shown.contains("@page{size:A4"), "{path}");
+    }
+    app.finish().await;
+}
