@@ -28,6 +28,7 @@ mod routing;
 mod sdmx;
 mod suppress;
 mod table;
+mod trend;
 pub mod watch;
 mod xlsx;
 
@@ -44,6 +45,7 @@ pub use routing::routing;
 pub use rust_xlsxwriter::XlsxError;
 pub use suppress::{Sums, suppress};
 pub use table::{cells, pad};
+pub use trend::{MONTHS, trend};
 
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
@@ -79,15 +81,7 @@ impl From<StoreError> for ReportFault {
 pub async fn report(store: &Store, name: Name, params: Params<'_>, own: Region, now: Moment) -> Result<Report, ReportFault> {
     let query = Query::parse(params, own)?;
     let day = query.day(now.day())?;
-    let sealed = match query.as_of {
-        None => closing::sealed(store, query.period, query.scope.bound()).await?,
-        Some(_) => None,
-    };
-    let (from, upto) = match (&sealed, query.as_of) {
-        (_, Some(seq)) => (Cells::AsOf(seq), Some(seq)),
-        (Some(sealed), None) => (Cells::Locked(query.period), Some(sealed.lock.position)),
-        (None, None) => (Cells::Live, None),
-    };
+    let Origin { sealed, from, upto } = origin(store, &query).await?;
     let lock = sealed.as_ref().map(|s| &s.lock);
     let of = within(query.scope.bound());
     let mut made = match name {
@@ -137,6 +131,23 @@ pub async fn report(store: &Store, name: Name, params: Params<'_>, own: Region, 
         made.as_of = AsOf { seq: sealed.lock.position, time: sealed.time, root: Some(sealed.checkpoint.root_text()) };
     }
     Ok(made)
+}
+
+/// Where the figures of a question come from.
+struct Origin {
+    sealed: Option<closing::Sealed>,
+    from: Cells,
+    /// The ledger's length that counts, where it is not the present.
+    upto: Option<i64>,
+}
+
+async fn origin(store: &Store, query: &Query) -> Result<Origin, StoreError> {
+    if let Some(seq) = query.as_of {
+        return Ok(Origin { sealed: None, from: Cells::AsOf(seq), upto: Some(seq) });
+    }
+    let sealed = closing::sealed(store, query.period, query.scope.bound()).await?;
+    let upto = sealed.as_ref().map(|sealed| sealed.lock.position);
+    Ok(Origin { from: if sealed.is_some() { Cells::Locked(query.period) } else { Cells::Live }, sealed, upto })
 }
 
 async fn sources(store: &Store, query: &Query, from: Cells, lock: Option<&Lock>, day: Date) -> Result<Sources, StoreError> {

@@ -1,15 +1,20 @@
 //! A report as CSV (RFC 4180), for spreadsheets that read it as text.
 
-use super::report::{Cell, Report};
+use super::report::{Cell, Report, Row};
 
 /// Tells spreadsheet programs that the file is UTF-8.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 pub(super) fn write(report: &Report) -> Vec<u8> {
+    lines(report, report.rows.iter().chain([&report.totals]))
+}
+
+/// Names and titles, then these rows.
+pub(super) fn lines<'a>(report: &Report, rows: impl Iterator<Item = &'a Row>) -> Vec<u8> {
     let header = report.flat_header();
     let names = header.iter().map(|(name, _)| guarded(name)).collect();
     let titles = header.iter().map(|(_, title)| guarded(title)).collect();
-    let rows = report.rows.iter().chain([&report.totals]).map(|row| report.flat(row).iter().map(text_of).collect());
+    let rows = rows.map(|row| report.flat(row).iter().map(text_of).collect());
     let mut out = BYTE_ORDER_MARK.to_vec();
     let mut writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(&mut out);
     for record in [names, titles].into_iter().chain(rows) {

@@ -303,6 +303,11 @@ impl Report {
         csv::write(self)
     }
 
+    /// The same without the totals, for rows that nobody adds up.
+    pub fn rows_to_csv(&self) -> Vec<u8> {
+        csv::lines(self, self.rows.iter())
+    }
+
     /// A workbook: the figures, and a sheet that explains them.
     pub fn to_xlsx(&self) -> Result<Vec<u8>, XlsxError> {
         xlsx::write(self)

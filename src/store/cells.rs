@@ -334,6 +334,22 @@ impl Store {
         self.read(move |s| sheet(s, from, axis, &of, asked)).await
     }
 
+    /// What is made of several sheets, all read in one state of the store; each is
+    /// dropped before the next is read, since one of the nation is large.
+    pub async fn sheets<T: Send + 'static>(
+        &self,
+        axis: Axis,
+        of: Within,
+        asked: Vec<(Source, Asked)>,
+        make: impl Fn(usize, Sheet) -> T + Send + 'static,
+    ) -> Result<Vec<T>, StoreError> {
+        self.read(move |s| {
+            let one = |(at, (from, asked)): (usize, (Source, Asked))| Ok(make(at, sheet(s, from, axis, &of, asked)?));
+            asked.into_iter().enumerate().map(one).collect()
+        })
+        .await
+    }
+
     /// What is counted of the people whose last hire is from these counties, as it stands
     /// or stood at a position of the ledger.
     pub async fn people(&self, as_of: Option<i64>, homes: Vec<Region>) -> Result<People, StoreError> {

@@ -206,7 +206,7 @@ await check("a bad link is a page of its own that says what to do", {}, async (p
 });
 
 await check("an office logs in and out, and a wrong secret tells nothing", withoutScripts, async (page) => {
-  await page.goto(`${BASE_URL}/office?period=2020`);
+  await page.goto(`${BASE_URL}/office/report?period=2020`);
   await accessible(page);
   await page.fill("#id", OFFICE_ID);
   await page.fill("#secret", "wrong");
@@ -215,18 +215,18 @@ await check("an office logs in and out, and a wrong secret tells nothing", witho
   await page.fill("#id", OFFICE_ID);
   await page.fill("#secret", OFFICE_SECRET);
   await page.click("form .yes");
-  assert(page.url().endsWith("/office?period=2020"), `the address is lost: ${page.url()}`);
+  assert(page.url().endsWith("/office/report?period=2020"), `the address is lost: ${page.url()}`);
   const cookie = (await page.context().cookies(`${BASE_URL}/office`))[0];
   assert(cookie.httpOnly && cookie.sameSite === "Strict" && cookie.path === "/office", JSON.stringify({ ...cookie, value: "" }));
   await fitsTheScreen(page);
   await page.click("form[action*=logout] button");
   assert(await page.isVisible("#secret"), "still inside");
-  await page.goto(`${BASE_URL}/office?period=2020`);
+  await page.goto(`${BASE_URL}/office/report?period=2020`);
   assert(await page.isVisible("#secret"), "the session outlives the logout");
 });
 
 await check("the office's filters stand in the address and survive a reload", { viewport: { width: 1280, height: 900 } }, async (page) => {
-  await logIn(page);
+  await logIn(page, "/office/report");
   await page.selectOption("#by", "flow");
   await page.selectOption("#axis", "work");
   await Promise.all([page.waitForURL(/by=flow/), page.click(".filters button")]);
@@ -245,8 +245,8 @@ await check("the office's filters stand in the address and survive a reload", { 
 
 for (const lang of ["zh", "en"]) {
   await check(`the office's table in ${lang} sums to its totals and agrees with its chart`, { viewport: { width: 1280, height: 900 } }, async (page) => {
-    await logIn(page, `/office?lang=${lang}`);
-    await page.goto(page.url().replace(/period=[^&]*/, "").concat("&period=2020").replace("?&", "?").replace(/office&/, "office?"));
+    await logIn(page, `/office/report?lang=${lang}`);
+    await page.goto(page.url().replace(/period=[^&]*/, "").concat("&period=2020").replace("?&", "?").replace(/report&/, "report?"));
     const names = await page.$$eval("thead th", (all) => all.map((th) => th.dataset.name));
     const lines = (where) => page.$$eval(`${where} tr`, (all) => all.map((tr) => [...tr.children].map((c) => c.textContent)));
     const [rows, [totals]] = [await lines("tbody"), await lines("tfoot")];
@@ -271,14 +271,14 @@ for (const lang of ["zh", "en"]) {
 }
 
 await check("the office's page fits a phone and prints on A4", { viewport: { width: 360, height: 740 } }, async (page) => {
-  await logIn(page);
+  await logIn(page, "/office/report");
   await fitsTheScreen(page);
   await page.emulateMedia({ media: "print" });
   assert(!(await page.isVisible(".filters")), "the filters are printed");
   assert((await page.pdf({ preferCSSPageSize: true })).length > 5000, "nothing is printed");
 });
 
-const desks = ["", "/map", "/flows", "/platforms", "/approvals", "/fairness", "/people", "/import", "/alerts"];
+const desks = ["", "/report", "/trend", "/map", "/flows", "/platforms", "/approvals", "/fairness", "/people", "/import", "/alerts"];
 for (const [lang, width] of [["zh", 360], ["en", 1280]]) {
   for (const desk of desks) {
     await check(`the office's page${desk} in ${lang} fits ${width} px, reads well and prints`, { ...withoutScripts, viewport: { width, height: 900 } }, async (page) => {
@@ -290,6 +290,13 @@ for (const [lang, width] of [["zh", 360], ["en", 1280]]) {
       await accessible(page);
       await page.emulateMedia({ media: "print" });
       assert(!(await page.isVisible("nav.pages")), "the navigation is printed");
+      const forms = await page.$$eval("form, .noprint", (all) => all.filter((e) => e.offsetParent).length);
+      assert(forms === 0, `${forms} form(s) are printed`);
+      assert(await page.isVisible(".who span"), "the paper does not say whose it is");
+      // The width of A4 across, less its margins.
+      await page.setViewportSize({ width: 1047, height: 718 });
+      const cut = await page.$$eval("table, svg", (all) => all.filter((e) => e.getBoundingClientRect().right > 1048).length);
+      assert(cut === 0, `${cut} table(s) or drawing(s) are cut on paper`);
     });
   }
 }
@@ -303,6 +310,64 @@ await check("the map's tiles have the figures of the table beside them", { viewp
   await page.selectOption("#show", "new");
   await Promise.all([page.waitForURL(/show=new/), page.click(".filters button")]);
   assert((await page.inputValue("#show")) === "new", "the filter is lost");
+});
+
+await check("the overview's figures lead to pages with the same figures", { viewport: { width: 1280, height: 900 } }, async (page) => {
+  await logIn(page);
+  const figures = page.locator("dl.figures dd > a");
+  const [working, fresh] = [await figures.nth(0).textContent(), await figures.nth(1).textContent()];
+  const open = await figures.nth(3).textContent();
+  assert(number(working) > 0, `${working} at work`);
+  await figures.nth(0).click();
+  const names = await page.$$eval("thead th", (all) => all.map((th) => th.dataset.name));
+  const totals = await page.$$eval("tfoot tr > *", (all) => all.map((cell) => cell.textContent));
+  assert(totals[names.indexOf("total")] === working && totals[names.indexOf("new")] === fresh, `the report says ${totals}`);
+  await page.goBack();
+  await figures.nth(1).click();
+  assert((await page.textContent("tfoot td:last-child")) === fresh, "the map has another figure");
+  await page.goBack();
+  await figures.nth(2).click();
+  assert((await page.locator("tbody tr:last-child td").first().textContent()) === working, "the trend has another figure");
+  await page.goBack();
+  await figures.nth(3).click();
+  assert((await page.textContent("main > p.small")).includes(open), "there are other alerts");
+});
+
+await check("the trend is drawn from its table, and its filters stand in the address", { viewport: { width: 1280, height: 900 } }, async (page) => {
+  await logIn(page, "/office/trend");
+  await page.selectOption("#months", "25");
+  await page.selectOption("#show", "new");
+  await page.selectOption("#tier", "not_lifted");
+  await Promise.all([page.waitForURL(/months=25/), page.click(".filters button")]);
+  const asked = new URL(page.url()).searchParams;
+  assert(asked.get("show") === "new" && asked.get("tier") === "not_lifted", page.url());
+  const rows = await page.$$eval("tbody tr", (all) => all.map((tr) => [tr.children[0].textContent, tr.children[1].textContent]));
+  const drawn = await page.$$eval("svg.line circle title", (all) => all.map((t) => t.textContent.split("：")));
+  assert(rows.length === 25 && JSON.stringify(rows) === JSON.stringify(drawn), `${rows.length} rows, ${drawn.length} points`);
+  await Promise.all([page.waitForURL(/report/), page.locator("nav.pages a").nth(1).click()]);
+  assert(page.url().includes("period="), "the way to the report loses the period");
+});
+
+await check("the matrix scrolls in its own box on a phone, by keys too, and adds up", { viewport: { width: 360, height: 740 } }, async (page) => {
+  await logIn(page, "/office/flows");
+  await fitsTheScreen(page);
+  const box = page.locator(".wide:has(table.matrix)");
+  const [inner, outer] = await box.evaluate((e) => [e.scrollWidth, e.clientWidth]);
+  assert(inner > outer, `${inner} px in a box of ${outer}`);
+  await box.focus();
+  await page.keyboard.press("ArrowRight");
+  await page.waitForFunction((e) => e.scrollLeft > 0, await box.elementHandle());
+  const rows = await box.locator("tbody tr").evaluateAll((all) => all.map((tr) => [...tr.querySelectorAll("td")].map((td) => td.firstChild.textContent)));
+  const sums = await box.locator("tfoot td").allTextContents();
+  const works = sums.length - 5;
+  for (const row of rows) {
+    const sum = row.slice(0, works).reduce((n, text) => n + number(text), 0);
+    assert(sum === number(row[works]), `a row of ${sum} says ${row[works]}`);
+  }
+  for (let at = 0; at < sums.length; at += 1) {
+    const sum = rows.reduce((n, row) => n + number(row[at]), 0);
+    assert(sum === number(sums[at]), `column ${at} of ${sum} says ${sums[at]}`);
+  }
 });
 
 await check("a person's file shows what is masked only for a reason", withoutScripts, async (page) => {

@@ -10,6 +10,7 @@ mod counters;
 mod counties;
 mod crash;
 mod deliveries;
+mod desks;
 mod erasure;
 mod explain;
 mod feeds;

@@ -9,15 +9,15 @@ use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 
 /// What a browser got.
-struct Got {
-    status: u16,
+pub struct Got {
+    pub status: u16,
     headers: HeaderMap,
-    text: String,
+    pub text: String,
 }
 
 impl Got {
     #[track_caller]
-    fn page(self, status: u16) -> String {
+    pub fn page(self, status: u16) -> String {
         assert_eq!(self.status, status, "{}", self.text);
         assert_eq!(self.header("content-type"), "text/html; charset=utf-8");
         assert!(self.header("content-security-policy").contains("default-src 'none'; style-src 'nonce-"));
@@ -25,26 +25,26 @@ impl Got {
         self.text
     }
 
-    fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
     }
 
     #[track_caller]
-    fn location(&self) -> &str {
+    pub fn location(&self) -> &str {
         assert_eq!(self.status, 303, "{}", self.text);
         self.header("location")
     }
 }
 
 /// A browser that shows redirects instead of following them.
-struct Browser {
+pub struct Browser {
     http: reqwest::Client,
     base: String,
     cookie: Option<String>,
 }
 
 impl Browser {
-    fn new(app: &App) -> Self {
+    pub fn new(app: &App) -> Self {
         let http = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
         Self { http, base: app.state().public_url.clone(), cookie: None }
     }
@@ -58,11 +58,11 @@ impl Browser {
         Got { status, headers, text: response.text().await.unwrap() }
     }
 
-    async fn get(&self, path: &str) -> Got {
+    pub async fn get(&self, path: &str) -> Got {
         self.send(self.http.get(format!("{}{path}", self.base))).await
     }
 
-    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Got {
+    pub async fn post(&self, path: &str, form: &[(&str, &str)]) -> Got {
         self.send(self.http.post(format!("{}{path}", self.base)).form(form)).await
     }
 }
@@ -277,7 +277,7 @@ async fn an_office_logs_in_reads_its_own_region_downloads_it_and_logs_out() {
     let (other, others) = app.state().store.add_client(new(Role::Admin, "admin", "000000"), app.now()).await.unwrap();
     let mut browser = Browser::new(&app);
     browser.base = app.anonymous().request("GET", "").build().unwrap().url().as_str().trim_end_matches('/').to_owned();
-    assert!(browser.get("/office?period=2020").await.page(200).contains("扶贫办登录"));
+    assert!(browser.get("/office/report?period=2020").await.page(200).contains("扶贫办登录"));
     let (id, other) = (id.to_string(), other.to_string());
     for (id, secret) in [(id.as_str(), "wrong"), (other.as_str(), others.as_str()), ("x", "")] {
         let refused = browser.post("/office/login", &[("client_id", id), ("client_secret", secret)]).await;
@@ -285,24 +285,25 @@ async fn an_office_logs_in_reads_its_own_region_downloads_it_and_logs_out() {
         assert!(refused.page(401).contains("账号或密钥不对"));
     }
     let next = "period=2020&by=flow&region=https://evil.example";
-    let entered = browser.post("/office/login?lang=en", &[("client_id", &id), ("client_secret", &secret), ("next", next)]).await;
-    assert_eq!(entered.location(), "/office?period=2020&by=flow&lang=en");
+    let form = [("client_id", id.as_str()), ("client_secret", &secret), ("next", next), ("at", "/office/report")];
+    let entered = browser.post("/office/login?lang=en", &form).await;
+    assert_eq!(entered.location(), "/office/report?period=2020&by=flow&lang=en");
     let cookie = entered.header("set-cookie").to_owned();
     for part in ["Path=/office", "HttpOnly", "SameSite=Strict", "Secure", "Max-Age=900"] {
         assert!(cookie.contains(part), "{cookie}");
     }
     browser.cookie = cookie.split(';').next().map(str::to_owned);
-    let page = browser.get("/office?period=2020&by=flow&lang=en").await.page(200);
+    let page = browser.get("/office/report?period=2020&by=flow&lang=en").await.page(200);
     assert!(page.contains("Guizhou 2020") && page.contains("set:poor-counties-832") && page.contains("<caption>"));
-    assert!(browser.get("/office?period=2020&region=440000").await.page(403).contains("管辖范围"));
-    assert!(browser.get("/office?period=2021").await.page(422).contains("还没有开始"));
+    assert!(browser.get("/office/report?period=2020&region=440000").await.page(403).contains("管辖范围"));
+    assert!(browser.get("/office/report?period=2021").await.page(422).contains("还没有开始"));
     browser.get("/office/report.pdf?period=2020").await.page(404);
     let csv = browser.get("/office/report.csv?period=2020").await;
     let bearer = app.token(&[("grant_type", "client_credentials"), ("client_id", &id), ("client_secret", &secret)]).await;
     let same = app.bearing(&bearer).get("/v1/reports/employment?period=2020&format=csv").await.expect(200);
     assert_eq!((csv.status, csv.header("content-type"), csv.text.as_str()), (200, same.header("content-type"), same.text.as_str()));
     // The report of offers knows homes alone, whatever the page is split by.
-    let page = browser.get("/office?period=2020&by=flow&axis=work").await.page(200);
+    let page = browser.get("/office/report?period=2020&by=flow&axis=work").await.page(200);
     let (_, link) = page.split_once("/office/routing.csv?").expect("a link to the report of offers");
     let link = link.split('"').next().unwrap().replace("&amp;", "&");
     let offers = browser.get(&format!("/office/routing.csv?{link}")).await;
@@ -328,7 +329,7 @@ impl Browser {
 }
 
 /// A browser in which an office of this region is logged in.
-async fn office_browser(app: &App, region: &str) -> Browser {
+pub async fn office_browser(app: &App, region: &str) -> Browser {
     let new = NewClient {
         role: Role::Office,
         name: format!("办公室{region}"),
@@ -344,8 +345,10 @@ async fn office_browser(app: &App, region: &str) -> Browser {
     browser
 }
 
-const OFFICE_PAGES: [&str; 9] = [
+pub const OFFICE_PAGES: [&str; 11] = [
     "/office",
+    "/office/report",
+    "/office/trend",
     "/office/map",
     "/office/flows",
     "/office/platforms",
@@ -371,6 +374,9 @@ async fn the_offices_pages_ask_for_a_login_and_lead_to_each_other() {
         assert!(page.contains("aria-current=\"page\"") && !page.contains("<script"), "{path}");
         assert!(browser.get(&format!("{path}?lang=en")).await.page(200).contains("<html lang=\"en\">"), "{path}");
     }
+    let form = [("client_id", "x"), ("client_secret", "y"), ("at", "/office/flows"), ("next", "period=2020")];
+    let again = stranger.post("/office/login", &form).await.page(401).replace("&#x2f;", "/");
+    assert!(again.contains("value=\"/office/flows\"") && again.contains("value=\"period=2020\""), "what was asked for is kept: {again}");
     let evil = stranger.post("/office/login", &[("client_id", "x"), ("client_secret", "y"), ("at", "https://evil.example")]).await;
     assert_eq!(evil.status, 401);
     assert!(browser.get("/office/map?region=440000").await.page(403).contains("管辖范围"));

@@ -388,6 +388,9 @@ async fn pages(app: &App, neighbour: &Neighbour) {
     };
     let mut paths: Vec<String> = [
         "/office",
+        "/office/report",
+        "/office/trend",
+        "/office/trend.csv",
         "/office/map",
         "/office/flows",
         "/office/platforms",
@@ -398,7 +401,10 @@ async fn pages(app: &App, neighbour: &Neighbour) {
         "/office/alerts",
     ]
     .into_iter()
-    .flat_map(|path| ["", "&lang=en", "&axis=work", "&by=platform", "&region=set:listed-52"].map(|more| format!("{path}?{PERIOD}{more}")))
+    .flat_map(|path| {
+        ["", "&lang=en", "&axis=work", "&by=platform", "&region=set:listed-52", "&tier=lifted&months=37"]
+            .map(|more| format!("{path}?{PERIOD}{more}"))
+    })
     .collect();
     paths.extend(
         ["report", "routing"].iter().chain(&REPORTS).flat_map(|name| FORMATS.map(|format| format!("/office/{name}.{format}?{PERIOD}"))),
@@ -408,7 +414,17 @@ async fn pages(app: &App, neighbour: &Neighbour) {
         assert!(matches!(status, 200 | 403 | 404 | 422), "{path} {status} {text}");
     }
     for region in [FAR, "522600", "520000", "000000"] {
-        for path in ["/office", "/office/map", "/office/people", "/office/report.csv", "/office/routing.xlsx"] {
+        for path in [
+            "/office/report",
+            "/office/trend",
+            "/office/trend.csv",
+            "/office/map",
+            "/office/flows",
+            "/office/platforms",
+            "/office/people",
+            "/office/report.csv",
+            "/office/routing.xlsx",
+        ] {
             let (status, text) = get(&format!("{path}?{PERIOD}&region={region}")).await;
             assert_eq!(status, 403, "{path} {region} {text}");
         }

@@ -54,6 +54,12 @@ pub struct Choice {
     on: bool,
 }
 
+impl Choice {
+    pub fn of(value: &str, title: &str, on: bool) -> Self {
+        Self { value: value.to_owned(), title: title.to_owned(), on }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Figure {
     title: &'static str,
@@ -102,7 +108,7 @@ impl Address {
 
     /// The same question of another region, at that region's own level.
     fn of(&self, region: &str) -> Option<String> {
-        Some(format!("/office?{}", Address { region: region.to_owned(), ..self.clone() }.query(None)))
+        Some(format!("/office/report?{}", Address { region: region.to_owned(), ..self.clone() }.query(None)))
     }
 }
 
@@ -180,8 +186,8 @@ fn deeper(row: Region, here: Option<Region>, own: Region) -> bool {
     row.is_within(own) && !row.is_leaf() && Some(row) != here
 }
 
-fn choice(lang: Lang, kind: &str, code: &str, on: bool) -> Choice {
-    Choice { value: code.to_owned(), title: lang.text(&format!("{kind}_{code}")).to_owned(), on }
+pub fn choice(lang: Lang, kind: &str, code: &str, on: bool) -> Choice {
+    Choice::of(code, lang.text(&format!("{kind}_{code}")), on)
 }
 
 pub fn region_name(lang: Lang, region: Region) -> String {
@@ -191,11 +197,11 @@ pub fn region_name(lang: Lang, region: Region) -> String {
     lang.get(&format!("province_{region}")).unwrap_or(region.name()).to_owned()
 }
 
-fn set_name(lang: Lang, name: &str) -> String {
+pub fn set_name(lang: Lang, name: &str) -> String {
     focus_set(name).map_or_else(|| name.to_owned(), |s| if lang == Lang::En { s.title_en } else { s.title_zh }.to_owned())
 }
 
-fn scope_name(lang: Lang, scope: Scope) -> String {
+pub fn scope_name(lang: Lang, scope: Scope) -> String {
     match scope {
         Scope::Region(region) => region_name(lang, region),
         Scope::Set(set, _) => set_name(lang, set.name),

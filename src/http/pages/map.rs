@@ -5,6 +5,7 @@
 use super::super::State;
 use super::super::reports::made;
 use super::figures::{Cell, cell_of, grouped, periods, region_name};
+use super::offer;
 use super::office::{address, asked, head, inside};
 use super::text::Lang;
 use crate::domain::region::Region;
@@ -114,6 +115,7 @@ pub async fn map(state: Data<State>, request: HttpRequest) -> HttpResponse {
             region => whole.map_or_else(|| report.region.clone(), |r| region_name(lang, r)), code => report.region.as_str(), period => report.period.to_string(),
             periods => Serde(periods(now, &period)), shown => SHOWN, show, tiles => Serde(tiles), width => size.0, height => size.1,
             lines => Serde(lines), all => grouped(count(&report, &report.totals, show)), own => office.region.to_string(),
+            seq => report.as_of.seq, time => offer::moment_of_year(lang, report.generated_at),
         };
         visit.page(200, "map.html", context! { ..content, ..head(visit, &office, "map") })
     })
@@ -224,6 +226,7 @@ pub async fn fairness(state: Data<State>, request: HttpRequest) -> HttpResponse 
             rows => Serde(report.rows.iter().map(line).collect::<Vec<_>>()), totals => Serde(cells(&report.totals)), files,
             abouts => report.columns.iter().map(|c| (lang.get(&format!("col_{}", c.name)).unwrap_or(c.title), c.about)).collect::<Vec<_>>(),
             rate => rate.unwrap_or(0), own => office.region.to_string(),
+            seq => report.as_of.seq, time => offer::moment_of_year(lang, report.generated_at),
         };
         visit.page(200, "fairness.html", context! { ..content, ..head(visit, &office, "fairness") })
     })

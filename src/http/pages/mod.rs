@@ -9,13 +9,17 @@
 mod approvals;
 mod chart;
 mod figures;
+mod line;
 mod map;
+mod matrix;
 mod offer;
 mod office;
+mod overview;
 mod people;
 mod render;
 mod sheets;
 mod text;
+mod trend;
 mod wishes;
 mod worker;
 
@@ -41,7 +45,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(web::resource("/w/{token}/hires/{id}/confirm").post(worker::confirm))
         .service(web::resource("/w/{token}/preferences").post(worker::preferences))
         .service(web::resource("/w/{token}/erase").get(worker::ask_erase).post(worker::erase))
-        .service(web::resource("/office").get(office::page))
+        .service(web::resource("/office").get(overview::page))
+        .service(web::resource("/office/report").get(office::page))
         .service(web::resource("/office/login").get(office::to_page).post(office::login))
         .service(web::resource("/office/logout").get(office::to_page).post(office::logout))
         .service(web::resource("/office/alerts").get(office::alerts))
@@ -50,6 +55,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(web::resource("/office/people/{id}").get(people::person))
         .service(web::resource("/office/people/{id}/reveal").post(people::reveal))
         .service(web::resource("/office/import").get(people::import).post(people::upload))
+        .service(web::resource("/office/trend").get(trend::page))
+        .service(web::resource("/office/trend.csv").get(trend::csv))
         .service(web::resource("/office/map").get(map::map))
         .service(web::resource("/office/fairness").get(map::fairness))
         .service(web::resource("/office/flows").get(sheets::flows))

@@ -27,26 +27,31 @@ use serde::Serialize;
 
 const SESSION: &str = "doorstep_office";
 /// What an address of the report may hold.
-const NAMES: [&str; 8] = ["period", "region", "level", "axis", "by", "state", "show", "lang"];
-/// The pages of the head's navigation, by the key of their words.
-pub const PAGES: [(&str, &str); 9] = [
-    ("report", "/office"),
-    ("map", "/office/map"),
-    ("flows", "/office/flows"),
-    ("platforms", "/office/platforms"),
-    ("fairness", "/office/fairness"),
-    ("people", "/office/people"),
-    ("import", "/office/import"),
-    ("approvals", "/office/approvals"),
-    ("alerts", "/office/alerts"),
+const NAMES: [&str; 10] = ["period", "region", "level", "axis", "by", "state", "show", "tier", "months", "lang"];
+/// The pages of the head's navigation: the key of their words, their address, and what
+/// of another page's question they understand, which a way to them keeps.
+pub const PAGES: [(&str, &str, &[&str]); 11] = [
+    ("overview", "/office", &[]),
+    ("report", "/office/report", &["period", "region", "axis"]),
+    ("trend", "/office/trend", &["period", "region", "axis"]),
+    ("map", "/office/map", &["period", "region"]),
+    ("flows", "/office/flows", &["period", "region", "axis"]),
+    ("platforms", "/office/platforms", &["period", "region"]),
+    ("fairness", "/office/fairness", &["period", "region"]),
+    ("people", "/office/people", &["region"]),
+    ("import", "/office/import", &[]),
+    ("approvals", "/office/approvals", &["period"]),
+    ("alerts", "/office/alerts", &[]),
 ];
+/// The forms in which the reports of the pages are downloaded.
+pub const FILES: [&str; 6] = ["csv", "xlsx", "json", "html", "dhis2", "sdmx-csv"];
 /// Alerts on the page; they are read from this many of the newest.
 const ALERTS: i64 = 8;
 /// The newest on their own page.
 const ALERTS_SHOWN: i64 = 200;
 
 #[derive(Serialize)]
-struct Matter {
+pub struct Matter {
     id: String,
     kind: String,
     region: String,
@@ -76,9 +81,8 @@ fn cookie(state: &State, value: &str, seconds: u64) -> String {
     format!("{SESSION}={value}; Path=/office; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
-/// The form to log in; `next` keeps the address that was asked for.
-fn form(visit: &Visit<'_>, status: u16, told: Option<&str>, next: &str) -> Result<HttpResponse, Problem> {
-    let at = visit.request.path();
+/// The form to log in; `at` and `next` keep the address that was asked for.
+fn form(visit: &Visit<'_>, status: u16, told: Option<&str>, (at, next): (&str, &str)) -> Result<HttpResponse, Problem> {
     visit.page(status, "login.html", context! { told, next, at })
 }
 
@@ -91,7 +95,7 @@ where
     let outcome = async {
         match session(&visit, state).await? {
             Ok(office) => show(&visit, office).await,
-            Err(ended) => form(&visit, 200, ended.then_some("login_ended"), request.query_string()),
+            Err(ended) => form(&visit, 200, ended.then_some("login_ended"), (request.path(), request.query_string())),
         }
     };
     visit.answer(outcome.await)
@@ -115,8 +119,26 @@ pub fn head(visit: &Visit<'_>, office: &OfficeToken, here: &str) -> minijinja::V
     let other = if visit.lang == Lang::En { Lang::Zh } else { Lang::En };
     let kept = visit.query.0.iter().filter(|(name, _)| name != "lang").cloned();
     let all: Vec<(String, String)> = kept.chain((other == Lang::En).then(|| ("lang".to_owned(), "en".to_owned()))).collect();
-    let pages: Vec<(&str, &str)> = PAGES.to_vec();
-    context! { office => office.client.name.as_str(), here, turned => address(&all), pages }
+    let pages: Vec<(&str, String)> =
+        PAGES.iter().map(|(key, path, known)| (*key, link(visit.lang, path, &carried(visit, key, known)))).collect();
+    context! { office => office.client.name.as_str(), here, turned => address(&all), pages, forms => FILES }
+}
+
+/// What of the question of this page another one understands, in plain values alone.
+/// The list of people knows no focus sets.
+fn carried<'a>(visit: &'a Visit<'_>, page: &str, known: &[&'static str]) -> Vec<(&'static str, &'a str)> {
+    let fits = |value: &&str| is_plain(value) && (page != "people" || !value.starts_with("set:"));
+    known.iter().filter_map(|name| Some((*name, visit.query.one(name).filter(fits)?))).collect()
+}
+
+fn is_plain(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b':'))
+}
+
+/// An address in this language.
+pub fn link(lang: Lang, path: &str, fields: &[(&str, &str)]) -> String {
+    let fields: Vec<(&str, &str)> = fields.iter().copied().chain((lang == Lang::En).then_some(("lang", "en"))).collect();
+    if fields.is_empty() { path.to_owned() } else { format!("{path}?{}", address(&fields)) }
 }
 
 /// Names and values as the query of an address.
@@ -128,17 +150,12 @@ pub fn address<T: AsRef<str>>(fields: &[(T, T)]) -> String {
     fields.iter().map(|(name, value)| format!("{}={}", plain(name.as_ref()), plain(value.as_ref()))).collect::<Vec<_>>().join("&")
 }
 
-/// `GET /office`: the report, or the form to log in.
+/// `GET /office/report`: the employment report.
 pub async fn page(state: Data<State>, request: HttpRequest) -> HttpResponse {
-    let visit = Visit::of(&request);
-    visit.answer(show(&visit, &state).await)
+    inside(&state, &request, async |visit, office| show(visit, &state, office).await).await
 }
 
-async fn show(visit: &Visit<'_>, state: &State) -> Result<HttpResponse, Problem> {
-    let office = match session(visit, state).await? {
-        Ok(office) => office,
-        Err(ended) => return form(visit, 200, ended.then_some("login_ended"), visit.request.query_string()),
-    };
+async fn show(visit: &Visit<'_>, state: &State, office: OfficeToken) -> Result<HttpResponse, Problem> {
     let now = state.clock.now();
     let asked = asked(&visit.query, Period::month_of(now.day()));
     let query = Query::parse(params(&asked), office.region)?;
@@ -176,7 +193,8 @@ fn params(asked: &Asked) -> Params<'_> {
     }
 }
 
-fn matter(lang: Lang, a: &Alert) -> Matter {
+/// An alert in the page's words.
+pub fn matter(lang: Lang, a: &Alert) -> Matter {
     let key = format!("alert_{}", a.kind);
     let key = if text::has(&key) { key } else { "alert_other".to_owned() };
     Matter {
@@ -205,21 +223,19 @@ async fn enter(visit: &Visit<'_>, state: &State, body: Result<Form, Problem>) ->
         Some(id) => state.store.authenticate(id, secret).await?,
         None => None,
     };
-    let next = fields.one("next").unwrap_or_default();
+    let (at, next) = (fields.one("at").unwrap_or_default(), fields.one("next").unwrap_or_default());
+    let at = PAGES.iter().map(|(_, path, _)| *path).find(|path| *path == at).unwrap_or("/office");
     // One answer for all that can be wrong: it tells nobody which ids there are.
     let Some(client) = client.filter(|c| c.role == Role::Office) else {
-        return form(visit, 401, Some("login_failed"), next);
+        return form(visit, 401, Some("login_failed"), (at, next));
     };
     let now = state.clock.now();
     let issued = state.tokens.issue(&client.id.to_string(), client.role.code(), Some(client.region), now)?;
     let token = issued["access_token"].as_str().unwrap_or_default();
     let lives = state.config.token.lifetime.as_secs();
     let wanted = Fields::read(next);
-    let plain = |v: &str| !v.is_empty() && v.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b':'));
     let more: Vec<(&str, &str)> =
-        NAMES.into_iter().filter(|n| *n != "lang").filter_map(|n| wanted.one(n).filter(|v| plain(v)).map(|v| (n, v))).collect();
-    let at = fields.one("at").unwrap_or_default();
-    let at = PAGES.iter().map(|(_, path)| *path).find(|path| *path == at).unwrap_or("/office");
+        NAMES.into_iter().filter(|n| *n != "lang").filter_map(|n| wanted.one(n).filter(|v| is_plain(v)).map(|v| (n, v))).collect();
     let mut response = visit.go(at, &more);
     set_cookie(&mut response, &cookie(state, token, lives));
     Ok(response)
@@ -244,12 +260,12 @@ pub async fn logout(state: Data<State>, request: HttpRequest) -> HttpResponse {
     visit.answer(outcome.await)
 }
 
-/// Where somebody reloads a page that a form made: back to the report.
+/// Where somebody reloads a page that a form made: back to the first page.
 pub async fn to_page(request: HttpRequest) -> HttpResponse {
     Visit::of(&request).go("/office", &[])
 }
 
-/// `GET /office/report.{csv,xlsx,json}`: the report of the page as a file; and
+/// `GET /office/report.{csv,xlsx,…}`: the report of the page as a file; and
 /// `/office/routing.…`, the report of offers on the same region and period.
 pub async fn download(state: Data<State>, request: HttpRequest, file: Path<(String, String)>) -> HttpResponse {
     let visit = Visit::of(&request);
@@ -262,12 +278,12 @@ pub async fn download(state: Data<State>, request: HttpRequest, file: Path<(Stri
             "platforms" => Name::Platforms,
             _ => return Err(Problem::not_found()),
         };
-        if !matches!(format.as_str(), "csv" | "xlsx" | "json") {
+        if !FILES.contains(&format.as_str()) {
             return Err(Problem::not_found());
         }
         let office = match session(&visit, &state).await? {
             Ok(office) => office,
-            Err(ended) => return form(&visit, 401, ended.then_some("login_ended"), request.query_string()),
+            Err(ended) => return form(&visit, 401, ended.then_some("login_ended"), (request.path(), request.query_string())),
         };
         let month = Period::month_of(state.clock.now().day());
         let asked = Asked { format: Some(format), ..asked(&visit.query, month) };

@@ -6,7 +6,11 @@ use minijinja::value::Kwargs;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use std::sync::LazyLock;
 
-const TEMPLATES: [(&str, &str); 20] = [
+const TEMPLATES: [(&str, &str); 24] = [
+    ("files.html", include_str!("templates/files.html")),
+    ("trend.html", include_str!("templates/trend.html")),
+    ("line.html", include_str!("templates/line.html")),
+    ("overview.html", include_str!("templates/overview.html")),
     ("approvals.html", include_str!("templates/approvals.html")),
     ("sheet.html", include_str!("templates/sheet.html")),
     ("alerts.html", include_str!("templates/alerts.html")),

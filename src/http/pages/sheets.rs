@@ -4,6 +4,7 @@
 use super::super::State;
 use super::super::reports::made;
 use super::figures::{Cell, cell_of, periods, region_name};
+use super::matrix::Matrix;
 use super::offer;
 use super::office::{address, asked, head, inside};
 use super::text::Lang;
@@ -73,7 +74,7 @@ async fn show(state: Data<State>, request: HttpRequest, name: Name, by: &'static
             region => bound.map_or_else(|| report.region.clone(), |r| region_name(lang, r)), periods => Serde(periods(now, &period)),
             axes => choices("axis", Axis::ALL.map(Axis::code).to_vec(), report.axis.code()),
             levels => choices("level", levels, asked.level.as_deref().unwrap_or("")),
-            filters => name == Name::Flows,
+            filters => name == Name::Flows, axis => report.axis.code(), matrix => (name == Name::Flows && !report.rows.is_empty()).then(|| Serde(Matrix::of(lang, &report))),
             key_titles => report.keys.iter().map(|k| lang.get(&format!("key_{}", k.name)).unwrap_or(k.title)).collect::<Vec<_>>(),
             titles => report.columns.iter().map(|c| lang.get(&format!("col_{}", c.name)).unwrap_or(c.title)).collect::<Vec<_>>(),
             abouts => report.columns.iter().map(|c| (lang.get(&format!("col_{}", c.name)).unwrap_or(c.title), c.about)).collect::<Vec<_>>(),
@@ -92,7 +93,7 @@ fn cells(report: &Report, row: &Row) -> Vec<Cell> {
 }
 
 /// What names a row, in the page's language.
-fn keys(lang: Lang, report: &Report, row: &Row) -> Vec<String> {
+pub fn keys(lang: Lang, report: &Report, row: &Row) -> Vec<String> {
     let said = |name: &str, value: &str, code: Option<&str>| match name {
         "name" | "work_name" | "home_name" => {
             // The report's own words say more than a name: a total, a place unknown.

@@ -1,4 +1,4 @@
-//! The words of the pages: one flat table for each language, `text/*.toml`.
+//! The words of the pages: one flat table for each language, of two files of `text/`.
 
 use minijinja::value::Kwargs;
 use std::collections::BTreeMap;
@@ -14,8 +14,11 @@ pub enum Lang {
 type Table = BTreeMap<String, String>;
 
 static TABLES: LazyLock<[Table; 2]> = LazyLock::new(|| {
-    [include_str!("text/zh.toml"), include_str!("text/en.toml")]
-        .map(|text| toml::from_str(text).expect("the tables are compiled in and a test reads them"))
+    [
+        concat!(include_str!("text/zh.toml"), include_str!("text/desk_zh.toml")),
+        concat!(include_str!("text/en.toml"), include_str!("text/desk_en.toml")),
+    ]
+    .map(|text| toml::from_str(text).expect("the tables are compiled in and a test reads them"))
 });
 
 impl Lang {
