@@ -7,7 +7,7 @@
 //! held for the first who waits and may take it; locks are taken posting first,
 //! offers after.
 
-use super::engine::{Row, Sql, StoreError, params};
+use super::engine::{Row, Sql, StoreError, Update, params, update};
 use super::log::{ChangeKind, Event};
 use super::work::{self, Kind};
 use super::writer::Tx;
@@ -68,13 +68,14 @@ pub(super) fn lock_of(tx: &mut Tx<'_>, offer: OfferId) -> Result<bool, StoreErro
 /// answered, by one conditional statement. `told` makes room for the event that tells
 /// the platform, see [`tell_of`].
 pub(super) fn take(tx: &mut Tx<'_>, posting: PostingId, home: Region, told: bool, now: Moment) -> Result<Taken, StoreError> {
-    let taken = tx.one(
-        "UPDATE postings SET taken = taken + 1, updated_at = $2, sequence = sequence + $4
+    const TAKE: Update = update!(
+        "postings",
+        "SET taken = taken + 1, updated_at = $2, sequence = sequence + $4
          WHERE id = $1 AND taken < openings AND declared <> 'closed' AND closes_at > $2
-           AND NOT EXISTS (SELECT 1 FROM county_seats c WHERE c.posting = $1 AND c.county = $3 AND c.taken >= c.openings)
-         RETURNING per_county, taken, openings, sequence, source_id, category",
-        params![posting.uuid(), now.ms(), i64::from(home.code()), told],
-    )?;
+           AND NOT EXISTS (SELECT 1 FROM county_seats c WHERE c.posting = $1 AND c.county = $3 AND c.taken >= c.openings)",
+        "per_county, taken, openings, sequence, source_id, category"
+    );
+    let taken = tx.update(&TAKE, params![posting.uuid(), now.ms(), i64::from(home.code()), told])?;
     if let Some(row) = taken {
         let per_county = row.count(0)?;
         if per_county > 0 {
@@ -109,11 +110,12 @@ impl Seat {
 
 /// Takes a seat although none may be free: the platform hired all the same.
 pub(super) fn take_anyway(tx: &mut Tx<'_>, posting: PostingId, home: Region, now: Moment) -> Result<Beyond, StoreError> {
-    let row = tx.one(
-        "UPDATE postings SET taken = taken + 1, openings = CASE WHEN taken < openings THEN openings ELSE taken + 1 END, updated_at = $2
-         WHERE id = $1 RETURNING taken, total_declared, per_county",
-        params![posting.uuid(), now.ms()],
-    )?;
+    const TAKE: Update = update!(
+        "postings",
+        "SET taken = taken + 1, openings = CASE WHEN taken < openings THEN openings ELSE taken + 1 END, updated_at = $2 WHERE id = $1",
+        "taken, total_declared, per_county"
+    );
+    let row = tx.update(&TAKE, params![posting.uuid(), now.ms()])?;
     let Some(row) = row else { return Ok(Beyond::Nothing) };
     let per_county = row.count(2)?;
     let of_county = per_county > 0 && counties::take_anyway(tx, posting, home, per_county)?;
@@ -128,12 +130,13 @@ pub(super) fn take_anyway(tx: &mut Tx<'_>, posting: PostingId, home: Region, now
 
 /// Gives back the seat that an offer holds.
 pub(super) fn free(tx: &mut Tx<'_>, posting: PostingId, offer: OfferId, now: Moment) -> Result<(), StoreError> {
-    let row = tx.one(
-        "UPDATE postings SET taken = taken - 1, updated_at = $2,
-           openings = CASE WHEN taken - 1 > total_declared THEN taken - 1 ELSE total_declared END
-         WHERE id = $1 AND taken > 0 RETURNING per_county",
-        params![posting.uuid(), now.ms()],
-    )?;
+    const FREE: Update = update!(
+        "postings",
+        "SET taken = taken - 1, updated_at = $2, openings = CASE WHEN taken - 1 > total_declared THEN taken - 1 ELSE total_declared END
+         WHERE id = $1 AND taken > 0",
+        "per_county"
+    );
+    let row = tx.update(&FREE, params![posting.uuid(), now.ms()])?;
     match row.map_or(Ok(0), |row| row.count(0))? {
         0 => Ok(()),
         per_county => counties::free(tx, posting, offer, per_county),
@@ -264,8 +267,8 @@ fn withdraw_waiting(tx: &mut Tx<'_>, posting: PostingId, now: Moment) -> Result<
 /// Puts an event about a posting into its platform's list, with the posting's
 /// next sequence number.
 pub(super) fn tell(tx: &mut Tx<'_>, posting: PostingId, kind: &'static str, data: Value, now: Moment) -> Result<(), StoreError> {
-    let sql = "UPDATE postings SET sequence = sequence + 1 WHERE id = $1 RETURNING sequence, platform, source_id";
-    let Some(row) = tx.one(sql, params![posting.uuid()])? else { return Ok(()) };
+    const NEXT: Update = update!("postings", "SET sequence = sequence + 1 WHERE id = $1", "sequence, platform, source_id");
+    let Some(row) = tx.update(&NEXT, params![posting.uuid()])? else { return Ok(()) };
     listed(tx, posting, row.text(1)?, (row.int(0)?, row.text(2)?), kind, data, now);
     Ok(())
 }

@@ -9,7 +9,7 @@
 //! outside of them.
 
 use super::books::Books;
-use super::engine::{Connection, Engine, Row, Sql, StoreError, Val};
+use super::engine::{Connection, Engine, Row, Sql, StoreError, Update, Val};
 use super::ids::Ids;
 use super::log::Log;
 use super::names::Names;
@@ -62,6 +62,10 @@ impl Sql for Tx<'_> {
 
     fn query(&mut self, sql: &'static str, params: &[Val]) -> Result<Vec<Row>, StoreError> {
         self.sql.query(sql, params)
+    }
+
+    fn update(&mut self, update: &Update, params: &[Val]) -> Result<Option<Row>, StoreError> {
+        self.sql.update(update, params)
     }
 
     fn batch(&mut self, sql: &str) -> Result<(), StoreError> {

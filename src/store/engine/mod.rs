@@ -127,6 +127,27 @@ impl Row {
     }
 }
 
+/// An update of at most one row, found by its key `$1`, of which columns are read back.
+pub struct Update {
+    /// All in one statement.
+    pub whole: &'static str,
+    /// The update alone, and the columns of the row with the key.
+    pub alone: &'static str,
+    pub read: &'static str,
+}
+
+/// An [`Update`] of a table: `SET … WHERE id = $1 …`, and the columns.
+macro_rules! update {
+    ($table:literal, $rest:literal, $columns:literal) => {
+        $crate::store::engine::Update {
+            whole: concat!("UPDATE ", $table, " ", $rest, " RETURNING ", $columns),
+            alone: concat!("UPDATE ", $table, " ", $rest),
+            read: concat!("SELECT ", $columns, " FROM ", $table, " WHERE id = $1"),
+        }
+    };
+}
+pub(crate) use update;
+
 /// A connection, inside a transaction or not.
 pub trait Sql {
     /// Runs one statement and says how many rows it touched.
@@ -139,6 +160,11 @@ pub trait Sql {
     /// Runs one statement and looks at its rows as they come; an engine keeps none.
     fn each(&mut self, sql: &'static str, params: &[Val], look: &mut dyn FnMut(Row) -> Result<(), StoreError>) -> Result<(), StoreError> {
         self.query(sql, params)?.into_iter().try_for_each(look)
+    }
+
+    /// Updates a row and reads it; none where none was updated.
+    fn update(&mut self, update: &Update, params: &[Val]) -> Result<Option<Row>, StoreError> {
+        self.one(update.whole, params)
     }
 
     /// The first row, where there is one.

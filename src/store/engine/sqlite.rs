@@ -3,7 +3,7 @@
 
 mod checkpoint;
 
-use super::{Connection, Engine, Row, Sql, StoreError, Val, expand};
+use super::{Connection, Engine, Row, Sql, StoreError, Update, Val, expand};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags};
@@ -128,7 +128,7 @@ impl Sql for SqliteConnection {
                     ValueRef::Null => Val::Null,
                     ValueRef::Integer(v) => Val::Int(v),
                     ValueRef::Real(v) => Val::Real(v),
-                    ValueRef::Text(v) => Val::Text(String::from_utf8_lossy(v).into_owned()),
+                    ValueRef::Text(v) => Val::Text(text_of(v)),
                     ValueRef::Blob(v) => Val::Blob(v.to_vec()),
                 });
             }
@@ -137,9 +137,20 @@ impl Sql for SqliteConnection {
         Ok(())
     }
 
+    /// What is returned is put into a table of its own, which costs more than to look at
+    /// the row again.
+    fn update(&mut self, update: &Update, params: &[Val]) -> Result<Option<Row>, StoreError> {
+        if self.exec(update.alone, params)? == 0 { Ok(None) } else { self.one(update.read, &params[..1]) }
+    }
+
     fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
         self.conn.execute_batch(&expand(sql, FRAGMENTS)).map_err(failed)
     }
+}
+
+/// Others may have written bytes that are no text.
+fn text_of(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned)
 }
 
 impl Connection for SqliteConnection {
