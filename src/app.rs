@@ -34,6 +34,8 @@ use utoipa_swagger_ui::SwaggerUi;
 
 /// How often due work is looked for when nothing wakes the loops.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often what the log tells of those who look for work is folded.
+const FOLD: Duration = Duration::from_secs(1);
 /// How long `/readyz` says no before the listener closes.
 const DRAIN: Duration = Duration::from_millis(300);
 
@@ -181,6 +183,15 @@ impl Gateway {
                 }
             }
         }));
+        let folded = state.store.clone();
+        self.loops.push(tokio::task::spawn_local(async move {
+            loop {
+                tokio::time::sleep(FOLD).await;
+                if let Err(e) = folded.fold_seekers().await {
+                    tracing::warn!(error = %e, "who looks for work is counted later");
+                }
+            }
+        }));
         let kept = state.clone();
         self.loops.push(tokio::task::spawn_local(async move {
             loop {
@@ -216,6 +227,7 @@ impl Gateway {
             > 0
         {}
         seal(&self.state).await?;
+        self.state.store.fold_seekers().await?;
         self.state.router.catch_up().await
     }
 
