@@ -123,7 +123,7 @@ pub async fn report(store: &Store, name: Name, params: Params<'_>, own: Region, 
                 Some(lock) => {
                     let homes = query.scope.homes();
                     let here = lock.beside.seeking.iter().filter(|county| homes.contains(&county.home)).cloned();
-                    Seeking { counties: here.collect(), seq: lock.position, at: None }
+                    Seeking { counties: here.collect(), seq: lock.position, at: None, unknown: lock.beside.seeking_unknown }
                 }
                 None => store.seeking(query.scope.homes(), Moment::start_of(query.period.first_day()), day).await?,
             };

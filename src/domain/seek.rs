@@ -198,7 +198,8 @@ mod tests {
     }
 
     fn anybody() -> impl Strategy<Value = Stand> {
-        (any::<bool>(), -20_000..60_000i32, proptest::option::of(17_000..19_000i32)).prop_map(|(looks, since, last)| stand(looks, since, last))
+        (any::<bool>(), -20_000..60_000i32, proptest::option::of(17_000..19_000i32))
+            .prop_map(|(looks, since, last)| stand(looks, since, last))
     }
 
     proptest! {

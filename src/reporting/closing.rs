@@ -289,12 +289,14 @@ async fn beside(store: &Store, actor: &Actor, now: Moment) -> Result<Beside, Rep
     let before = period.previous();
     let known = store.period_locks(before).await?.iter().any(|lock| lock.region.is_within(own) || own.is_within(lock.region));
     let previous = if known { Some(counted(store, before, own, now).await?.counties) } else { None };
+    let seeking = store.seeking(own.leaves().to_vec(), from, last).await?;
     let by_code = |figures: BTreeMap<Region, Figure>| figures.into_iter().map(|(county, figure)| (county.to_string(), figure)).collect();
     Ok(Beside {
         year_end_known: store.is_year_end_known(period).await?,
         previous: previous.map(by_code),
         postings: postings.into_iter().map(|((platform, category), (n, openings))| (platform, category, n, openings)).collect(),
-        seeking: store.seeking(own.leaves().to_vec(), from, last).await?.counties,
+        seeking: seeking.counties,
+        seeking_unknown: seeking.unknown,
     })
 }
 

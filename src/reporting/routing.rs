@@ -8,7 +8,8 @@
 //! consented and have not paused. Of one that is over they are who did when its last day
 //! ended, whatever became of them since; nothing that comes later changes that. Offers
 //! are those made in the period, in the county where whoever got one was at home then,
-//! and stay there when they move or are erased.
+//! and stay there when they move or are erased. Of a month that was over before the
+//! store was brought up to the version that keeps all this, only offers are known.
 
 use super::gini::gini;
 use super::query::{Axis, Query};
@@ -151,7 +152,14 @@ pub fn routing(seeking: &Seeking, query: &Query, now: Moment) -> Report {
         rows.entry(county.home.at_level(query.level).unwrap_or(county.home)).or_default().add(county);
     }
     let key = |name, title| Key { name, title };
-    let row = |code: String, name: String, figures: &Figures| Row { keys: vec![Some(code), Some(name)], values: figures.values() };
+    let columns = columns();
+    let known = |(column, value): (&Column, Value)| if seeking.unknown && column.name != "offers" { Value::Unknown } else { value };
+    let row = |code: String, name: String, figures: &Figures| Row {
+        keys: vec![Some(code), Some(name)],
+        values: columns.iter().zip(figures.values()).map(known).collect(),
+    };
+    let totals = row(query.scope.code(), format!("{}合计", query.scope.name()), &totals);
+    let rows = rows.iter().map(|(region, figures)| row(region.to_string(), region.name().to_owned(), figures)).collect();
     Report {
         name: "routing",
         title: "岗位推荐情况",
@@ -162,9 +170,9 @@ pub fn routing(seeking: &Seeking, query: &Query, now: Moment) -> Report {
         as_of: AsOf { seq: seeking.seq, time: seeking.at, root: None },
         sealed: false,
         keys: vec![key("region", "地区代码"), key("name", "地区")],
-        columns: columns(),
-        rows: rows.iter().map(|(region, figures)| row(region.to_string(), region.name().to_owned(), figures)).collect(),
-        totals: row(query.scope.code(), format!("{}合计", query.scope.name()), &totals),
+        columns,
+        rows,
+        totals,
         more: More::default(),
     }
 }
@@ -181,7 +189,11 @@ mod tests {
     fn ask(counties: &[County], level: &str) -> Report {
         let params = Params { period: Some("2020-09"), level: Some(level), ..Params::default() };
         let query = Query::parse(params, Region::NATION).unwrap();
-        routing(&Seeking { counties: counties.to_vec(), seq: 9, at: None }, &query, Moment::parse("2020-10-01").unwrap())
+        ask_of(Seeking { counties: counties.to_vec(), seq: 9, at: None, unknown: false }, &query)
+    }
+
+    fn ask_of(seeking: Seeking, query: &Query) -> Report {
+        routing(&seeking, query, Moment::parse("2020-10-01").unwrap())
     }
 
     fn value(report: &Report, row: &Row, name: &str) -> Value {
@@ -241,6 +253,16 @@ mod tests {
             [Value::Ratio { numerator: 4, denominator: 0 }, Value::Unknown, Value::Unknown, Value::Unknown]
         );
         assert_eq!(value(&report, &report.totals, "offers_gini"), Value::Unknown, "one county with seekers");
+    }
+
+    #[test]
+    fn of_a_month_of_which_nobody_was_kept_offers_are_told_and_no_zeros() {
+        let query = Query::parse(Params { period: Some("2020-09"), ..Params::default() }, Region::NATION).unwrap();
+        let report = ask_of(Seeking { counties: vec![county("522601", 7, &[])], seq: 9, at: None, unknown: true }, &query);
+        for (column, value) in report.columns.iter().zip(&report.totals.values) {
+            let expected = if column.name == "offers" { Value::Count(7) } else { Value::Unknown };
+            assert_eq!(*value, expected, "{}", column.name);
+        }
     }
 
     #[test]

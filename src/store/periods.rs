@@ -62,6 +62,9 @@ pub struct Beside {
     pub postings: Vec<(String, Category, u64, u64)>,
     /// Who looked for work, by county.
     pub seeking: Vec<County>,
+    /// Nobody kept who looked so long ago.
+    #[serde(default)]
+    pub seeking_unknown: bool,
 }
 
 /// All that stands of one period.

@@ -46,16 +46,19 @@ pub(super) struct Place {
     /// A store that held people before any of this was kept is walked first: the last
     /// handle that was. None once everybody was.
     walked: Option<i64>,
+    /// The first month of which it is known who looked: 0, or the one in which everybody
+    /// was walked.
+    pub begun: i64,
 }
 
 impl Place {
     pub(super) fn read(s: &mut dyn Sql) -> Result<Self, StoreError> {
-        Self::of(s.one("SELECT position, month, walked FROM seek_fold WHERE id = 0", &[])?)
+        Self::of(s.one("SELECT position, month, walked, begun FROM seek_fold WHERE id = 0", &[])?)
     }
 
     fn of(row: Option<Row>) -> Result<Self, StoreError> {
         let row = row.ok_or_else(|| StoreError::Corrupt("how far the seekers are folded".to_owned()))?;
-        Ok(Self { position: row.int(0)?, month: row.int(1)?, walked: row.opt_int(2)? })
+        Ok(Self { position: row.int(0)?, month: row.int(1)?, walked: row.opt_int(2)?, begun: row.int(3)? })
     }
 }
 
@@ -132,7 +135,8 @@ fn walk(s: &mut dyn Sql, from: Place, after: i64) -> Result<(Place, BTreeMap<i64
     }
     let newest = s.one("SELECT at FROM changes ORDER BY seq DESC LIMIT 1", &[])?.map_or(Ok(0), |row| row.int(0).map(month))?;
     let walked = people.keys().next_back().copied().filter(|_| rows.len() == SLICE);
-    Ok((Place { month: if from.month > 0 { from.month } else { newest }, walked, ..from }, people))
+    let month = if from.month > 0 { from.month } else { newest };
+    Ok((Place { month, walked, begun: month, ..from }, people))
 }
 
 /// The people whom the next changes of one month name. Months never go back: what a
@@ -322,7 +326,7 @@ impl Folded {
         );
         let Slice { from, to, people } = &self.slice;
         // What the pages were made from is theirs who made them as long as the place is.
-        if Place::of(tx.one("SELECT position, month, walked FROM seek_fold WHERE id = 0 {for_update}", &[])?)? != *from {
+        if Place::of(tx.one("SELECT position, month, walked, begun FROM seek_fold WHERE id = 0 {for_update}", &[])?)? != *from {
             return Ok(false);
         }
         let (mut rows, mut gone) = (Vec::with_capacity(people.len() * 5), Vec::new());
@@ -341,7 +345,10 @@ impl Folded {
         }
         HOMES.insert(tx, &[], &homes, |_, _| Ok(()))?;
         PAGES.insert(tx, params![to.month], &pages, |_, _| Ok(()))?;
-        tx.exec("UPDATE seek_fold SET position = $1, month = $2, walked = $3 WHERE id = 0", params![to.position, to.month, to.walked])?;
+        tx.exec(
+            "UPDATE seek_fold SET position = $1, month = $2, walked = $3, begun = $4 WHERE id = 0",
+            params![to.position, to.month, to.walked, to.begun],
+        )?;
         Ok(true)
     }
 }

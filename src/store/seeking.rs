@@ -8,7 +8,7 @@
 //! brought up to this version.
 
 use super::engine::{Sql, StoreError};
-use super::seekers::{self, Ahead};
+use super::seekers::{self, Ahead, Place};
 use super::{Store, cells, log};
 use crate::domain::account::number;
 use crate::domain::cells::Month;
@@ -45,6 +45,8 @@ pub struct Seeking {
     pub seq: i64,
     /// When the newest ledger entry was written.
     pub at: Option<Moment>,
+    /// Nobody kept who looked so long ago: of the counties only the offers are known.
+    pub unknown: bool,
 }
 
 /// The counties among these homes, which are in order; none where more is to be folded
@@ -94,7 +96,8 @@ impl Store {
             let counted = self.read(move |s| {
                 let Some(counties) = count(s, &asked, from, day)? else { return Ok(None) };
                 let (seq, at) = log::ledger_end(s)?;
-                Ok(Some(Seeking { counties, seq, at }))
+                let unknown = Month::of(number(day)).number() < Place::read(s)?.begun;
+                Ok(Some(Seeking { counties, seq, at, unknown }))
             });
             match counted.await? {
                 Some(seeking) => return Ok(seeking),
