@@ -12,10 +12,11 @@
 //! after both; their offers count in the month in which they were made.
 //! Start at: [`next`].
 
+mod fold;
+
 use super::engine::bulk::Bulk;
 use super::engine::{Row, Sql, StoreError, Val, params};
-use super::writer::Tx;
-use super::{Store, log, region};
+use super::{log, region};
 use crate::domain::account::number;
 use crate::domain::cells::Month;
 use crate::domain::region::Region;
@@ -120,8 +121,11 @@ struct Told {
     offered: Option<i32>,
 }
 
+/// People whom the log names, or who are walked, by handle.
+type Named = BTreeMap<i64, Told>;
+
 /// The next people of a store that held them already, in the month of its last change.
-fn walk(s: &mut dyn Sql, from: Place, after: i64) -> Result<(Place, BTreeMap<i64, Told>), StoreError> {
+fn walk(s: &mut dyn Sql, from: Place, after: i64) -> Result<(Place, Named), StoreError> {
     static OFFERED: Bulk = Bulk::keys("SELECT handle, MAX(offered_at) FROM offers WHERE handle IN {list} GROUP BY handle", 0);
     let rows = s.query(concat!(people!(), "WHERE handle > $1 ORDER BY handle LIMIT $2"), params![after, SLICE as i64])?;
     let mut people = BTreeMap::new();
@@ -141,7 +145,7 @@ fn walk(s: &mut dyn Sql, from: Place, after: i64) -> Result<(Place, BTreeMap<i64
 
 /// The people whom the next changes of one month name. Months never go back: what a
 /// clock dates before the newest pages counts with them.
-fn follow(s: &mut dyn Sql, from: Place) -> Result<Option<(Place, BTreeMap<i64, Told>)>, StoreError> {
+fn follow(s: &mut dyn Sql, from: Place) -> Result<Option<(Place, Named)>, StoreError> {
     let rows = s.query(
         "SELECT seq, kind, id, version, at FROM changes WHERE seq > $1 AND kind <> 'posting' ORDER BY seq LIMIT $2",
         params![from.position, SLICE as i64],
@@ -170,7 +174,7 @@ fn follow(s: &mut dyn Sql, from: Place) -> Result<Option<(Place, BTreeMap<i64, T
     Ok(Some((to, told(s, ids, offered)?)))
 }
 
-fn told(s: &mut dyn Sql, ids: HashSet<Uuid>, offered: HashMap<i64, i32>) -> Result<BTreeMap<i64, Told>, StoreError> {
+fn told(s: &mut dyn Sql, ids: HashSet<Uuid>, offered: HashMap<i64, i32>) -> Result<Named, StoreError> {
     static BY_ID: Bulk = Bulk::keys(concat!(people!(), "WHERE id IN {list}"), 0);
     static BY_HANDLE: Bulk = Bulk::keys(concat!(people!(), "WHERE handle IN {list}"), 0);
     let ids: Vec<Val> = ids.into_iter().map(Val::from).collect();
@@ -235,33 +239,35 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// Up to the end of a month; none where it tells of more people than `most`, or the
-    /// store is still walked.
+    /// Up to the end of a month; none where that is more than so many slices, or the store
+    /// is still walked.
     pub(super) fn read(s: &mut dyn Sql, upto: i64, most: usize) -> Result<Option<Self>, StoreError> {
         let mut place = Place::read(s)?;
         let mut ahead = Self { added: BTreeMap::new(), people: Known::new() };
         if place.walked.is_some() {
             return Ok(None);
         }
+        let mut slices = 0;
         while place.month <= upto
             && let Some(slice) = next(s, place, &ahead.people)?
             && slice.to.month <= upto
         {
+            slices += 1;
+            if slices > most {
+                return Ok(None);
+            }
             place = slice.to;
             for (region, page) in slice.added() {
                 ahead.added.entry(region).or_default().merge(&page);
             }
             ahead.people.extend(slice.people.into_iter().map(|(handle, (_, now))| (handle, now)));
-            if ahead.people.len() > most {
-                return Ok(None);
-            }
         }
         Ok(Some(ahead))
     }
 }
 
 /// A page behind its column.
-pub(super) fn page(bytes: &[u8]) -> Result<Page, StoreError> {
+fn page(bytes: &[u8]) -> Result<Page, StoreError> {
     Page::from_bytes(bytes).ok_or_else(|| StoreError::Corrupt("a page of seekers".to_owned()))
 }
 
@@ -278,91 +284,4 @@ pub(super) fn each_page(
         Some(bytes) => look(region(row.int(0)?)?, page(bytes)?),
         None => Ok(()),
     })
-}
-
-/// A slice with the pages that it comes to.
-struct Folded {
-    slice: Slice,
-    pages: Vec<(Region, Page)>,
-}
-
-impl Folded {
-    fn read(s: &mut dyn Sql) -> Result<Option<Self>, StoreError> {
-        static PAGES: Bulk = Bulk::keys(
-            "SELECT h.home, (SELECT c.page FROM seek_cells c WHERE c.home = h.home ORDER BY c.month DESC LIMIT 1)
-             FROM seek_homes h WHERE h.home IN {list}",
-            0,
-        );
-        let from = Place::read(s)?;
-        let Some(slice) = next(s, from, &Known::new())? else { return Ok(None) };
-        let mut pages = slice.added();
-        let homes: Vec<Val> = pages.keys().map(|home| Val::from(home.code())).collect();
-        let mut newest: BTreeMap<Region, Page> = BTreeMap::new();
-        for row in PAGES.query(s, &[], &homes)? {
-            newest.insert(region(row.int(0)?)?, page(row.blob(1)?)?);
-        }
-        for (home, page) in newest {
-            pages.entry(home).or_default().merge(&page);
-        }
-        Ok(Some(Self { slice, pages: pages.into_iter().collect() }))
-    }
-
-    /// Writes it down; false where another node was there before.
-    fn keep(&self, tx: &mut Tx<'_>) -> Result<bool, StoreError> {
-        static KEEP: Bulk = Bulk::rows(
-            "INSERT INTO seekers (handle, home, looks, since, last) VALUES {list}
-             ON CONFLICT (handle) DO UPDATE SET home = excluded.home, looks = excluded.looks, since = excluded.since, last = excluded.last",
-            0,
-            "",
-            5,
-        );
-        static GONE: Bulk = Bulk::keys("DELETE FROM seekers WHERE handle IN {list}", 0);
-        static HOMES: Bulk = Bulk::rows("INSERT INTO seek_homes (home) VALUES {list} ON CONFLICT (home) DO NOTHING", 0, "", 1);
-        static PAGES: Bulk = Bulk::rows(
-            "INSERT INTO seek_cells (month, home, page) VALUES {list} ON CONFLICT (home, month) DO UPDATE SET page = excluded.page",
-            1,
-            "$1, ",
-            2,
-        );
-        let Slice { from, to, people } = &self.slice;
-        // What the pages were made from is theirs who made them as long as the place is.
-        if Place::of(tx.one("SELECT position, month, walked, begun FROM seek_fold WHERE id = 0 {for_update}", &[])?)? != *from {
-            return Ok(false);
-        }
-        let (mut rows, mut gone) = (Vec::with_capacity(people.len() * 5), Vec::new());
-        for (handle, (_, now)) in people {
-            match now {
-                Some(now) => rows.extend_from_slice(params![*handle, now.home.code(), now.looks, now.since, now.last]),
-                None => gone.push(Val::from(*handle)),
-            }
-        }
-        KEEP.insert(tx, &[], &rows, |_, _| Ok(()))?;
-        GONE.exec(tx, &[], &gone)?;
-        let (mut homes, mut pages) = (Vec::with_capacity(self.pages.len()), Vec::with_capacity(self.pages.len() * 2));
-        for (home, page) in &self.pages {
-            homes.push(Val::from(home.code()));
-            pages.extend_from_slice(params![home.code(), page.to_bytes()]);
-        }
-        HOMES.insert(tx, &[], &homes, |_, _| Ok(()))?;
-        PAGES.insert(tx, params![to.month], &pages, |_, _| Ok(()))?;
-        tx.exec(
-            "UPDATE seek_fold SET position = $1, month = $2, walked = $3, begun = $4 WHERE id = 0",
-            params![to.position, to.month, to.walked, to.begun],
-        )?;
-        Ok(true)
-    }
-}
-
-impl Store {
-    /// Folds what the log tells of people and offers, a slice at a time; how many people
-    /// it made another.
-    pub async fn fold_seekers(&self) -> Result<usize, StoreError> {
-        let mut people = 0;
-        while let Some(folded) = self.read(Folded::read).await? {
-            let another = folded.slice.people.len();
-            let kept = self.write(move |tx| folded.keep(tx)).await?;
-            people += if kept { another } else { 0 };
-        }
-        Ok(people)
-    }
 }

@@ -19,9 +19,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// People told of by the log beyond the pages, up to which they are read beside them;
-/// more are folded first.
-const BESIDE: usize = 20_000;
+/// Slices of the log beyond the pages, up to which they are read beside them; more are
+/// folded first.
+const BESIDE: usize = 10;
 
 /// A home county.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
