@@ -50,6 +50,7 @@ async fn the_report_of_offers_shows_who_waits_unseen(engine: Engine) {
     };
     platform.publish(in_place(near)).await;
     app.settle().await;
+    assert_eq!(app.state().store.fold_seekers().await.unwrap(), 0, "what was due is folded");
     let office = app.office("522600").await;
     let get = async |query: &str| office.caller.get(&format!("/v1/reports/routing?period=2020-06&{query}")).await;
     let report = get("level=county").await.expect(200).json;

@@ -2,7 +2,7 @@
 //!
 //! Promises: what is folded was read before, in one state of the store, so that the one
 //! writer only writes; it is thrown away where another node was first.
-//! Start at: [`Store::fold_seekers`].
+//! Start at: [`Store::fold_slice`].
 
 use super::{Known, Place, Slice, next, page};
 use crate::domain::region::Region;
@@ -87,15 +87,18 @@ impl Folded {
 }
 
 impl Store {
-    /// Folds what the log tells of people and offers, a slice at a time, until nothing is
-    /// left or another node is found at it; how many people it made another.
+    /// Folds the next slice of what the log tells of people and offers; how many people it
+    /// made another. None where nothing is left, or another node is found at it.
+    pub async fn fold_slice(&self) -> Result<Option<usize>, StoreError> {
+        let Some(folded) = self.read(Folded::read).await? else { return Ok(None) };
+        let another = folded.slice.people.len();
+        Ok(self.write(move |tx| folded.keep(tx)).await?.then_some(another))
+    }
+
+    /// Folds slices as long as there are some; how many people they made another.
     pub async fn fold_seekers(&self) -> Result<usize, StoreError> {
         let mut people = 0;
-        while let Some(folded) = self.read(Folded::read).await? {
-            let another = folded.slice.people.len();
-            if !self.write(move |tx| folded.keep(tx)).await? {
-                break;
-            }
+        while let Some(another) = self.fold_slice().await? {
             people += another;
         }
         Ok(people)

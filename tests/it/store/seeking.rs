@@ -13,6 +13,7 @@ on_every_engine![
     offers_told_late_count_in_their_month,
     two_nodes_fold_nothing_twice,
     people_of_an_older_store_are_walked_whole,
+    what_was_changed_beside_the_log_is_told,
 ];
 
 /// Terms under which nobody is refused for having enough.
@@ -343,4 +344,29 @@ async fn people_of_an_older_store_are_walked_whole(engine: Engine) {
     assert_eq!(county.waits.iter().map(|(_, people)| people).sum::<u64>(), 2099);
     store.fold_seekers().await.unwrap();
     same_by_recount(&b).await;
+}
+
+async fn what_was_changed_beside_the_log_is_told(engine: Engine) {
+    let b = bench(engine).await;
+    let (here, there) = (b.people(3).await, b.people_of("522601", 1).await);
+    b.store.fold_seekers().await.unwrap();
+    same_by_recount(&b).await;
+    let handle = b.handle(here[0]).await;
+    with_connection(&b, move |s| {
+        s.exec("UPDATE seekers SET looks = 0 WHERE handle = $1", &[i64::from(handle).into()])?;
+        s.exec("INSERT INTO seekers (handle, home, looks, since) VALUES (77, 522624, 1, 5)", &[])?;
+        s.exec("UPDATE seek_cells SET page = $1 WHERE home = 522601", &[Vec::<u8>::new().into()])
+    })
+    .await;
+    let told = b.store.recount().await.unwrap().differences;
+    let (one, nobody) = (format!("person {handle}: counts as another"), "person 77: counts as a seeker and is nobody");
+    assert!(told.len() == 3 && told[0].starts_with(&one) && told[1] == nobody && told[2].contains("凯里市"), "{told:?}");
+    // Whoever is taken from a page without them is no figure.
+    assert!(b.store.erase_worker(there[0], PROMOTED, noon()).await.unwrap());
+    let homes = vec![Region::parse("522601").unwrap()];
+    let refused = b.store.seeking(homes.clone(), noon(), noon().day()).await.unwrap_err().to_string();
+    assert!(refused.contains("fewer than nobody") && refused.contains("凯里市"), "{refused}");
+    with_connection(&b, |s| s.exec("UPDATE seek_cells SET page = $1 WHERE home = 522601", &[vec![0x80u8].into()])).await;
+    let refused = b.store.seeking(homes, noon(), noon().day()).await.unwrap_err().to_string();
+    assert!(refused.contains("a page of seekers"), "{refused}");
 }
