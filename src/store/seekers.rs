@@ -271,17 +271,19 @@ fn page(bytes: &[u8]) -> Result<Page, StoreError> {
     Page::from_bytes(bytes).ok_or_else(|| StoreError::Corrupt("a page of seekers".to_owned()))
 }
 
-/// Looks at the newest page by the end of a month of each home between two.
+/// Looks at the newest page by the end of a month of each home between two, those that
+/// are asked for.
 pub(super) fn each_page(
     s: &mut dyn Sql,
     month: i64,
     (first, last): (Region, Region),
+    asked: &dyn Fn(Region) -> bool,
     look: &mut dyn FnMut(Region, Page) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let sql = "SELECT h.home, (SELECT c.page FROM seek_cells c WHERE c.home = h.home AND c.month <= $1 ORDER BY c.month DESC LIMIT 1)
                FROM seek_homes h WHERE h.home BETWEEN $2 AND $3 ORDER BY h.home";
-    s.each(sql, params![month, first.code(), last.code()], &mut |row| match row.opt_blob(1)? {
-        Some(bytes) => look(region(row.int(0)?)?, page(bytes)?),
-        None => Ok(()),
+    s.each(sql, params![month, first.code(), last.code()], &mut |row| {
+        let (home, bytes) = (region(row.int(0)?)?, row.opt_blob(1)?);
+        bytes.filter(|_| asked(home)).map_or(Ok(()), |bytes| look(home, page(bytes)?))
     })
 }

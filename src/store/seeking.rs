@@ -68,17 +68,14 @@ fn count(s: &mut dyn Sql, homes: &[Region], from: Moment, day: Date) -> Result<O
         counties.insert(home, County { home, offers, offered: page.offered(begin, day), never: page.never(day), waits: page.waits(day) });
         Ok(())
     };
-    let asked = |home: &Region| homes.binary_search(home).is_ok();
-    seekers::each_page(s, month.number(), (*first, *last), &mut |home, mut page| {
-        if !asked(&home) {
-            return Ok(());
-        }
+    let asked = |home: Region| homes.binary_search(&home).is_ok();
+    seekers::each_page(s, month.number(), (*first, *last), &asked, &mut |home, mut page| {
         if let Some(more) = ahead.added.remove(&home) {
             page.merge(&more);
         }
         add(home, page)
     })?;
-    ahead.added.into_iter().filter(|(home, _)| asked(home)).try_for_each(|(home, page)| add(home, page))?;
+    ahead.added.into_iter().filter(|(home, _)| asked(*home)).try_for_each(|(home, page)| add(home, page))?;
     for (home, offers) in offers {
         counties.insert(home, County { home, offers, offered: 0, never: 0, waits: Vec::new() });
     }

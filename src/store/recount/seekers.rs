@@ -40,9 +40,9 @@ pub(super) fn compare(s: &mut dyn Sql, out: &mut Recount) -> Result<(), StoreErr
     lost.sort_unstable();
     lost.into_iter().for_each(|handle| out.differs(|| format!("person {handle}: counts as a seeker and is nobody")));
     let mut found = ahead.added;
-    let (leaves, last) = (Region::NATION.leaves(), i64::MAX);
-    if let (Some(first), Some(end)) = (leaves.first(), leaves.last()) {
-        each_page(s, last, (*first, *end), &mut |home, page| {
+    let leaves = Region::NATION.leaves();
+    if let (Some(first), Some(last)) = (leaves.first(), leaves.last()) {
+        each_page(s, i64::MAX, (*first, *last), &|_| true, &mut |home, page| {
             found.entry(home).or_default().merge(&page);
             Ok(())
         })?;
