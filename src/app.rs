@@ -27,13 +27,15 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use utoipa::OpenApi;
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::SwaggerUi;
 
 /// How often due work is looked for when nothing wakes the loops.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often what the log tells of those who look for work is folded.
+const FOLD: Duration = Duration::from_secs(1);
 /// How long `/readyz` says no before the listener closes.
 const DRAIN: Duration = Duration::from_millis(300);
 
@@ -182,6 +184,15 @@ impl Gateway {
                 }
             }
         }));
+        let folded = state.store.clone();
+        self.loops.push(tokio::task::spawn_local(async move {
+            loop {
+                tokio::time::sleep(FOLD).await;
+                if let Err(e) = fold(&folded).await {
+                    tracing::warn!(error = %e, "who looks for work is counted later");
+                }
+            }
+        }));
         let kept = state.clone();
         self.loops.push(tokio::task::spawn_local(async move {
             loop {
@@ -217,6 +228,7 @@ impl Gateway {
             > 0
         {}
         seal(&self.state).await?;
+        self.state.store.fold_seekers().await?;
         self.state.router.catch_up().await
     }
 
@@ -265,6 +277,17 @@ async fn save_index(state: &State) {
     if let Err(why) = state.router.save().await {
         tracing::warn!(why, "the next start reads everybody from the store");
     }
+}
+
+/// Folds what there is, and leaves the writer to others most of the time: reports are
+/// exact all the same.
+async fn fold(store: &Store) -> Result<(), StoreError> {
+    let mut begun = Instant::now();
+    while store.fold_slice().await?.is_some() {
+        tokio::time::sleep(begun.elapsed() * 2).await;
+        begun = Instant::now();
+    }
+    Ok(())
 }
 
 async fn seal(state: &State) -> Result<usize, StoreError> {

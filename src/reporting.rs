@@ -118,7 +118,7 @@ pub async fn report(store: &Store, name: Name, params: Params<'_>, own: Region, 
                     let homes = query.scope.homes();
                     let mut counties = store.locked_seeking(query.period, lock.region).await?;
                     counties.retain(|county| homes.contains(&county.home));
-                    Seeking { counties, seq: lock.position, at: None }
+                    Seeking { counties, seq: lock.position, at: None, unknown: lock.beside.seeking_unknown }
                 }
                 None => store.seeking(query.scope.homes(), Moment::start_of(query.period.first_day()), day).await?,
             };

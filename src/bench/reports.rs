@@ -133,6 +133,10 @@ pub async fn run(plan: Plan) -> Result<(), String> {
     hire(&state, &nation, workers, plan.hires).await?;
     let took = began.elapsed().as_secs_f64();
     println!("{workers} people, hired in {took:.0} s ({:.0} a second); {:.0} MiB", f64::from(plan.hires) / took, memory());
+    let began = Instant::now();
+    let folded = state.store.fold_seekers().await.map_err(text)?;
+    let took = began.elapsed().as_secs_f64();
+    println!("who of them looks for work was counted in {took:.1} s ({:.0} people a second)", folded as f64 / took);
     let (api, token) = place.client(Role::Office, "bench", "").await?;
     let url = place.url.clone();
     println!("store {}, HTTP, one caller\n", state.store.engine_name());

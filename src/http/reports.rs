@@ -76,8 +76,8 @@ pub async fn made(state: &State, own: Region, name: Name, asked: &Asked) -> Resu
 
 /// A report of the office's region. `employment`: how many registered persons work,
 /// and where. `routing`: offers for each thousand who look for work and days without
-/// one, by home alone (neither `axis=work` nor `by`); seekers of a period that is
-/// over are those of today's who looked on its last day already.
+/// one, by home alone (neither `axis=work` nor `by`); of a period that is over it says
+/// who looked when its last day ended, whatever became of them later.
 ///
 /// `format`: `json` (the default; this document), `csv`, `xlsx` (typed cells, charts, an
 /// explanation of each column), `dhis2` (the body of `/api/dataValueSets`), `sdmx-csv`

@@ -16,6 +16,7 @@ use crate::store::cells::{Asked, Source, within};
 use crate::store::once::{Answer, Once};
 use crate::store::periods::{Beside, Lock, Locking, Signing, Standing};
 use crate::store::seals::Checkpoint;
+use crate::store::seeking::County;
 use crate::store::{Store, StoreError};
 use jiff::ToSpan;
 use serde_json::{Map, Value as Json, json};
@@ -254,9 +255,7 @@ pub async fn lock(store: &Store, actor: Actor, now: Moment) -> Result<Answer, Cl
         for earlier in standing.locks.iter().rev().filter(|l| l.region.is_within(actor.own)) {
             figures.extend(earlier.figures.iter().map(|(code, figure)| (code.clone(), *figure)));
         }
-        let beside = beside(store, &actor, now).await?;
-        let seeking =
-            store.seeking(actor.own.leaves().to_vec(), Moment::start_of(actor.period.first_day()), actor.period.last_day()).await?;
+        let (beside, seeking) = beside(store, &actor, now).await?;
         let lock = Lock {
             region: actor.own,
             position: counted.position,
@@ -273,7 +272,7 @@ pub async fn lock(store: &Store, actor: Actor, now: Moment) -> Result<Answer, Cl
             figures: Arc::new(figures),
             figure: locked_figure(&lock, actor.own),
             beside: Arc::new(beside),
-            seeking: Arc::new(seeking.counties),
+            seeking: Arc::new(seeking),
             by: actor.client.clone(),
             answer,
         };
@@ -284,20 +283,24 @@ pub async fn lock(store: &Store, actor: Actor, now: Moment) -> Result<Answer, Cl
     Err(StoreError::Busy.into())
 }
 
-/// What the lock's reports need and the ledger does not tell.
-async fn beside(store: &Store, actor: &Actor, now: Moment) -> Result<Beside, ReportFault> {
+/// What the lock's reports need and the ledger does not tell, who looked for work by
+/// itself.
+async fn beside(store: &Store, actor: &Actor, now: Moment) -> Result<(Beside, Vec<County>), ReportFault> {
     let (period, own) = (actor.period, actor.own);
     let (from, last) = (Moment::start_of(period.first_day()), period.last_day());
     let postings = store.posting_counts(from, Moment::start_of(last.saturating_add(1.day()))).await?;
     let before = period.previous();
     let known = store.period_locks(before).await?.iter().any(|lock| lock.region.is_within(own) || own.is_within(lock.region));
     let previous = if known { Some(counted(store, before, own, now).await?.counties) } else { None };
+    let seeking = store.seeking(own.leaves().to_vec(), from, last).await?;
     let by_code = |figures: BTreeMap<Region, Figure>| figures.into_iter().map(|(county, figure)| (county.to_string(), figure)).collect();
-    Ok(Beside {
+    let beside = Beside {
         year_end_known: store.is_year_end_known(period).await?,
         previous: previous.map(by_code),
         postings: postings.into_iter().map(|((platform, category), (n, openings))| (platform, category, n, openings)).collect(),
-    })
+        seeking_unknown: seeking.unknown,
+    };
+    Ok((beside, seeking.counties))
 }
 
 fn locked(period: Period, lock: &Lock) -> Answer {

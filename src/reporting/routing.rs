@@ -1,15 +1,15 @@
 //! The report `routing`: who gets offers, and who waits for one unseen.
 //!
-//! Promises: a person counts where they are at home today, in one county; counts
-//! add up, means, medians and the inequality are those of all people of a row, not
-//! of its parts.
+//! Promises: a person counts in one county, where they are at home on the last day that
+//! counts; counts add up, means, medians and the inequality are those of all people of a
+//! row, not of its parts.
 //!
 //! What holds of a period: while it runs, seekers are who look for work today, have
-//! consented and have not paused. The store keeps no history of that, so for a
-//! period that is over they are those of today's seekers who looked on its last day
-//! already; who has since found work, paused or left is not among them. Offers are
-//! those made in the period, to whoever is at home there today; what was offered
-//! after its last day counts nowhere.
+//! consented and have not paused. Of one that is over they are who did when its last day
+//! ended, whatever became of them since; nothing that comes later changes that. Offers
+//! are those made in the period, in the county where whoever got one was at home then,
+//! and stay there when they move or are erased. Of a month that was over before the
+//! store was brought up to the version that keeps all this, only offers are known.
 
 use super::gini::gini;
 use super::query::{Axis, Query};
@@ -22,14 +22,44 @@ use std::collections::BTreeMap;
 /// Waits that are told by their number of people.
 const LONG: [u32; 2] = [30, 90];
 
+/// Waits shorter than that stand in a list.
+const NEAR: u32 = 2048;
+
+/// Seekers by the days they have waited.
+#[derive(Default)]
+struct Waits {
+    /// By the days; as long as the longest of them.
+    near: Vec<u64>,
+    far: BTreeMap<u32, u64>,
+}
+
+impl Waits {
+    fn add(&mut self, days: u32, people: u64) {
+        if days >= NEAR {
+            *self.far.entry(days).or_default() += people;
+            return;
+        }
+        let at = days as usize;
+        if self.near.len() <= at {
+            self.near.resize(at + 1, 0);
+        }
+        self.near[at] += people;
+    }
+
+    /// Days and people, fewest days first.
+    fn all(&self) -> impl DoubleEndedIterator<Item = (u32, u64)> {
+        let near = self.near.iter().enumerate().map(|(days, people)| (days as u32, *people)).filter(|(_, people)| *people > 0);
+        near.chain(self.far.iter().map(|(days, people)| (*days, *people)))
+    }
+}
+
 /// The counties of one row, summed up.
 #[derive(Default)]
 struct Figures {
     offers: u64,
     offered: u64,
     never: u64,
-    /// Seekers by the days they have waited.
-    waits: BTreeMap<u32, u64>,
+    waits: Waits,
     /// Offers and seekers of each county.
     counties: Vec<(u64, u64)>,
 }
@@ -39,24 +69,22 @@ impl Figures {
         self.offers += county.offers;
         self.offered += county.offered;
         self.never += county.never;
-        for (days, people) in &county.waits {
-            *self.waits.entry(*days).or_default() += people;
-        }
+        county.waits.iter().for_each(|(days, people)| self.waits.add(*days, *people));
         self.counties.push((county.offers, county.waits.iter().map(|(_, people)| people).sum()));
     }
 
     /// The least number of days that at least half have waited no longer than.
     fn median(&self, seekers: u64) -> Option<u32> {
         let mut upto = 0;
-        let half = |(_, people): &(&u32, &u64)| {
-            upto += **people;
+        let half = |(_, people): &(u32, u64)| {
+            upto += *people;
             upto * 2 >= seekers
         };
-        self.waits.iter().find(half).map(|(days, _)| *days)
+        self.waits.all().find(half).map(|(days, _)| days)
     }
 
     fn values(&self) -> Vec<Value> {
-        let seekers: u64 = self.waits.values().sum();
+        let seekers: u64 = self.waits.all().map(|(_, people)| people).sum();
         let days = |days: Option<u32>| days.map_or(Value::Unknown, |d| Value::Count(u64::from(d)));
         let of_seekers = |numerator| Value::Ratio { numerator, denominator: seekers };
         let mut values = vec![
@@ -65,11 +93,14 @@ impl Figures {
             Value::Count(self.offered),
             of_seekers(self.offers),
             Value::Count(self.never),
-            of_seekers(self.waits.iter().map(|(days, people)| u64::from(*days) * people).sum()),
+            of_seekers(self.waits.all().map(|(days, people)| u64::from(days) * people).sum()),
             days(self.median(seekers)),
-            days(self.waits.last_key_value().map(|(days, _)| *days)),
+            days(self.waits.all().next_back().map(|(days, _)| days)),
         ];
-        values.extend(LONG.map(|least| Value::Count(self.waits.range(least..).map(|(_, people)| people).sum())));
+        values.extend(LONG.map(|least| {
+            let long = self.waits.all().filter(|(days, _)| *days >= least);
+            Value::Count(long.map(|(_, people)| people).sum())
+        }));
         values.push(gini(&self.counties).map_or(Value::Unknown, Value::Number));
         values
     }
@@ -84,10 +115,10 @@ fn columns() -> Vec<Column> {
             "seekers",
             "求职人数",
             Unit::Person,
-            "期末在找工作的建档立卡人员：已同意、在求职、未暂停；期间已过的，为目前仍在求职且当时已开始求职的人",
+            "期末在找工作的建档立卡人员：已同意、在求职、未暂停；期间已过的，为其最后一日结束时的情况，此后的变化不计入",
         ),
-        count("offers", "推荐次数", Unit::Offer, "本期向目前户籍在此的人发出的岗位推荐，一人一岗计一次"),
-        count("offered", "被推荐人数", Unit::Person, "本期至少得到一次推荐的人，不重复计人，含已不在求职的人"),
+        count("offers", "推荐次数", Unit::Offer, "本期向当时户籍在此的人发出的岗位推荐，一人一岗计一次；此后迁出或注销的不减"),
+        count("offered", "被推荐人数", Unit::Person, "本期至少得到一次推荐的人，不重复计人，按期末户籍，含已不在求职的人，不含已注销的人"),
         ratio("offers_per_1000_seekers", "每千名求职者推荐次数", Unit::PerThousand, "推荐次数除以求职人数，再乘一千"),
         count("never_offered", "从未被推荐", Unit::Person, "自开始求职以来到期末没有得到过任何推荐的求职者"),
         ratio(
@@ -114,14 +145,21 @@ pub fn routing(seeking: &Seeking, query: &Query, now: Moment) -> Report {
     let (mut rows, mut totals) = (BTreeMap::<Region, Figures>::new(), Figures::default());
     for county in &seeking.counties {
         // A county in which nobody looks and nobody was offered anything says nothing.
-        if county.waits.is_empty() && county.offers == 0 {
+        if county.waits.is_empty() && county.offers == 0 && county.offered == 0 {
             continue;
         }
         totals.add(county);
         rows.entry(county.home.at_level(query.level).unwrap_or(county.home)).or_default().add(county);
     }
     let key = |name, title| Key { name, title };
-    let row = |code: String, name: String, figures: &Figures| Row { keys: vec![Some(code), Some(name)], values: figures.values() };
+    let columns = columns();
+    let known = |(column, value): (&Column, Value)| if seeking.unknown && column.name != "offers" { Value::Unknown } else { value };
+    let row = |code: String, name: String, figures: &Figures| Row {
+        keys: vec![Some(code), Some(name)],
+        values: columns.iter().zip(figures.values()).map(known).collect(),
+    };
+    let totals = row(query.scope.code(), format!("{}合计", query.scope.name()), &totals);
+    let rows = rows.iter().map(|(region, figures)| row(region.to_string(), region.name().to_owned(), figures)).collect();
     Report {
         name: "routing",
         title: "岗位推荐情况",
@@ -132,9 +170,9 @@ pub fn routing(seeking: &Seeking, query: &Query, now: Moment) -> Report {
         as_of: AsOf { seq: seeking.seq, time: seeking.at, root: None },
         sealed: false,
         keys: vec![key("region", "地区代码"), key("name", "地区")],
-        columns: columns(),
-        rows: rows.iter().map(|(region, figures)| row(region.to_string(), region.name().to_owned(), figures)).collect(),
-        totals: row(query.scope.code(), format!("{}合计", query.scope.name()), &totals),
+        columns,
+        rows,
+        totals,
         more: More::default(),
     }
 }
@@ -151,7 +189,11 @@ mod tests {
     fn ask(counties: &[County], level: &str) -> Report {
         let params = Params { period: Some("2020-09"), level: Some(level), ..Params::default() };
         let query = Query::parse(params, Region::NATION).unwrap();
-        routing(&Seeking { counties: counties.to_vec(), seq: 9, at: None }, &query, Moment::parse("2020-10-01").unwrap())
+        ask_of(Seeking { counties: counties.to_vec(), seq: 9, at: None, unknown: false }, &query)
+    }
+
+    fn ask_of(seeking: Seeking, query: &Query) -> Report {
+        routing(&seeking, query, Moment::parse("2020-10-01").unwrap())
     }
 
     fn value(report: &Report, row: &Row, name: &str) -> Value {
@@ -188,6 +230,20 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_waits_are_told_among_the_others() {
+        let report = ask(&[county("522601", 1, &[(0, 1), (NEAR - 1, 1), (NEAR, 2), (40_000, 1)])], "county");
+        let expected = [
+            ("seekers", Value::Count(5)),
+            ("days_without_offer_median", Value::Count(NEAR.into())),
+            ("days_without_offer_longest", Value::Count(40_000)),
+            ("waiting_90_days", Value::Count(4)),
+        ];
+        for (name, expected) in expected {
+            assert_eq!(value(&report, &report.totals, name), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn a_county_without_seekers_has_no_rate_no_wait_and_no_part_in_the_inequality() {
         let report = ask(&[county("330212", 4, &[]), county("522601", 2, &[(3, 1)]), county("522622", 0, &[])], "county");
         assert_eq!(report.rows.len(), 2, "a row of zeros is left out");
@@ -197,6 +253,16 @@ mod tests {
             [Value::Ratio { numerator: 4, denominator: 0 }, Value::Unknown, Value::Unknown, Value::Unknown]
         );
         assert_eq!(value(&report, &report.totals, "offers_gini"), Value::Unknown, "one county with seekers");
+    }
+
+    #[test]
+    fn of_a_month_of_which_nobody_was_kept_offers_are_told_and_no_zeros() {
+        let query = Query::parse(Params { period: Some("2020-09"), ..Params::default() }, Region::NATION).unwrap();
+        let report = ask_of(Seeking { counties: vec![county("522601", 7, &[])], seq: 9, at: None, unknown: true }, &query);
+        for (column, value) in report.columns.iter().zip(&report.totals.values) {
+            let expected = if column.name == "offers" { Value::Count(7) } else { Value::Unknown };
+            assert_eq!(*value, expected, "{}", column.name);
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::recount::{self, Folded};
 use super::writer::Tx;
 use crate::domain::account::{Account, number};
 use crate::domain::category::Category;
-use crate::domain::cells::{Axis, Bucket, Change, Month, Page, Place, days_of, offers_of, whole_of};
+use crate::domain::cells::{Axis, Bucket, Change, Month, Offered, Page, Place, Section, days_of, offers_of, whole_of};
 use crate::domain::closing::Figure;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period, from_day_number};
@@ -112,6 +112,9 @@ impl Asked {
         Ok(out.into_iter().collect())
     }
 }
+
+/// From one in so many homes on, pages of all are read.
+const MANY: usize = 8;
 
 /// The regions that a caller sees: none means all.
 pub type Within = Option<Vec<Region>>;
@@ -263,6 +266,26 @@ fn put_together(change: &Change, axis: Axis, of: &Within, asked: Asked) -> Resul
         by_bucket.get(&bucket).into_iter().flatten().for_each(|(region, page)| look(*region, (*page).clone()));
         Ok(())
     })
+}
+
+/// Offers made in some months, by the home of those to whom they were made; of these
+/// homes, which are in order.
+pub(super) fn offers_made(
+    s: &mut dyn Sql,
+    homes: &[Region],
+    months: impl Iterator<Item = Month>,
+) -> Result<BTreeMap<Region, u64>, StoreError> {
+    let of = (homes.len() < Region::leaf_count() / MANY).then(|| homes.to_vec());
+    let mut made: BTreeMap<Region, i64> = BTreeMap::new();
+    for month in months {
+        read_bucket(s, None, (Bucket::offers(month), Axis::Home), &of, &mut |home, page| {
+            if homes.binary_search(&home).is_ok() {
+                let offers = page.section(Section::Offer).filter(|(_, what, _)| *what == Offered::Made as u16);
+                *made.entry(home).or_default() += offers.map(|(_, _, n)| n).sum::<i64>();
+            }
+        })?;
+    }
+    Ok(made.into_iter().filter_map(|(home, n)| Some((home, u64::try_from(n).ok().filter(|n| *n > 0)?))).collect())
 }
 
 /// The figures that are signed of a period, by home, as these pages have them; those

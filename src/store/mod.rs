@@ -41,6 +41,7 @@ pub mod runs;
 mod schema;
 pub mod seals;
 mod seats;
+pub mod seekers;
 pub mod seeking;
 pub mod vault;
 pub mod wants;

@@ -60,6 +60,9 @@ pub struct Beside {
     /// What the period before, where it is locked, came to by now, by county.
     pub previous: Option<BTreeMap<String, Figure>>,
     pub postings: Vec<(String, Category, u64, u64)>,
+    /// Nobody kept who looked so long ago.
+    #[serde(default)]
+    pub seeking_unknown: bool,
 }
 
 /// All that stands of one period.

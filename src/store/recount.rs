@@ -1,8 +1,13 @@
 //! Accounts and cells counted anew, from the ledger alone.
 //!
+//! Those who look for work, of whom the ledger tells nothing, are counted anew from each
+//! person and offer ([`seekers`]).
+//!
 //! Promises: what a fold comes to depends on the entries up to a position and on
 //! nothing else, so that it is the same for every caller and for ever; where accounts
 //! or cells differ from it, every difference is told.
+
+mod seekers;
 
 use super::Store;
 use super::books::{self, account, cell, is_of_offers, region_of};
@@ -272,6 +277,7 @@ pub(super) fn recount(s: &mut dyn Sql, stale_months: u32) -> Result<Recount, Sto
     for Locked { period, pages, .. } in locked {
         compare_cells(s, pages, Some(&period.to_string()), &mut out)?;
     }
+    seekers::compare(s, &mut out)?;
     Ok(out)
 }
 

@@ -50,6 +50,7 @@ async fn the_report_of_offers_shows_who_waits_unseen(engine: Engine) {
     };
     platform.publish(in_place(near)).await;
     app.settle().await;
+    assert_eq!(app.state().store.fold_seekers().await.unwrap(), 0, "what was due is folded");
     let office = app.office("522600").await;
     let get = async |query: &str| office.caller.get(&format!("/v1/reports/routing?period=2020-06&{query}")).await;
     let report = get("level=county").await.expect(200).json;
@@ -130,6 +131,16 @@ async fn the_report_of_offers_shows_who_waits_unseen(engine: Engine) {
     let refused = get("format=pdf").await;
     assert!(refused.text.contains("json, csv, xlsx, dhis2, sdmx-csv, html, table"), "{}", refused.text);
     refused.expect_problem(422, "format_invalid");
+
+    // June stays as it ended, whatever becomes of its people.
+    app.pass_hours(20 * 24);
+    app.settle().await;
+    let office = app.office("522600").await.caller;
+    let june = async || figures(&office.get("/v1/reports/routing?period=2020-06").await.expect(200).json["totals"]);
+    assert_eq!(june().await, [4, 3, 3, 2, 121, 2, 2]);
+    office.patch(&format!("/v1/workers/{}", workers[1].id), &json!({"paused": true})).await.expect(200);
+    let july = office.get("/v1/reports/routing?period=2020-07").await.expect(200).json;
+    assert_eq!((figures(&july["totals"]), june().await), ([3, 0, 0, 2, 126, 2, 2], [4, 3, 3, 2, 121, 2, 2]));
     app.settle().await;
     app.finish().await;
 }

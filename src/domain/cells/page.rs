@@ -1,6 +1,7 @@
 //! A page: many small counts, few of them other than 0, kept as sorted pairs.
 
 use crate::domain::category::Category;
+use crate::domain::varint::{read, signed, unsigned, write};
 
 /// What a count is split by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -176,7 +177,7 @@ impl Page {
         let mut last = 0;
         for (key, n) in &self.0 {
             write(&mut out, key - last);
-            write(&mut out, (n << 1 ^ n >> 63) as u64);
+            write(&mut out, signed(*n));
             last = *key;
         }
         out
@@ -189,7 +190,7 @@ impl Page {
         while !bytes.is_empty() {
             let (step, n) = (read(&mut bytes)?, read(&mut bytes)?);
             key = key.checked_add(step).filter(|_| step > 0 || page.0.is_empty())?;
-            page.0.push((key, (n >> 1) as i64 ^ -((n & 1) as i64)));
+            page.0.push((key, unsigned(n)));
         }
         Some(page)
     }
@@ -210,25 +211,4 @@ fn section_of(key: u64) -> Section {
         Section::Offer,
     ];
     ALL[((key >> 48) as usize).min(ALL.len() - 1)]
-}
-
-fn write(out: &mut Vec<u8>, mut n: u64) {
-    while n >= 0x80 {
-        out.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
-}
-
-fn read(bytes: &mut &[u8]) -> Option<u64> {
-    let mut n = 0u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        n |= u64::from(byte & 0x7f).checked_shl(shift)?;
-        if byte & 0x80 == 0 {
-            return Some(n);
-        }
-    }
-    None
 }

@@ -15,6 +15,11 @@ impl Month {
         Self(i32::from(day.year()) * 12 + i32::from(day.month()) - 1)
     }
 
+    /// What the store keeps, growing from month to month.
+    pub fn number(self) -> i64 {
+        self.0.into()
+    }
+
     pub fn first_day(self) -> i32 {
         let year = i16::try_from(self.0.div_euclid(12)).unwrap_or(i16::MAX);
         let month = i8::try_from(self.0.rem_euclid(12) + 1).unwrap_or(1);

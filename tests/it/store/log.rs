@@ -54,7 +54,10 @@ async fn a_job_that_fails_takes_no_neighbour_with_it(engine: Engine) {
     assert_eq!(kept, (0..60).filter(|n| n % 6 < 3).collect::<Vec<_>>(), "each stands or falls alone");
 }
 
-async fn with_connection<T: Send + 'static>(b: &Bench, work: impl FnOnce(&mut dyn Sql) -> Result<T, StoreError> + Send + 'static) -> T {
+pub(super) async fn with_connection<T: Send + 'static>(
+    b: &Bench,
+    work: impl FnOnce(&mut dyn Sql) -> Result<T, StoreError> + Send + 'static,
+) -> T {
     let database = database(b);
     tokio::task::spawn_blocking(move || work(database.connect()?.as_mut())).await.unwrap().unwrap()
 }

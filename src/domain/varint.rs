@@ -1,0 +1,53 @@
+//! Numbers in as few bytes as they need (LEB128), for what the store keeps many of.
+
+/// Appends a number, seven bits to a byte, the lowest first.
+pub fn write(out: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+/// Takes the first number; none where there is no whole one.
+pub fn read(bytes: &mut &[u8]) -> Option<u64> {
+    let mut n = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        n |= u64::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return Some(n);
+        }
+    }
+    None
+}
+
+/// A count with its sign in the lowest bit, so that those near 0 stay short.
+pub fn signed(n: i64) -> u64 {
+    (n << 1 ^ n >> 63) as u64
+}
+
+/// The count behind [`signed`].
+pub fn unsigned(n: u64) -> i64 {
+    (n >> 1) as i64 ^ -((n & 1) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_counts_come_back_and_halves_do_not() {
+        for n in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX] {
+            let mut bytes = Vec::new();
+            write(&mut bytes, n);
+            assert_eq!(read(&mut bytes.as_slice()), Some(n));
+            assert_eq!(read(&mut &bytes[..bytes.len() - 1]), None, "half of {n}");
+        }
+        for n in [0, 1, -1, 63, -64, i64::MAX, i64::MIN] {
+            assert_eq!(unsigned(signed(n)), n);
+        }
+        assert_eq!(read(&mut [0xff; 11].as_slice()), None, "longer than a number can be");
+    }
+}
