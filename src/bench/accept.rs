@@ -2,13 +2,13 @@
 //! HTTP and at the store's own interface; beside them the bare rate of the same
 //! group-commit writer, one row of an event's size for each caller, in the same run.
 
+use super::offered;
 use super::people::{Draw, Nation};
 use super::place::Place;
 use super::registry::register;
 use super::threads::Threads;
 use super::{load_average, millis, percentile, rate, text};
 use crate::domain::client::Role;
-use crate::domain::grounds::Grounds;
 use crate::domain::id::{OfferId, PostingId, WorkerId};
 use crate::domain::offer::OfferState;
 use crate::http::State;
@@ -16,7 +16,6 @@ use crate::outbound::ApiClient;
 use crate::store::answers::{Answerer, Answering};
 use crate::store::engine::{Sql, params};
 use crate::store::names::Names;
-use crate::store::waves::{Candidate, Wave, WaveTerms};
 use crate::store::writer::{Readers, Writer};
 use serde_json::json;
 use std::collections::HashMap;
@@ -39,8 +38,6 @@ pub struct Plan {
 const SEATS: u32 = 10;
 /// Yeses beyond the seats, in a hundred: they wait.
 const BEYOND: u32 = 2;
-/// Offers of one transaction.
-const SLICE: usize = 400;
 
 /// Measures and prints.
 pub async fn run(plan: Plan) -> Result<(), String> {
@@ -115,20 +112,7 @@ impl Bench {
         let postings = self.plan.accepts.div_ceil(seats);
         let openings = seats - (seats * BEYOND).div_ceil(100);
         let source = |n: u32| format!("{pattern}-{over_http}-{n}");
-        for first in (0..postings).step_by(1_000) {
-            let batch: Vec<_> = (first..postings.min(first + 1_000))
-                .map(|n| {
-                    let title = format!("示例岗位 {}", source(n));
-                    json!({"source_id": source(n), "title": title, "category": "delivery_rider", "total_job_openings": openings,
-                        "job_location": {"region": "330212"}, "valid_through": "2099-01-01", "hiring_organization": {"name": source(n)}})
-                })
-                .collect();
-            let body = serde_json::to_vec(&batch).map_err(text)?;
-            let answer = self.api.call("POST", "/v1/postings", Some(&self.token), Some(("application/json", body))).await.map_err(text)?;
-            if answer.json()["created"] != batch.len() {
-                return Err(format!("a push answered {}: {}", answer.status, answer.json()));
-            }
-        }
+        offered::push(&self.api, &self.token, postings, openings, source).await?;
         let ids = self.reader.read(move |s| {
             let rows = s.query("SELECT id FROM postings WHERE taken = 0 AND queue = 0 ORDER BY id", &[])?;
             rows.iter().map(|r| r.uuid(0).map(PostingId::new)).collect::<Result<Vec<_>, _>>()
@@ -142,18 +126,10 @@ impl Bench {
             rows.iter().map(|r| Ok((r.count(1)?, WorkerId::new(r.uuid(0)?)))).collect::<Result<Vec<_>, _>>()
         });
         let workers = workers.await.map_err(text)?;
-        let grounds = Grounds::parse("1;;30;2;330000;6000;4000").ok_or("no grounds")?;
-        let day = Duration::from_secs(86_400);
-        let terms = WaveTerms { overbook: 2.0, wave_max: u32::MAX, cap: u32::MAX, answer_within: day, recheck: day };
-        let now = self.state.clock.now();
-        let mut offered = Vec::new();
+        let (now, mut offered) = (self.state.clock.now(), Vec::new());
         for (posting, people) in ids.into_iter().zip(workers.chunks(seats as usize)) {
-            for part in people.chunks(SLICE) {
-                let candidates = part.iter().map(|(handle, _)| Candidate { handle: *handle, grounds, reserved: false }).collect();
-                let wave = Wave { posting, lease: None, candidates, exhausted: false, more: false };
-                let issued = self.state.store.issue_offers(vec![wave], terms, now).await.map_err(text)?;
-                offered.extend(issued.into_iter().flat_map(|issued| issued.offered));
-            }
+            let handles: Vec<u32> = people.iter().map(|(handle, _)| *handle).collect();
+            offered.extend(offered::offer(&self.state.store, posting, &handles, now).await?);
         }
         if offered.len() != self.plan.accepts as usize {
             return Err(format!("{} offers were made of {}", offered.len(), self.plan.accepts));

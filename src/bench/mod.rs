@@ -11,6 +11,7 @@ pub mod e2e;
 mod flow;
 mod hired;
 pub mod ingest;
+mod offered;
 #[cfg(feature = "peers")]
 pub mod peers;
 pub mod people;

@@ -3,11 +3,13 @@
 //! then how long it takes to verify the sealed log of all of them.
 
 use super::hired::hire;
+use super::offered;
 use super::people::{Draw, Nation, TODAY};
 use super::place::Place;
 use super::registry::register;
 use super::{anonymous_memory, load_average, millis, percentile, text};
 use crate::domain::client::Role;
+use crate::domain::id::PostingId;
 use crate::domain::region::{Level, Region};
 use crate::domain::time::{Moment, day_number};
 use crate::outbound::ApiClient;
@@ -30,6 +32,9 @@ pub struct Plan {
 
 /// Of ten people so many have a hire at two platforms.
 const TWICE: u32 = 1;
+/// For so many hires there is a posting, with so many openings and offers.
+const POSTING: u32 = 50;
+const OFFERS: u32 = 10;
 /// How often each question is asked in SQL.
 const SQL: u64 = 5;
 
@@ -122,25 +127,40 @@ const QUESTIONS: [Question; 12] = [
     Question { shown: "months, a county", path: "months?period=2026-11", about: About::Of(Level::County), sql: None },
 ];
 
+/// What is asked after the month before was locked.
+const OF_LOCKED: [Question; 4] = [
+    Question { shown: "employment, a locked month", path: "employment?period=2026-10&level=county", about: About::Nation, sql: None },
+    Question {
+        shown: "the month after, with corrections",
+        path: "employment?period=2026-11&level=county",
+        about: About::Nation,
+        sql: None,
+    },
+    Question { shown: "routing, a locked month", path: "routing?period=2026-10&level=county", about: About::Nation, sql: None },
+    Question { shown: "flows in public", path: "flows?period=2026-10&public=true", about: About::Nation, sql: None },
+];
+
 /// Measures and prints.
 pub async fn run(plan: Plan) -> Result<(), String> {
     println!("{} hires; load average {}", plan.hires, load_average());
     let place = Place::start(plan.store.as_deref(), false, |_| {}).await?;
     let (state, nation) = (place.gateway.state.clone().into_inner(), Arc::new(Nation::new(2026, 0.0)));
     let workers = (u64::from(plan.hires) * 10 / (10 + u64::from(TWICE))).max(1) as u32;
-    register(&state.store, &nation, workers).await?;
+    // As many again as half of them are not hired, and some of these look for work.
+    register(&state.store, &nation, workers + workers / 2).await?;
     let began = Instant::now();
     hire(&state, &nation, workers, plan.hires).await?;
     let took = began.elapsed().as_secs_f64();
     println!("{workers} people, hired in {took:.0} s ({:.0} a second); {:.0} MiB", f64::from(plan.hires) / took, memory());
+    let reader = Readers::start(crate::store::engine_of(&place.url).map_err(text)?, 1).map_err(text)?;
+    let offers = offers(&place, &reader, plan.hires / POSTING).await?;
     let began = Instant::now();
     let folded = state.store.fold_seekers().await.map_err(text)?;
     let took = began.elapsed().as_secs_f64();
-    println!("who of them looks for work was counted in {took:.1} s ({:.0} people a second)", folded as f64 / took);
+    println!("{offers} offers; who looks for work was counted in {took:.1} s ({:.0} people a second)", folded as f64 / took);
     let (api, token) = place.client(Role::Office, "bench", "").await?;
     let url = place.url.clone();
     println!("store {}, HTTP, one caller\n", state.store.engine_name());
-    let reader = Readers::start(crate::store::engine_of(&url).map_err(text)?, 1).map_err(text)?;
     let asking = Asking { api, token, reader, questions: plan.questions };
     let measured = place.beside("callers", move || crate::app::block_on(asking.all())).await;
     measured?;
@@ -148,6 +168,26 @@ pub async fn run(plan: Plan) -> Result<(), String> {
     seal(&place, &url).await?;
     drop(place.stop().await);
     Ok(())
+}
+
+/// Has a platform publish so many postings and offers each to people who look for work;
+/// how many offers that made.
+async fn offers(place: &Place, reader: &Readers, postings: u32) -> Result<usize, String> {
+    let (api, token) = place.client(Role::Platform, "bench-0", "canonical").await?;
+    let push = async move { offered::push(&api, &token, postings, OFFERS, |n| format!("P-{n}")).await };
+    place.beside("callers", move || crate::app::block_on(push)).await?;
+    let read = |s: &mut dyn Sql| {
+        let looking = s.query("SELECT handle FROM workers WHERE looking = 1 AND paused = 0 ORDER BY handle", &[])?;
+        let postings = s.query("SELECT id FROM postings ORDER BY id", &[])?;
+        let handles = looking.iter().map(|r| r.count(0)).collect::<Result<Vec<_>, _>>()?;
+        Ok((handles, postings.iter().map(|r| r.uuid(0).map(PostingId::new)).collect::<Result<Vec<_>, _>>()?))
+    };
+    let (handles, postings): (Vec<u32>, Vec<PostingId>) = reader.read(read).await.map_err(text)?;
+    let (now, mut made) = (Moment::start_of(TODAY), 0);
+    for (posting, people) in postings.into_iter().zip(handles.chunks(OFFERS as usize).cycle()) {
+        made += offered::offer(&place.gateway.state.store, posting, people, now).await?.len();
+    }
+    Ok(made)
 }
 
 fn memory() -> f64 {
@@ -167,6 +207,15 @@ impl Asking {
         self.check().await?;
         println!("{:<40} {:>8} {:>8} {:>8} {:>9} {:>8}", "", "p50 ms", "p99 ms", "KiB", "SQL ms", "ratio");
         for question in &QUESTIONS {
+            self.measure(question).await?;
+        }
+        let began = Instant::now();
+        let answer = self.api.call("POST", "/v1/periods/2026-10/lock", Some(&self.token), None).await.map_err(text)?;
+        if answer.status != 200 {
+            return Err(format!("the lock answered {}: {}", answer.status, answer.json()));
+        }
+        println!("{:<40} {:>8.1}", "to lock a month", millis(began.elapsed()));
+        for question in &OF_LOCKED {
             self.measure(question).await?;
         }
         Ok(())

@@ -103,7 +103,16 @@ impl Asked {
                 std::collections::btree_map::Entry::Occupied(mut place) => place.get_mut().merge(&page),
             })?;
         }
-        out.retain(|_, page| !page.is_empty());
+        // Days of a month that runs hold differences of what stands, too.
+        let only = match self {
+            Asked::Standing(_) => None,
+            Asked::Turns(..) => Some(Section::Turn),
+            Asked::Offers(_) => Some(Section::Offer),
+        };
+        out.retain(|_, page| {
+            only.into_iter().for_each(|section| page.keep(section));
+            !page.is_empty()
+        });
         if let Some((region, _)) = out.iter().find(|(_, page)| page.is_below_nothing()) {
             return Err(StoreError::Corrupt(format!(
                 "the cells of {region} count fewer than nobody; `doorstep report --recount` tells where"

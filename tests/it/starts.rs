@@ -10,6 +10,7 @@ on_every_engine![
     a_file_that_is_no_good_is_thrown_away,
     a_file_of_another_state_of_the_store_is_thrown_away,
     an_index_without_a_file_is_read_from_the_store,
+    an_idle_gateway_writes_nothing,
 ];
 
 /// A gateway that keeps its index in a folder.
@@ -123,5 +124,25 @@ async fn an_index_without_a_file_is_read_from_the_store(engine: Engine) {
     app.restart_with(|_| {}).await;
     assert_eq!(index(&app).await, json!({"workers": 1, "behind": 0, "started_from": "store"}));
     app.settle().await;
+    app.finish().await;
+}
+
+/// What looks for work to do must not wake itself, nor others that then wake it.
+async fn an_idle_gateway_writes_nothing(engine: Engine) {
+    let mut app = spawn_on(engine).await;
+    app.worker(in_region("522624")).await.accepts_offer_for(&app.platform("example").await.publish(a_posting()).await).await;
+    app.settle().await;
+    app.start_loops();
+    let writes = async || -> f64 {
+        let text = app.anonymous().get("/metrics").await.expect(200).text;
+        let line = text.lines().find_map(|line| line.strip_prefix("doorstep_store_group_jobs_count "));
+        line.expect("groups are counted").parse().expect("a number")
+    };
+    // What was left to do is done in a moment.
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let before = writes().await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let made = writes().await - before;
+    assert!(made <= 4.0, "{made} groups were written in two seconds");
     app.finish().await;
 }

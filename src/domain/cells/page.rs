@@ -100,6 +100,11 @@ impl Page {
         self.0.iter().any(|(_, n)| *n < 0)
     }
 
+    /// Forgets all but one section.
+    pub fn keep(&mut self, section: Section) {
+        self.0.retain(|(key, _)| section_of(*key) == section);
+    }
+
     /// Adds to one count.
     pub fn add(&mut self, section: Section, part: u32, measure: u16, n: i64) {
         let key = key(section, part, measure);

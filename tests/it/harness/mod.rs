@@ -105,6 +105,11 @@ impl App {
         self.gateway.as_ref().expect("present until the test has finished")
     }
 
+    /// Lets the gateway do by itself, from now on, what else tests do by hand.
+    pub fn start_loops(&mut self) {
+        self.gateway.as_mut().expect("present until the test has finished").start_loops();
+    }
+
     /// Stops the gateway and starts it again over the same store, with other settings.
     pub async fn restart_with(&mut self, set: impl FnOnce(&mut Config)) {
         self.gateway.take().expect("running").stop().await;
