@@ -25,7 +25,7 @@ const LINES: u32 = 20_000;
 /// One of so many was laid off since.
 const LAID_OFF: u32 = 50;
 /// Days since the first hire.
-const DAYS: u64 = 700;
+const DAYS: u64 = 365;
 
 /// The terms of a platform of the measurement.
 pub fn terms(platform: u32) -> HireTerms {

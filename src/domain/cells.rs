@@ -66,7 +66,11 @@ pub struct Place {
 
 /// What pages are to be changed by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Change(BTreeMap<Place, Page>);
+pub struct Change {
+    pages: BTreeMap<Place, Page>,
+    /// Months before this one have no pages of days.
+    days_from: Option<Month>,
+}
 
 /// The number that stands for a platform in pages.
 pub trait Numbers: Fn(&str) -> u16 {}
@@ -82,6 +86,15 @@ struct Counted<'a> {
 }
 
 impl Change {
+    /// A change that keeps the days of no month before this one.
+    pub fn with_days_from(first: Month) -> Self {
+        Self { days_from: Some(first), ..Self::default() }
+    }
+
+    fn has_days(&self, month: Month) -> bool {
+        self.days_from.is_none_or(|first| month >= first)
+    }
+
     /// Adds what turns pages that count a person as `old` into those that count them
     /// as `new`.
     pub fn add(&mut self, old: &Account, new: &Account, numbers: &impl Numbers) {
@@ -93,7 +106,9 @@ impl Change {
                 self.count(Bucket::month(month), was.as_ref(), -1, numbers);
                 self.count(Bucket::month(month), is.as_ref(), 1, numbers);
             }
-            self.days(month, &before, &after, numbers);
+            if self.has_days(month) {
+                self.days(month, &before, &after, numbers);
+            }
         }
         self.turns(old, -1, numbers);
         self.turns(new, 1, numbers);
@@ -101,7 +116,7 @@ impl Change {
 
     /// Forgets what came to nothing.
     pub fn settle(&mut self) {
-        self.0.retain(|_, page| !page.is_empty());
+        self.pages.retain(|_, page| !page.is_empty());
     }
 
     /// Adds offers to people at home in a place.
@@ -111,15 +126,15 @@ impl Change {
 
     /// The pages, in the order of their places.
     pub fn pages(&self) -> impl Iterator<Item = (&Place, &Page)> {
-        self.0.iter()
+        self.pages.iter()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pages.is_empty()
     }
 
     fn page(&mut self, bucket: Bucket, axis: Axis, region: Region) -> &mut Page {
-        self.0.entry(Place { bucket, axis, region }).or_default()
+        self.pages.entry(Place { bucket, axis, region }).or_default()
     }
 
     /// Enters the differences from day to day within a month.
@@ -219,7 +234,8 @@ impl Change {
             for (day, turn) in hire.turns() {
                 let month = Month::of(day);
                 let whole = [Bucket::month(month), Bucket::quarter(month), Bucket::year(month)];
-                for bucket in whole.into_iter().chain(Bucket::days(month, day)) {
+                let days = Bucket::days(month, day).filter(|_| self.has_days(month)).collect::<Vec<_>>();
+                for bucket in whole.into_iter().chain(days) {
                     self.page(bucket, Axis::Home, hire.home).add(Section::Turn, job, turn as u16, sign);
                 }
             }

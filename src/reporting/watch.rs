@@ -68,6 +68,7 @@ pub async fn watch(store: &Store, settings: &Watching<'_>, now: Moment) -> Resul
         }
     }
     let raised = store.raise(found, now).await?;
+    store.forget_days(now).await?;
     store.end_watch(now).await?;
     Ok(raised)
 }

@@ -98,7 +98,8 @@ impl Books {
         let offers = self.offers.keys().map(|(_, _, platform, ..)| platform.as_str());
         let numbers = numbers(s, hires.map(|h| h.platform.as_str()).chain(offers).collect())?;
         let number_of = |platform: &str| numbers.get(platform).copied().unwrap_or(0);
-        let mut change = Change::default();
+        let now = self.touched.values().max().copied().unwrap_or(Moment::from_ms(0));
+        let mut change = Change::with_days_from(Month::of(number(now.day())).first_with_days());
         for (_, old, new) in &changed {
             change.add(old, new, &number_of);
         }
@@ -318,6 +319,12 @@ pub(super) fn last_cell(bucket: Bucket, axis: Axis) -> i64 {
 /// Whether a key is of a page that counts offers, of which the ledger tells nothing.
 pub(super) fn is_of_offers(cell: i64) -> bool {
     u32::try_from(cell / REGIONS / 2).is_ok_and(Bucket::is_of_offers)
+}
+
+/// Whether a key is of the days of a month before this one, which nobody keeps.
+pub(super) fn is_of_days_before(cell: i64, first: Month) -> bool {
+    let month = u32::try_from(cell / REGIONS / 2).ok().and_then(Bucket::month_of_days);
+    month.is_some_and(|month| month < first)
 }
 
 /// The region that a key ends with.

@@ -415,6 +415,21 @@ impl Store {
         .await
     }
 
+    /// Deletes the pages of the days of months that are over for so long that nobody asks
+    /// for them, in slices; says how many.
+    pub async fn forget_days(&self, now: Moment) -> Result<u64, StoreError> {
+        let (first, end) = Bucket::days_before(Month::of(number(now.day())).first_with_days());
+        let (begin, end) = (first_cell(first, Axis::Home), first_cell(end, Axis::Home));
+        let mut all = 0;
+        loop {
+            let some = "DELETE FROM cells WHERE cell IN (SELECT cell FROM cells WHERE cell >= $1 AND cell < $2 ORDER BY cell LIMIT 2000)";
+            match self.write(move |tx| tx.exec(some, params![begin, end])).await? {
+                0 => return Ok(all),
+                n => all += n,
+            }
+        }
+    }
+
     /// What is counted of one worker.
     pub async fn account(&self, worker: crate::domain::id::WorkerId) -> Result<Account, StoreError> {
         self.read(move |s| {

@@ -10,14 +10,14 @@
 mod seekers;
 
 use super::Store;
-use super::books::{self, account, cell, is_of_offers, region_of};
+use super::books::{self, account, cell, is_of_days_before, is_of_offers, region_of};
 use super::cells::{self, Position, platforms};
 use super::engine::{Row, Sql, StoreError, params};
 use super::periods::{self, Lock};
 use super::seals::Entry;
 use super::seals::verify::{Beside, Finding};
-use crate::domain::account::{Account, HireState};
-use crate::domain::cells::{Change, Page};
+use crate::domain::account::{Account, HireState, number};
+use crate::domain::cells::{Change, Month, Page};
 use crate::domain::closing::Figure;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period};
@@ -131,10 +131,10 @@ struct Counting {
 }
 
 impl Counting {
-    fn of(platforms: Vec<String>) -> Self {
+    fn of(change: Change, platforms: Vec<String>) -> Self {
         let named = platforms.iter().enumerate().filter(|(_, name)| !name.is_empty());
         let numbers = named.map(|(at, name)| (name.clone(), u16::try_from(at).unwrap_or(u16::MAX))).collect();
-        Self { change: Change::default(), platforms, numbers }
+        Self { change, platforms, numbers }
     }
 
     /// Somebody came to `old` and comes to `new`.
@@ -152,7 +152,7 @@ impl Counting {
 
 /// The pages that count these accounts; platforms that have no number get one here.
 pub(super) fn pages<'a>(accounts: impl Iterator<Item = &'a Account>, platforms: &mut Vec<String>) -> Change {
-    let mut counting = Counting::of(std::mem::take(platforms));
+    let mut counting = Counting::of(Change::default(), std::mem::take(platforms));
     accounts.for_each(|account| counting.turn(&Account::default(), account));
     counting.change.settle();
     *platforms = counting.platforms;
@@ -168,6 +168,8 @@ pub struct Recount {
     pub pages: u64,
     /// Each place where something differs, in words.
     pub differences: Vec<String>,
+    /// Of the days of months before this one no pages are kept.
+    days_from: Option<Month>,
 }
 
 /// Differences told in words; more are counted.
@@ -224,7 +226,7 @@ fn compare_cells(s: &mut dyn Sql, mut expected: HashMap<i64, Page>, locked: Opti
     };
     let mut look = |row: Row| -> Result<(), StoreError> {
         let key = row.int(0)?;
-        if is_of_offers(key) {
+        if is_of_offers(key) || out.days_from.is_some_and(|first| is_of_days_before(key, first)) {
             return Ok(());
         }
         out.pages += 1;
@@ -258,7 +260,12 @@ pub(super) fn recount(s: &mut dyn Sql, stale_months: u32) -> Result<Recount, Sto
     let mut stops: Vec<i64> = locked.iter().flat_map(|l| &l.locks).map(|lock| lock.position).collect();
     stops.sort_unstable();
     stops.dedup();
-    let (mut out, mut fold) = (Recount::default(), Fold { counting: Some(Counting::of(platforms(s)?)), ..Fold::default() });
+    // Cells are kept as the newest entry found them.
+    let newest = s.one("SELECT at FROM ledger ORDER BY seq DESC LIMIT 1", &[])?.map_or(Ok(0), |row| row.int(0))?;
+    let first = Month::of(number(Moment::from_ms(newest).day())).first_with_days();
+    let counting = Counting::of(Change::with_days_from(first), platforms(s)?);
+    let (mut out, mut fold) =
+        (Recount { days_from: Some(first), ..Recount::default() }, Fold { counting: Some(counting), ..Fold::default() });
     for stop in stops {
         fold.upto(s, stop)?;
         if let Some(counting) = &mut fold.counting {

@@ -60,7 +60,7 @@ fn numbers(platform: &str) -> u16 {
 /// The page of a place on a day, as a reader of cells puts it together.
 fn read(change: &Change, axis: Axis, region: Region, on: i32) -> Page {
     let (base, nodes) = days_of(on);
-    let page = |bucket| change.0.get(&Place { bucket, axis, region });
+    let page = |bucket| change.pages.get(&Place { bucket, axis, region });
     let mut out = Page::default();
     if nodes.is_empty() {
         page(base).into_iter().for_each(|p| out.merge(p));
@@ -128,6 +128,26 @@ proptest! {
         change.add(&new, &Account::default(), &numbers);
         change.settle();
         prop_assert!(change.is_empty(), "what is taken away again leaves nothing");
+    }
+
+    /// Of months that are over for long their ends are kept, and of the others all.
+    #[test]
+    fn days_are_kept_from_the_month_before_the_present_one_on(old in an_account(), new in an_account(), days in proptest::collection::vec(0i32..640, 6), present in 0i32..640) {
+        let first = Month::of(number(day(present))).first_with_days();
+        let (mut change, mut whole) = (Change::with_days_from(first), Change::default());
+        for made in [&mut change, &mut whole] {
+            made.add(&Account::default(), &old, &numbers);
+            made.add(&old, &new, &numbers);
+            made.settle();
+        }
+        let kept = whole.pages().filter(|(p, _)| Bucket::month_of_days(p.bucket.number()).is_none_or(|month| month >= first));
+        prop_assert!(kept.eq(change.pages()));
+        for on in days.iter().map(|n| number(day(*n))) {
+            let on = if Month::of(on) < first { Month::of(on).last_day() } else { on };
+            for home in new.hires.values().map(|h| h.home) {
+                prop_assert_eq!(sums(&read(&change, Axis::Home, home, on)), plainly(&new, home, on), "{}", from_day_number(on.into()));
+            }
+        }
     }
 
     #[test]

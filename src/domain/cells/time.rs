@@ -20,6 +20,12 @@ impl Month {
         self.0.into()
     }
 
+    /// The month whose days are the first to be kept in one in which this one runs: of
+    /// those that are over, what stood and happened by their end is all that is asked.
+    pub fn first_with_days(self) -> Self {
+        self.previous()
+    }
+
     pub fn first_day(self) -> i32 {
         let year = i16::try_from(self.0.div_euclid(12)).unwrap_or(i16::MAX);
         let month = i8::try_from(self.0.rem_euclid(12) + 1).unwrap_or(1);
@@ -84,6 +90,17 @@ impl Bucket {
     /// Whether it counts offers, of which the ledger tells nothing.
     pub fn is_of_offers(number: u32) -> bool {
         number / KIND == 4
+    }
+
+    /// The month in the tree of whose days this number stands; none of another kind.
+    pub fn month_of_days(number: u32) -> Option<Month> {
+        (number / KIND == 3).then(|| Month((number % KIND / 32) as i32))
+    }
+
+    /// The buckets of the days of all months before this one: the first, and the first
+    /// after them.
+    pub fn days_before(month: Month) -> (Self, Self) {
+        (Self::node(Month(0), 0), Self::node(month, 0))
     }
 
     fn of(kind: u32, number: i32) -> Self {
