@@ -19,6 +19,7 @@ mod employment;
 mod flows;
 mod gini;
 mod html;
+mod json;
 mod months;
 mod platforms;
 mod public;
@@ -90,14 +91,14 @@ pub async fn report(store: &Store, name: Name, params: Params<'_>, own: Region, 
                 Axis::Home => Baselines::of(store, from, upto, of.clone(), query.period).await?,
                 Axis::Work => Baselines::default(),
             };
-            let sheet = store.sheet(from, query.axis, of, Asked::Standing(day)).await?;
+            let sheet = store.sheet(from, query.axis, of, Asked::Standing(day, employment::sections(query.by))).await?;
             let mut made = employment(&sheet, &query, &Rules::default(), now, &|region| before.get(region));
             made.more.corrections = closing::corrections(store, &query, lock, now).await?;
             made
         }
         Name::Flows => {
             query.unsplit()?;
-            flows(&store.sheet(from, query.axis, of, Asked::Standing(day)).await?, &query, now)
+            flows(&store.sheet(from, query.axis, of, Asked::Standing(day, flows::SECTIONS)).await?, &query, now)
         }
         Name::Platforms => {
             query.by_home_alone()?;
@@ -161,7 +162,7 @@ async fn sources(store: &Store, query: &Query, from: Cells, lock: Option<&Lock>,
         None => store.posting_counts(Moment::start_of(query.period.first_day()), Moment::start_of(day.saturating_add(1.day()))).await?,
     };
     Ok(Sources {
-        standing: store.sheet(from, Axis::Home, of.clone(), Asked::Standing(day)).await?,
+        standing: store.sheet(from, Axis::Home, of.clone(), Asked::Standing(day, platforms::SECTIONS)).await?,
         turns: store.sheet(from, Axis::Home, of.clone(), Asked::Turns(query.period, day)).await?,
         offers: store.sheet(offers, Axis::Home, of, Asked::Offers(query.period)).await?,
         postings,

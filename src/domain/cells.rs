@@ -17,7 +17,7 @@
 mod page;
 mod time;
 
-pub use page::{LIFTED_SINCE, MEASURES, Measure, Offered, PAY_STEP, POOR_AT_HIRE, Page, Section, job, job_of};
+pub use page::{LIFTED_SINCE, MEASURES, Measure, Offered, PAY_STEP, POOR_AT_HIRE, Page, Section, Sections, job, job_of};
 pub use time::{Bucket, Month, days_of, offers_of, whole_of};
 
 use super::account::{Account, Span, Standing};

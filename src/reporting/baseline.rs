@@ -49,7 +49,7 @@ impl std::iter::Sum for Baseline {
 #[derive(Clone, Debug, Default)]
 pub struct Baselines {
     stated: HashMap<Region, u64>,
-    /// By home; none where the gateway knew of no hire by then.
+    /// By home and whatever it lies in; none where the gateway knew of no hire by then.
     counted: Option<HashMap<Region, u64>>,
 }
 
@@ -60,7 +60,8 @@ impl Baselines {
         let stated = store.stated_baselines(period.year() - 1, upto).await?;
         let sheet = store.year_end(from, of, period).await?;
         let total = |page: &Page| Figure::of(page, period.kind()).0[0];
-        Ok(Self { stated, counted: sheet.map(|sheet| sheet.pages.iter().map(|(home, page)| (*home, total(page))).collect()) })
+        let counted = sheet.map(|sheet| summed(sheet.pages.iter().map(|(home, page)| (*home, total(page)))));
+        Ok(Self { stated, counted })
     }
 
     /// The total of a region.
@@ -69,8 +70,7 @@ impl Baselines {
             return Some(Baseline { total, source: Source::Upload });
         }
         let counted = self.counted.as_ref()?;
-        let total = counted.iter().filter(|(home, _)| home.is_within(region)).map(|(_, n)| n).sum();
-        Some(Baseline { total, source: Source::Gateway })
+        Some(Baseline { total: counted.get(&region).copied().unwrap_or(0), source: Source::Gateway })
     }
 
     fn stated_of(&self, region: Region) -> Option<u64> {
@@ -84,6 +84,17 @@ impl Baselines {
     }
 }
 
+/// The sums of all regions that something lies in.
+fn summed(counted: impl Iterator<Item = (Region, u64)>) -> HashMap<Region, u64> {
+    let mut sums = HashMap::new();
+    for (home, n) in counted {
+        for region in std::iter::successors(Some(home), |region| region.parent()) {
+            *sums.entry(region).or_default() += n;
+        }
+    }
+    sums
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,8 +104,9 @@ mod tests {
     }
 
     fn check(stated: &[(&str, u64)], counted: Option<&[(&str, u64)]>, region: &str, expected: Option<(u64, Source)>) {
-        let table = |rows: &[(&str, u64)]| rows.iter().map(|(code, n)| (at(code), *n)).collect();
-        let known = Baselines { stated: table(stated), counted: counted.map(table) };
+        let rows = |rows: &[(&str, u64)]| rows.iter().map(|(code, n)| (at(code), *n)).collect::<Vec<_>>();
+        let counted = counted.map(|counted| summed(rows(counted).into_iter()));
+        let known = Baselines { stated: rows(stated).into_iter().collect(), counted };
         assert_eq!(known.get(at(region)).map(|b| (b.total, b.source)), expected, "{region}");
     }
 

@@ -9,6 +9,7 @@
 use super::ReportFault;
 use super::query::{Axis, Params, Query};
 use super::report::Corrected;
+use crate::domain::cells::Sections;
 use crate::domain::closing::{Event, Figure, Refused, State};
 use crate::domain::region::{REVISION, Region, resolve_code};
 use crate::domain::time::{Moment, Period};
@@ -140,7 +141,7 @@ fn with_period(period: Period, mut body: Map<String, Json>) -> Json {
 async fn counted(store: &Store, period: Period, region: Region, now: Moment) -> Result<Counted, ReportFault> {
     let text = period.to_string();
     let query = Query::parse(Params { period: Some(&text), ..Params::default() }, region)?;
-    let sheet = store.sheet(Source::Live, Axis::Home, within(region), Asked::Standing(query.day(now.day())?)).await?;
+    let sheet = store.sheet(Source::Live, Axis::Home, within(region), Asked::Standing(query.day(now.day())?, Sections::FLOW)).await?;
     let counties = sheet.pages.iter().map(|(county, page)| (*county, Figure::of(page, period.kind())));
     Ok(Counted { counties: counties.filter(|(_, figure)| *figure != Figure::default()).collect(), position: sheet.as_of.seq })
 }

@@ -9,7 +9,7 @@ use super::baseline::Baseline;
 use super::query::{Axis, By, Query, Scope};
 use super::report::{AsOf, Column, Key, More, Report, Row, Unit, Value};
 use crate::domain::category::Category;
-use crate::domain::cells::{MEASURES, Measure, Page, Section};
+use crate::domain::cells::{MEASURES, Measure, Page, Section, Sections};
 use crate::domain::hire::Flow;
 use crate::domain::region::{FocusSet, Region, focus_sets};
 use crate::domain::time::Moment;
@@ -231,6 +231,11 @@ pub fn employment<'a>(
         },
         more,
     }
+}
+
+/// What the report reads of cells.
+pub fn sections(by: Option<By>) -> Sections {
+    by.map_or(Sections::FLOW, |by| Sections::of(&[Section::Flow, section(by)]))
 }
 
 /// The section of cells that is split by this.

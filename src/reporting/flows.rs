@@ -7,12 +7,15 @@
 use super::employment::{flow_columns, flow_values};
 use super::query::{Axis, Query};
 use super::report::{AsOf, Column, Key, More, Report, Row, Unit, Value};
-use crate::domain::cells::Section;
+use crate::domain::cells::{Section, Sections};
 use crate::domain::hire::Flow;
 use crate::domain::region::{Level, Region};
 use crate::domain::time::Moment;
 use crate::store::cells::Sheet;
 use std::collections::BTreeMap;
+
+/// What the report reads of cells.
+pub const SECTIONS: Sections = Sections::of(&[Section::Way]);
 
 /// Who works, by [`Flow`].
 type Flows = [u64; Flow::ALL.len()];

@@ -14,13 +14,16 @@ use super::query::Query;
 use super::report::{AsOf, Column, Key, More, Report, Row, Unit, Value};
 use crate::domain::account::Turn;
 use crate::domain::category::Category;
-use crate::domain::cells::{LIFTED_SINCE, Measure, Offered, PAY_STEP, POOR_AT_HIRE, Page, Section, job_of};
+use crate::domain::cells::{LIFTED_SINCE, Measure, Offered, PAY_STEP, POOR_AT_HIRE, Page, Section, Sections, job_of};
 use crate::domain::hire::Flow;
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
 use crate::domain::worker::Tier;
 use crate::store::cells::{PostingCounts, Sheet};
 use std::collections::BTreeMap;
+
+/// What the report reads of cells of a day.
+pub const SECTIONS: Sections = Sections::of(&[Section::Tier, Section::Job, Section::Pay]);
 
 /// One trade at a platform.
 #[derive(Clone, Debug, Default, PartialEq)]

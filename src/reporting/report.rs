@@ -1,12 +1,11 @@
 //! A report as figures, from which every format is written.
 
 use super::query::Axis;
-use super::{csv, dhis2, html, sdmx, table, xlsx};
+use super::{csv, dhis2, html, json, sdmx, table, xlsx};
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period};
 use rust_xlsxwriter::XlsxError;
 use serde::Serialize;
-use serde_json::{Map, json};
 use std::collections::BTreeMap;
 
 /// One report: keys and columns, rows, totals.
@@ -182,17 +181,6 @@ impl Column {
         let times = if self.unit == Unit::PerThousand { 1000.0 } else { 1.0 };
         Value::quotient(numerator, denominator).map(|x| x * times)
     }
-
-    fn json_of(&self, value: Value) -> serde_json::Value {
-        match value {
-            Value::Count(n) => json!(n),
-            Value::Unknown | Value::Suppressed { .. } => serde_json::Value::Null,
-            Value::Number(x) => json!(x),
-            Value::Ratio { numerator, denominator } => {
-                json!({"value": self.quotient(numerator, denominator), "numerator": numerator, "denominator": denominator})
-            }
-        }
-    }
 }
 
 impl Value {
@@ -252,7 +240,7 @@ impl Report {
     /// The report in one of its forms.
     pub fn write(&self, format: Format) -> Result<Vec<u8>, XlsxError> {
         Ok(match format {
-            Format::Json => self.to_json().to_string().into_bytes(),
+            Format::Json => json::write(self),
             Format::Csv => self.to_csv(),
             Format::Xlsx => self.to_xlsx()?,
             Format::Dhis2 => self.to_dhis2().to_string().into_bytes(),
@@ -262,40 +250,9 @@ impl Report {
         })
     }
 
-    /// The document that callers rely on.
+    /// The document that callers rely on, to look into.
     pub fn to_json(&self) -> serde_json::Value {
-        let column = |c: &Column| json!({"name": c.name, "title": c.title, "unit": c.unit.code(), "additive": c.additive});
-        let mut document = json!({
-            "report": self.name,
-            "period": self.period.to_string(),
-            "region": self.region,
-            "axis": self.axis.code(),
-            "generated_at": self.generated_at,
-            "as_of": {"seq": self.as_of.seq, "time": self.as_of.time, "root": self.as_of.root},
-            "sealed": self.sealed,
-            "columns": self.columns.iter().map(column).collect::<Vec<_>>(),
-            "rows": self.rows.iter().map(|row| self.row_json(row)).collect::<Vec<_>>(),
-            "totals": self.row_json(&self.totals),
-        });
-        if let Some(corrections) = &self.more.corrections {
-            document["corrections"] = json!(corrections);
-        }
-        document
-    }
-
-    fn row_json(&self, row: &Row) -> serde_json::Value {
-        let keys = self.keys.iter().zip(&row.keys).map(|(key, value)| (key.name.to_owned(), json!(value)));
-        let figures = self.columns.iter().zip(&row.values).map(|(column, value)| (column.name.to_owned(), column.json_of(*value)));
-        let mut fields = keys.chain(figures).collect::<Map<_, _>>();
-        let hidden = self.columns.iter().zip(&row.values).filter(|(_, v)| matches!(v, Value::Suppressed { .. }));
-        let hidden: Vec<&str> = hidden.map(|(column, _)| column.name).collect();
-        if !hidden.is_empty() {
-            fields.insert("suppressed".to_owned(), json!(hidden));
-        }
-        let source = row.keys.first().and_then(Option::as_deref).and_then(|region| self.more.baseline_sources.get(region));
-        let shown = self.column("baseline").is_some_and(|at| row.values[at] != Value::Unknown);
-        fields.extend(source.filter(|_| shown).map(|source| ("baseline_source".to_owned(), json!(source))));
-        serde_json::Value::Object(fields)
+        json::value(self)
     }
 
     /// UTF-8 with a byte order mark, names, then titles, rows, the totals last.
@@ -397,6 +354,7 @@ impl Report {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use serde_json::json;
 
     /// A small report with every kind of figure.
     pub(in crate::reporting) fn sample() -> Report {

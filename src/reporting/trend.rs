@@ -7,7 +7,7 @@
 //! Start at: [`trend`].
 
 use super::baseline::Baselines;
-use super::employment::{Rules, employment};
+use super::employment::{Rules, employment, sections};
 use super::query::{Axis, By, Params, Query};
 use super::report::{Column, Key, Report, Row, Value};
 use super::{ReportFault, origin};
@@ -54,7 +54,7 @@ pub async fn trend(
             },
             (Axis::Home, _) => fresh().await?,
         };
-        sheets.push((origin.from, Asked::Standing(query.day(now.day())?)));
+        sheets.push((origin.from, Asked::Standing(query.day(now.day())?, sections(query.by))));
         made.push((query, before));
     }
     let rules = Rules::default();
@@ -122,7 +122,7 @@ mod tests {
         let of = |month: usize| {
             let period = format!("2020-{month:02}");
             let query = Query::parse(Params { period: Some(&period), by, ..Params::default() }, at(own)).unwrap();
-            let sheet = cells.sheet(query.axis, Asked::Standing(query.day(date(2020, 10, 31)).unwrap()));
+            let sheet = cells.sheet(query.axis, Asked::Standing(query.day(date(2020, 10, 31)).unwrap(), sections(query.by)));
             employment(&sheet, &query, &Rules::default(), Moment::start_of(date(2020, 11, 1)), &|_| None)
         };
         let query = Query::parse(Params { period: Some("2020-10"), by, ..Params::default() }, at(own)).unwrap();

@@ -7,7 +7,7 @@
 
 use crate::config::AlertConfig;
 use crate::domain::account::Turn;
-use crate::domain::cells::{Axis, Section};
+use crate::domain::cells::{Axis, Section, Sections};
 use crate::domain::closing::{COLUMNS, Figure};
 use crate::domain::id::WorkerId;
 use crate::domain::region::Region;
@@ -53,8 +53,9 @@ pub async fn watch(store: &Store, settings: &Watching<'_>, now: Moment) -> Resul
         found.push(Matter { worker: Some(p.worker), posting: Some(p.posting), ..found_one });
     }
     let today = now.day();
+    let standing = |day| Asked::Standing(day, Sections::FLOW);
     let sheet = async |asked| store.sheet(Source::Live, Axis::Home, None, asked).await;
-    let (before, now_standing) = (sheet(Asked::Standing(months_before(today, 1))).await?, sheet(Asked::Standing(today)).await?);
+    let (before, now_standing) = (sheet(standing(months_before(today, 1))).await?, sheet(standing(today)).await?);
     let month = Period::month_of(today);
     let turns = [sheet(Asked::Turns(month.previous(), month.previous().last_day())).await?, sheet(Asked::Turns(month, today)).await?];
     found.extend(counties(&before, &now_standing, &turns, alert, today));

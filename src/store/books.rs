@@ -16,7 +16,7 @@ use super::reports::{corrected, facts};
 use super::{region, workers};
 use crate::domain::account::{Account, HireFrame, HireState, number};
 use crate::domain::category::Category;
-use crate::domain::cells::{Axis, Bucket, Change, Month, Offered, Page, Place};
+use crate::domain::cells::{Axis, Bucket, Change, Month, Offered, Page, Place, Sections};
 use crate::domain::hire::{EndReason, Fact, Flow, Life, Tags};
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, from_day_number};
@@ -332,9 +332,9 @@ pub(super) fn region_of(cell: i64) -> Result<Region, StoreError> {
     region(cell.rem_euclid(REGIONS))
 }
 
-/// A page behind its column.
-pub(super) fn page(bytes: &[u8]) -> Result<Page, StoreError> {
-    Page::from_bytes(bytes).ok_or_else(|| StoreError::Corrupt("a page of cells".to_owned()))
+/// A page behind its column, and of it these sections.
+pub(super) fn page(bytes: &[u8], sections: Sections) -> Result<Page, StoreError> {
+    Page::sections_of(bytes, sections).ok_or_else(|| StoreError::Corrupt("a page of cells".to_owned()))
 }
 
 fn keep_cells(s: &mut dyn Connection, change: &Change) -> Result<(), StoreError> {
@@ -358,7 +358,7 @@ fn keep_cells(s: &mut dyn Connection, change: &Change) -> Result<(), StoreError>
     }
     let mut stored: HashMap<i64, Page> = HashMap::with_capacity(rows.len());
     for row in rows {
-        stored.insert(row.int(0)?, page(row.blob(1)?)?);
+        stored.insert(row.int(0)?, page(row.blob(1)?, Sections::ALL)?);
     }
     let mut out = Vec::with_capacity(keys.len() * 2);
     for (key, (_, added)) in keys.iter().zip(change.pages()) {

@@ -14,7 +14,7 @@ use super::recount::{self, Folded};
 use super::writer::Tx;
 use crate::domain::account::{Account, number};
 use crate::domain::category::Category;
-use crate::domain::cells::{Axis, Bucket, Change, Month, Offered, Page, Place, Section, days_of, offers_of, whole_of};
+use crate::domain::cells::{Axis, Bucket, Change, Month, Offered, Page, Place, Section, Sections, days_of, offers_of, whole_of};
 use crate::domain::closing::Figure;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period, from_day_number};
@@ -61,8 +61,8 @@ impl Sheet {
 /// What is read of each place.
 #[derive(Clone, Copy, Debug)]
 pub enum Asked {
-    /// Who stands there on a day.
-    Standing(Date),
+    /// Who stands there on a day, and of it these sections.
+    Standing(Date, Sections),
     /// What happened there in a period up to a day of it.
     Turns(Period, Date),
     /// The offers made in a period to people at home there.
@@ -74,7 +74,7 @@ impl Asked {
     /// the month that runs.
     fn buckets(self) -> (Vec<Bucket>, Option<(Bucket, Month)>) {
         match self {
-            Asked::Standing(day) => {
+            Asked::Standing(day, _) => {
                 let (base, nodes) = days_of(number(day));
                 if nodes.is_empty() { (vec![base], None) } else { (nodes, Some((base, Month::of(number(day))))) }
             }
@@ -84,6 +84,16 @@ impl Asked {
                 (whole, None)
             }
             Asked::Offers(period) => (offers_of(period), None),
+        }
+    }
+
+    /// What is read of each page. Days of a month that runs hold differences of what
+    /// stands beside what happened once.
+    fn sections(self) -> Sections {
+        match self {
+            Asked::Standing(_, sections) => sections,
+            Asked::Turns(..) => Sections::of(&[Section::Turn]),
+            Asked::Offers(_) => Sections::of(&[Section::Offer]),
         }
     }
 
@@ -103,16 +113,7 @@ impl Asked {
                 std::collections::btree_map::Entry::Occupied(mut place) => place.get_mut().merge(&page),
             })?;
         }
-        // Days of a month that runs hold differences of what stands, too.
-        let only = match self {
-            Asked::Standing(_) => None,
-            Asked::Turns(..) => Some(Section::Turn),
-            Asked::Offers(_) => Some(Section::Offer),
-        };
-        out.retain(|_, page| {
-            only.into_iter().for_each(|section| page.keep(section));
-            !page.is_empty()
-        });
+        out.retain(|_, page| !page.is_empty());
         if let Some((region, _)) = out.iter().find(|(_, page)| page.is_below_nothing()) {
             return Err(StoreError::Corrupt(format!(
                 "the cells of {region} count fewer than nobody; `doorstep report --recount` tells where"
@@ -138,12 +139,13 @@ fn read_bucket(
     locked: Option<&str>,
     (bucket, axis): (Bucket, Axis),
     of: &Within,
+    sections: Sections,
     look: &mut dyn FnMut(Region, Page),
 ) -> Result<(), StoreError> {
     static FEW: Bulk = Bulk::keys("SELECT cell, page FROM cells WHERE cell IN {list}", 0);
     static FEW_LOCKED: Bulk = Bulk::keys("SELECT cell, page FROM locked_cells WHERE period = $1 AND cell IN {list}", 1);
     let mut row = |row: super::engine::Row| -> Result<(), StoreError> {
-        look(region_of(row.int(0)?)?, page(row.blob(1)?)?);
+        look(region_of(row.int(0)?)?, page(row.blob(1)?, sections)?);
         Ok(())
     };
     match of {
@@ -242,7 +244,7 @@ pub(super) fn sheet(s: &mut dyn Sql, from: Source, axis: Axis, of: &Within, aske
     let (pages, as_of) = match from {
         Source::Live | Source::Locked(_) => {
             let locked = if let Source::Locked(period) = from { Some(period.to_string()) } else { None };
-            let pages = asked.read(|bucket, look| read_bucket(s, locked.as_deref(), (bucket, axis), of, look))?;
+            let pages = asked.read(|bucket, look| read_bucket(s, locked.as_deref(), (bucket, axis), of, asked.sections(), look))?;
             (pages, position(super::log::ledger_end(s)?))
         }
         Source::AsOf(seq) => {
@@ -272,7 +274,11 @@ fn put_together(change: &Change, axis: Axis, of: &Within, asked: Asked) -> Resul
         }
     }
     asked.read(|bucket, look| {
-        by_bucket.get(&bucket).into_iter().flatten().for_each(|(region, page)| look(*region, (*page).clone()));
+        for (region, page) in by_bucket.get(&bucket).into_iter().flatten() {
+            let mut page = (*page).clone();
+            page.keep(asked.sections());
+            look(*region, page);
+        }
         Ok(())
     })
 }
@@ -287,7 +293,7 @@ pub(super) fn offers_made(
     let of = (homes.len() < Region::leaf_count() / MANY).then(|| homes.to_vec());
     let mut made: BTreeMap<Region, i64> = BTreeMap::new();
     for month in months {
-        read_bucket(s, None, (Bucket::offers(month), Axis::Home), &of, &mut |home, page| {
+        read_bucket(s, None, (Bucket::offers(month), Axis::Home), &of, Sections::of(&[Section::Offer]), &mut |home, page| {
             if homes.binary_search(&home).is_ok() {
                 let offers = page.section(Section::Offer).filter(|(_, what, _)| *what == Offered::Made as u16);
                 *made.entry(home).or_default() += offers.map(|(_, _, n)| n).sum::<i64>();
@@ -300,7 +306,7 @@ pub(super) fn offers_made(
 /// The figures that are signed of a period, by home, as these pages have them; those
 /// that are all zero are left out.
 pub(super) fn figures(change: &Change, period: Period) -> Result<BTreeMap<Region, Figure>, StoreError> {
-    let pages = put_together(change, Axis::Home, &None, Asked::Standing(period.last_day()))?;
+    let pages = put_together(change, Axis::Home, &None, Asked::Standing(period.last_day(), Sections::FLOW))?;
     let figures = pages.into_iter().map(|(region, page)| (region, Figure::of(&page, period.kind())));
     Ok(figures.filter(|(_, figure)| *figure != Figure::default()).collect())
 }
@@ -321,7 +327,7 @@ impl Store {
     pub async fn year_end(&self, from: Source, of: Within, period: Period) -> Result<Option<Sheet>, StoreError> {
         self.read(move |s| {
             let last = year_end(period);
-            let asked = Asked::Standing(from_day_number(last.last_day().into()));
+            let asked = Asked::Standing(from_day_number(last.last_day().into()), Sections::FLOW);
             let known = match from {
                 Source::Live => is_known(s, last)?,
                 Source::Locked(period) => {
@@ -458,7 +464,11 @@ impl Cells {
     pub fn sheet(&self, axis: Axis, asked: Asked) -> Sheet {
         let pages = asked.read(|bucket, look| {
             let here = self.change.pages().filter(|(p, _)| p.axis == axis && p.bucket == bucket);
-            here.for_each(|(p, page)| look(p.region, page.clone()));
+            for (p, page) in here {
+                let mut page = page.clone();
+                page.keep(asked.sections());
+                look(p.region, page);
+            }
             Ok(())
         });
         let pages = pages.expect("accounts count nobody less than once");

@@ -13,7 +13,7 @@ use super::once::{self, Answer, Once};
 use super::seeking::County;
 use super::writer::Tx;
 use crate::domain::category::Category;
-use crate::domain::cells::Axis;
+use crate::domain::cells::{Axis, Sections};
 use crate::domain::closing::{Figure, State};
 use crate::domain::region::{REVISION, Region};
 use crate::domain::time::{Moment, Period};
@@ -189,7 +189,8 @@ fn freeze(tx: &mut Tx<'_>, l: &Locking, position: i64, now: Moment) -> Result<()
 /// The figures of the counties that no lock holds yet are those that were found.
 fn is_unchanged(tx: &mut Tx<'_>, l: &Locking) -> Result<bool, StoreError> {
     let held = locks(tx, l.period)?;
-    let sheet = cells::sheet(tx, Source::Live, Axis::Home, &cells::within(l.top), cells::Asked::Standing(l.period.last_day()))?;
+    let sheet =
+        cells::sheet(tx, Source::Live, Axis::Home, &cells::within(l.top), cells::Asked::Standing(l.period.last_day(), Sections::FLOW))?;
     let free = sheet.pages.iter().filter(|(county, _)| !held.iter().any(|lock| county.is_within(lock.region)));
     let now = free.map(|(county, page)| (county.to_string(), Figure::of(page, l.period.kind()))).filter(|(_, f)| *f != Figure::default());
     let found = l.figures.iter().filter(|(code, f)| {

@@ -364,9 +364,9 @@ CREATE INDEX hire_facts_paid ON hire_facts (received_at) WHERE wage IS NOT NULL;
 /// The trade of each posting, by its number. What is counted of each person, and the cells that count them all, each a page of
 /// one bucket of time, axis and region; those of locked periods as they stood then.
 const BOOKS: &str = "
-CREATE TABLE accounts (handle BIGINT PRIMARY KEY, account TEXT NOT NULL) {clustered};
-CREATE TABLE cells (cell BIGINT PRIMARY KEY, page {blob} NOT NULL) {clustered};
-CREATE TABLE locked_cells (period TEXT NOT NULL, cell BIGINT NOT NULL, page {blob} NOT NULL, PRIMARY KEY (period, cell)) {clustered};
+CREATE TABLE accounts (handle {rowid} PRIMARY KEY, account TEXT NOT NULL);
+CREATE TABLE cells (cell {rowid} PRIMARY KEY, page {blob} NOT NULL);
+CREATE TABLE locked_cells (period TEXT NOT NULL, cell BIGINT NOT NULL, page {blob} NOT NULL, PRIMARY KEY (period, cell));
 CREATE TABLE platform_numbers (number BIGINT PRIMARY KEY, platform TEXT NOT NULL UNIQUE);
 ALTER TABLE postings ADD COLUMN category BIGINT NOT NULL DEFAULT 14;
 UPDATE postings SET category = CASE

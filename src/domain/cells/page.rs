@@ -29,6 +29,33 @@ pub enum Section {
     Offer,
 }
 
+/// Sections of a page that somebody asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sections(u64);
+
+impl Sections {
+    pub const ALL: Self = Self(u64::MAX);
+    /// What is told of people by place alone.
+    pub const FLOW: Self = Self::of(&[Section::Flow]);
+
+    pub const fn of(sections: &[Section]) -> Self {
+        let (mut bits, mut at) = (0, 0);
+        while at < sections.len() {
+            bits |= 1 << sections[at] as u64;
+            at += 1;
+        }
+        Self(bits)
+    }
+
+    fn has(self, number: u64) -> bool {
+        number < 64 && self.0 >> number & 1 == 1
+    }
+
+    fn end_before(self, number: u64) -> bool {
+        number >= 64 || self.0 >> number == 0
+    }
+}
+
 /// What is counted of offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u16)]
@@ -100,9 +127,9 @@ impl Page {
         self.0.iter().any(|(_, n)| *n < 0)
     }
 
-    /// Forgets all but one section.
-    pub fn keep(&mut self, section: Section) {
-        self.0.retain(|(key, _)| section_of(*key) == section);
+    /// Forgets all but these sections.
+    pub fn keep(&mut self, sections: Sections) {
+        self.0.retain(|(key, _)| sections.has(key >> 48));
     }
 
     /// Adds to one count.
@@ -189,13 +216,23 @@ impl Page {
     }
 
     /// Reads what [`Page::to_bytes`] wrote; none where it is no page.
-    pub fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
-        let mut page = Self(Vec::with_capacity(bytes.len() / 3));
-        let mut key = 0u64;
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::sections_of(bytes, Sections::ALL)
+    }
+
+    /// Reads these sections of it, and nothing behind the last of them.
+    pub fn sections_of(mut bytes: &[u8], sections: Sections) -> Option<Self> {
+        let mut page = Self(Vec::with_capacity(if sections == Sections::ALL { bytes.len() / 3 } else { 16 }));
+        let (mut key, mut first) = (0u64, true);
         while !bytes.is_empty() {
             let (step, n) = (read(&mut bytes)?, read(&mut bytes)?);
-            key = key.checked_add(step).filter(|_| step > 0 || page.0.is_empty())?;
-            page.0.push((key, unsigned(n)));
+            key = key.checked_add(step).filter(|_| step > 0 || first)?;
+            first = false;
+            if sections.has(key >> 48) {
+                page.0.push((key, unsigned(n)));
+            } else if sections.end_before(key >> 48) {
+                break;
+            }
         }
         Some(page)
     }

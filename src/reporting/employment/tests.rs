@@ -21,7 +21,7 @@ fn ask_of(cells: &Cells, own: &str, params: Params<'_>, baseline: &dyn Fn(Region
     let query = Query::parse(Params { period: Some("2020-09"), ..params }, at(own)).unwrap();
     let day = query.day(date(2020, 10, 5)).unwrap();
     let uploaded = |r: Region| baseline(r).map(|total| Baseline { total, source: Source::Upload });
-    employment(&cells.sheet(query.axis, Asked::Standing(day)), &query, &Rules::default(), Moment::start_of(day), &uploaded)
+    employment(&cells.sheet(query.axis, Asked::Standing(day, Sections::ALL)), &query, &Rules::default(), Moment::start_of(day), &uploaded)
 }
 
 fn level(level: &str) -> Params<'_> {
@@ -358,7 +358,7 @@ fn while_the_period_runs_the_day_is_today() {
         let day = query.day(today).unwrap();
         total(
             &employment(
-                &cells(&people).sheet(query.axis, Asked::Standing(day)),
+                &cells(&people).sheet(query.axis, Asked::Standing(day, Sections::ALL)),
                 &query,
                 &Rules::default(),
                 Moment::start_of(today),

@@ -15,7 +15,7 @@ fn ask(own: &str, params: Params<'_>) -> Report {
         from("510104").works_in("330000"),
     ];
     let query = Query::parse(Params { period: Some("2020-09"), ..params }, Region::parse(own).unwrap()).unwrap();
-    flows(&cells(&people).sheet(query.axis, Asked::Standing(date(2020, 9, 30))), &query, Moment::start_of(date(2020, 10, 1)))
+    flows(&cells(&people).sheet(query.axis, Asked::Standing(date(2020, 9, 30), Sections::ALL)), &query, Moment::start_of(date(2020, 10, 1)))
 }
 
 /// From where to where, and how many.

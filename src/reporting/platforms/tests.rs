@@ -10,7 +10,7 @@ fn ask(people: &[Actor], period: &str, day: jiff::civil::Date, level: Option<&st
     let cells = cells(people);
     let of = |asked| cells.sheet(query.axis, asked);
     let sources = Sources {
-        standing: of(Asked::Standing(day)),
+        standing: of(Asked::Standing(day, Sections::ALL)),
         turns: of(Asked::Turns(query.period, day)),
         offers: of(Asked::Offers(query.period)),
         postings: PostingCounts::from([(("meituan".to_owned(), Category::DeliveryRider), (2, 40))]),

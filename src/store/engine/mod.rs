@@ -3,7 +3,8 @@
 //! fragments differ between the engines.
 //!
 //! `$1`-style parameters and these fragments are understood in every text:
-//! `{blob}` `{serial}` (column types), `{clustered}` (rows in the order of their
+//! `{blob}` `{serial}` `{rowid}` (column types, the last of a key that is a number),
+//! `{clustered}` (rows in the order of their
 //! key, where the engine can), `{for_update}` `{skip_locked}`.
 
 pub mod bulk;

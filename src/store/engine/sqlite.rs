@@ -15,6 +15,7 @@ use std::time::Duration;
 const FRAGMENTS: &[(&str, &str)] = &[
     ("{blob}", "BLOB"),
     ("{serial}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
+    ("{rowid}", "INTEGER"),
     ("{clustered}", "WITHOUT ROWID"),
     ("{for_update}", ""),
     ("{skip_locked}", ""),
