@@ -24,6 +24,7 @@ use super::account::{Account, Span, Standing};
 use super::hire::Flow;
 use super::region::{Region, focus_sets};
 use super::worker::Tier;
+use page::Key;
 use std::collections::BTreeMap;
 
 /// Whether a page is of those who come from its place or of those who work there.
@@ -161,69 +162,13 @@ impl Change {
 
     /// Counts a person in the pages of one bucket.
     fn count(&mut self, bucket: Bucket, who: Option<&Counted<'_>>, sign: i64, numbers: &impl Numbers) {
-        let Some(Counted { standing, new }) = who else { return };
-        let hire = standing.hire;
-        let mut sums: Vec<(Measure, i64)> = Vec::with_capacity(8);
-        if standing.working {
-            sums.push((Measure::of_flow(hire.flow), sign));
-            if standing.confirmed {
-                sums.push((Measure::Confirmed, sign));
-            }
-            for (measure, new) in page::NEW.into_iter().zip(new) {
-                if *new {
-                    sums.push((measure, sign));
-                }
-            }
-            if hire.tier_at_hire != Tier::Lifted {
-                sums.push((Measure::PoorAtHire, sign));
-                if standing.tier == Tier::Lifted {
-                    sums.push((Measure::LiftedSince, sign));
-                }
-            }
-        } else {
-            sums.push((Measure::AwaitingStart, sign));
-        }
-        let platform = u32::from(numbers(&hire.platform));
+        let Some(who) = who else { return };
+        let hire = who.standing.hire;
         // Who works nobody knows where stands under the nation.
         let work = hire.work.unwrap_or(Region::NATION);
-        for (axis, region) in [(Axis::Home, hire.home), (Axis::Work, work)] {
-            let page = self.page(bucket, axis, region);
-            let parts = [
-                (Section::Flow, hire.flow as u32),
-                (Section::Tier, standing.tier as u32),
-                (Section::TierAtHire, hire.tier_at_hire as u32),
-                (Section::Category, hire.category as u32),
-                (Section::Platform, platform),
-            ];
-            for (section, part) in parts {
-                sums.iter().for_each(|(measure, n)| page.add(section, part, *measure as u16, *n));
-            }
-            if axis == Axis::Work {
-                for (at, _) in focus_sets().iter().enumerate().filter(|(_, set)| set.contains(hire.home)) {
-                    sums.iter().for_each(|(measure, n)| page.add(Section::Focus, at as u32, *measure as u16, *n));
-                }
-            }
-        }
-        if !standing.working {
-            return;
-        }
         for (axis, region, other) in [(Axis::Home, hire.home, work), (Axis::Work, work, hire.home)] {
-            let way = other.prefecture().or(other.province()).unwrap_or(other);
-            self.page(bucket, axis, region).add(Section::Way, way.code(), Measure::of_flow(hire.flow) as u16, sign);
-        }
-        for hire in &standing.jobs {
-            let job = job(numbers(&hire.platform), hire.category);
-            let page = self.page(bucket, Axis::Home, standing.hire.home);
-            page.add(Section::Job, job, standing.tier as u16, sign);
-            if hire.tier_at_hire != Tier::Lifted {
-                page.add(Section::Job, job, page::POOR_AT_HIRE, sign);
-                if standing.tier == Tier::Lifted {
-                    page.add(Section::Job, job, page::LIFTED_SINCE, sign);
-                }
-            }
-            if let Some(pay) = hire.monthly_pay {
-                page.add(Section::Pay, job, page::pay_step(pay), sign);
-            }
+            let counts = who.counts(axis, other, numbers);
+            self.page(bucket, axis, region).add_all(&counts, sign);
         }
     }
 
@@ -240,6 +185,61 @@ impl Change {
                 }
             }
         }
+    }
+}
+
+impl Counted<'_> {
+    /// The measures that the person adds one to.
+    fn measures(&self) -> Vec<u16> {
+        let (standing, hire) = (&self.standing, self.standing.hire);
+        if !standing.working {
+            return vec![Measure::AwaitingStart as u16];
+        }
+        let mut measures = vec![Measure::of_flow(hire.flow) as u16];
+        measures.extend(standing.confirmed.then_some(Measure::Confirmed as u16));
+        measures.extend(page::NEW.into_iter().zip(self.new).filter(|(_, new)| *new).map(|(measure, _)| measure as u16));
+        if hire.tier_at_hire != Tier::Lifted {
+            measures.push(Measure::PoorAtHire as u16);
+            measures.extend((standing.tier == Tier::Lifted).then_some(Measure::LiftedSince as u16));
+        }
+        measures
+    }
+
+    /// What the person adds to a page of one axis, in the order of its keys; `other` is
+    /// their place on the other.
+    fn counts(&self, axis: Axis, other: Region, numbers: &impl Numbers) -> Vec<(Key, i64)> {
+        let (standing, hire) = (&self.standing, self.standing.hire);
+        let measures = self.measures();
+        let mut counts = Vec::with_capacity(64);
+        let parts = [
+            (Section::Flow, hire.flow as u32),
+            (Section::Tier, standing.tier as u32),
+            (Section::TierAtHire, hire.tier_at_hire as u32),
+            (Section::Category, hire.category as u32),
+            (Section::Platform, u32::from(numbers(&hire.platform))),
+        ];
+        let sets = focus_sets().iter().enumerate().filter(|(_, set)| axis == Axis::Work && set.contains(hire.home));
+        for (section, part) in parts.into_iter().chain(sets.map(|(at, _)| (Section::Focus, at as u32))) {
+            counts.extend(measures.iter().map(|measure| (Key::of(section, part, *measure), 1)));
+        }
+        if !standing.working {
+            return counts;
+        }
+        let way = other.prefecture().or(other.province()).unwrap_or(other);
+        counts.push((Key::of(Section::Way, way.code(), Measure::of_flow(hire.flow) as u16), 1));
+        for hire in standing.jobs.iter().filter(|_| axis == Axis::Home) {
+            let job = job(numbers(&hire.platform), hire.category);
+            counts.push((Key::of(Section::Job, job, standing.tier as u16), 1));
+            if hire.tier_at_hire != Tier::Lifted {
+                counts.push((Key::of(Section::Job, job, page::POOR_AT_HIRE), 1));
+                if standing.tier == Tier::Lifted {
+                    counts.push((Key::of(Section::Job, job, page::LIFTED_SINCE), 1));
+                }
+            }
+            counts.extend(hire.monthly_pay.map(|pay| (Key::of(Section::Pay, job, page::pay_step(pay)), 1)));
+        }
+        counts.sort_unstable_by_key(|(key, _)| *key);
+        counts
     }
 }
 

@@ -113,6 +113,16 @@ pub fn job_of(job: u32) -> (u16, u8) {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page(Vec<(u64, i64)>);
 
+/// Which count of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key(u64);
+
+impl Key {
+    pub fn of(section: Section, part: u32, measure: u16) -> Self {
+        Self(key(section, part, measure))
+    }
+}
+
 fn key(section: Section, part: u32, measure: u16) -> u64 {
     (section as u64) << 48 | u64::from(part) << 16 | u64::from(measure)
 }
@@ -144,6 +154,25 @@ impl Page {
             }
             Err(at) if n != 0 => self.0.insert(at, (key, n)),
             Err(_) => {}
+        }
+    }
+
+    /// Adds to several counts, in the order of their keys: neighbours among them mostly
+    /// are neighbours here, so that one is found beside the other.
+    pub(super) fn add_all(&mut self, sorted: &[(Key, i64)], sign: i64) {
+        let mut at = 0;
+        for (Key(key), n) in sorted {
+            let near = self.0[at..].iter().take(4).position(|(k, _)| k >= key);
+            at += near.unwrap_or_else(|| self.0[at..].partition_point(|(k, _)| k < key));
+            match self.0.get_mut(at) {
+                Some((k, sum)) if k == key => {
+                    *sum += n * sign;
+                    if *sum == 0 {
+                        self.0.remove(at);
+                    }
+                }
+                _ => self.0.insert(at, (*key, n * sign)),
+            }
         }
     }
 
