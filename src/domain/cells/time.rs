@@ -94,7 +94,7 @@ impl Bucket {
 
     /// The month in the tree of whose days this number stands; none of another kind.
     pub fn month_of_days(number: u32) -> Option<Month> {
-        (number / KIND == 3).then(|| Month((number % KIND / 32) as i32))
+        (number / KIND == 3).then_some(Month((number % KIND / 32) as i32))
     }
 
     /// The buckets of the days of all months before this one: the first, and the first
