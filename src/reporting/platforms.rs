@@ -37,8 +37,8 @@ struct Figures {
     tiers: [u64; Tier::ALL.len()],
     poor_at_hire: u64,
     lifted_since: u64,
-    /// People by step of pay.
-    pay: BTreeMap<u16, u64>,
+    /// People by step of pay, from the lowest.
+    pay: Vec<u64>,
 }
 
 fn columns() -> Vec<Column> {
@@ -65,13 +65,13 @@ fn columns() -> Vec<Column> {
 
 impl Figures {
     fn median(&self) -> Option<u64> {
-        let all: u64 = self.pay.values().sum();
+        let all: u64 = self.pay.iter().sum();
         let mut upto = 0;
-        let middle = self.pay.iter().find(|(_, people)| {
-            upto += **people;
+        let middle = self.pay.iter().position(|people| {
+            upto += people;
             upto * 2 >= all
         });
-        middle.filter(|_| all > 0).map(|(step, _)| u64::from(*step) * u64::from(PAY_STEP))
+        middle.filter(|_| all > 0).map(|step| step as u64 * u64::from(PAY_STEP))
     }
 
     fn values(&self) -> Vec<Value> {
@@ -103,7 +103,14 @@ impl Figures {
         self.offers += other.offers;
         self.accepted += other.accepted;
         self.turns.iter_mut().zip(other.turns).for_each(|(sum, n)| *sum += n);
-        other.pay.iter().for_each(|(step, n)| *self.pay.entry(*step).or_default() += n);
+        other.pay.iter().enumerate().for_each(|(step, n)| self.add_pay(step, *n));
+    }
+
+    fn add_pay(&mut self, step: usize, n: u64) {
+        if self.pay.len() <= step {
+            self.pay.resize(step + 1, 0);
+        }
+        self.pay[step] += n;
     }
 
     /// The distinct people of a page.
@@ -147,7 +154,7 @@ pub fn platforms(from: &Sources, query: &Query, now: Moment) -> Report {
             LIFTED_SINCE => row.lifted_since += n,
             tier => row.tiers.get_mut(usize::from(tier)).into_iter().for_each(|sum| *sum += n),
         });
-        each(&mut rows, &from.standing, region(place), page, Section::Pay, |row, step, n| *row.pay.entry(step).or_default() += n);
+        each(&mut rows, &from.standing, region(place), page, Section::Pay, |row, step, n| row.add_pay(usize::from(step), n));
     }
     for (place, page) in from.turns.pages.iter().filter(|(place, _)| query.scope.holds(*place)) {
         each(&mut rows, &from.turns, region(place), page, Section::Turn, |row, turn, n| {
@@ -198,10 +205,15 @@ pub fn platforms(from: &Sources, query: &Query, now: Moment) -> Report {
 
 /// Looks at the counts of a section that is split by trades.
 fn each(rows: &mut Rows, sheet: &Sheet, region: Option<Region>, page: &Page, section: Section, add: impl Fn(&mut Figures, u16, u64)) {
-    for (job, measure, n) in page.section(section) {
+    let mut counts = page.section(section).peekable();
+    // Those of a trade follow each other.
+    while let Some((job, ..)) = counts.peek().copied() {
         let (platform, category) = job_of(job);
-        let Some(category) = Category::ALL.get(usize::from(category)) else { continue };
-        add(rows.entry((region, sheet.platform(platform).to_owned(), *category)).or_default(), measure, count(n));
+        let category = Category::ALL.get(usize::from(category)).copied().unwrap_or(Category::Other);
+        let row = rows.entry((region, sheet.platform(platform).to_owned(), category)).or_default();
+        while let Some((_, measure, n)) = counts.next_if(|(of, ..)| *of == job) {
+            add(row, measure, count(n));
+        }
     }
 }
 

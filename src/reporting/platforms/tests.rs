@@ -55,6 +55,10 @@ fn with_a_level_the_trades_stand_by_region() {
     let report = ask(&people, "2020-09", date(2020, 9, 30), Some("province"));
     let regions: Vec<_> = report.rows.iter().map(|r| r.keys[0].as_deref().unwrap()).collect();
     assert_eq!(regions, ["510000", "520000"]);
-    let pay = |steps: &[(u16, u64)]| Figures { pay: steps.iter().copied().collect(), ..Figures::default() }.median();
+    let pay = |steps: &[(usize, u64)]| {
+        let mut figures = Figures::default();
+        steps.iter().for_each(|(step, n)| figures.add_pay(*step, *n));
+        figures.median()
+    };
     assert_eq!((pay(&[]), pay(&[(90, 1), (100, 1), (120, 1)]), pay(&[(90, 2), (100, 1)])), (None, Some(5000), Some(4500)));
 }
