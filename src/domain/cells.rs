@@ -99,20 +99,39 @@ impl Change {
     /// Adds what turns pages that count a person as `old` into those that count them
     /// as `new`.
     pub fn add(&mut self, old: &Account, new: &Account, numbers: &impl Numbers) {
+        self.add_on(&Axis::ALL, old, new, numbers);
+    }
+
+    /// Adds this of many, in an order in which neighbours touch the same pages: first by
+    /// home, then by work.
+    pub fn add_many(&mut self, mut changed: Vec<(&Account, &Account)>, numbers: &impl Numbers) {
+        for axis in Axis::ALL {
+            let place = |account: &Account| {
+                let hire = account.hires.values().next_back();
+                hire.map(|h| if axis == Axis::Home { h.home } else { h.work.unwrap_or(Region::NATION) })
+            };
+            changed.sort_by_cached_key(|(old, new)| place(new).or(place(old)));
+            changed.iter().for_each(|(old, new)| self.add_on(&[axis], old, new, numbers));
+        }
+    }
+
+    fn add_on(&mut self, axes: &[Axis], old: &Account, new: &Account, numbers: &impl Numbers) {
         let (before, after) = (old.spans(), new.spans());
         for month in months(&before, &after) {
             let end = month.last_day();
             let (was, is) = (counted_in(&before, end, month), counted_in(&after, end, month));
             if was != is {
-                self.count(Bucket::month(month), was.as_ref(), -1, numbers);
-                self.count(Bucket::month(month), is.as_ref(), 1, numbers);
+                self.count(axes, Bucket::month(month), was.as_ref(), -1, numbers);
+                self.count(axes, Bucket::month(month), is.as_ref(), 1, numbers);
             }
             if self.has_days(month) {
-                self.days(month, &before, &after, numbers);
+                self.days(axes, month, &before, &after, numbers);
             }
         }
-        self.turns(old, -1, numbers);
-        self.turns(new, 1, numbers);
+        if axes.contains(&Axis::Home) {
+            self.turns(old, -1, numbers);
+            self.turns(new, 1, numbers);
+        }
     }
 
     /// Forgets what came to nothing.
@@ -139,7 +158,7 @@ impl Change {
     }
 
     /// Enters the differences from day to day within a month.
-    fn days(&mut self, month: Month, before: &[Span<'_>], after: &[Span<'_>], numbers: &impl Numbers) {
+    fn days(&mut self, axes: &[Axis], month: Month, before: &[Span<'_>], after: &[Span<'_>], numbers: &impl Numbers) {
         let (first, last) = (month.first_day(), month.last_day());
         let ends = |spans: &[Span<'_>]| spans.iter().flat_map(|s| [s.from, s.to + 1]).collect::<Vec<_>>();
         let mut edges: Vec<i32> = [ends(before), ends(after), vec![first]].concat();
@@ -153,20 +172,21 @@ impl Change {
             }
             for bucket in Bucket::days(month, day) {
                 for ((from, to), sign) in [(&was, -1), (&is, 1)] {
-                    self.count(bucket, from.as_ref(), -sign, numbers);
-                    self.count(bucket, to.as_ref(), sign, numbers);
+                    self.count(axes, bucket, from.as_ref(), -sign, numbers);
+                    self.count(axes, bucket, to.as_ref(), sign, numbers);
                 }
             }
         }
     }
 
     /// Counts a person in the pages of one bucket.
-    fn count(&mut self, bucket: Bucket, who: Option<&Counted<'_>>, sign: i64, numbers: &impl Numbers) {
+    fn count(&mut self, axes: &[Axis], bucket: Bucket, who: Option<&Counted<'_>>, sign: i64, numbers: &impl Numbers) {
         let Some(who) = who else { return };
         let hire = who.standing.hire;
         // Who works nobody knows where stands under the nation.
         let work = hire.work.unwrap_or(Region::NATION);
-        for (axis, region, other) in [(Axis::Home, hire.home, work), (Axis::Work, work, hire.home)] {
+        for axis in axes.iter().copied() {
+            let (region, other) = if axis == Axis::Home { (hire.home, work) } else { (work, hire.home) };
             let counts = who.counts(axis, other, numbers);
             self.page(bucket, axis, region).add_all(&counts, sign);
         }

@@ -103,7 +103,7 @@ impl Fold {
         change(account);
         // Who has no hire comes to nothing.
         if !(old.hires.is_empty() && account.hires.is_empty()) {
-            counting.turn(&old, account);
+            counting.turn(old, account.clone());
         }
     }
 
@@ -128,32 +128,63 @@ struct Counting {
     /// the next.
     platforms: Vec<String>,
     numbers: HashMap<String, u16>,
+    /// Who changed, and how; not counted yet.
+    waiting: Vec<(Account, Account)>,
 }
+
+/// Changes that are counted together.
+const TOGETHER: usize = 50_000;
 
 impl Counting {
     fn of(change: Change, platforms: Vec<String>) -> Self {
         let named = platforms.iter().enumerate().filter(|(_, name)| !name.is_empty());
         let numbers = named.map(|(at, name)| (name.clone(), u16::try_from(at).unwrap_or(u16::MAX))).collect();
-        Self { change, platforms, numbers }
+        Self { change, platforms, numbers, waiting: Vec::new() }
     }
 
-    /// Somebody came to `old` and comes to `new`.
-    fn turn(&mut self, old: &Account, new: &Account) {
+    /// Gives those of an account's platforms a number that have none.
+    fn number(&mut self, new: &Account) {
         for hire in new.hires.values().filter(|hire| !self.numbers.contains_key(&hire.platform)).collect::<Vec<_>>() {
             let next = self.platforms.len().max(1);
             self.platforms.resize(next, String::new());
             self.platforms.push(hire.platform.clone());
             self.numbers.entry(hire.platform.clone()).or_insert(u16::try_from(next).unwrap_or(u16::MAX));
         }
+    }
+
+    /// Somebody came to `old` and comes to `new`.
+    fn turn(&mut self, old: Account, new: Account) {
+        self.number(&new);
+        self.waiting.push((old, new));
+        if self.waiting.len() >= TOGETHER {
+            self.count();
+        }
+    }
+
+    fn count(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.add(waiting.iter().map(|(old, new)| (old, new)).collect());
+    }
+
+    fn add(&mut self, changed: Vec<(&Account, &Account)>) {
         let numbers = &self.numbers;
-        self.change.add(old, new, &|platform: &str| numbers.get(platform).copied().unwrap_or(0));
+        self.change.add_many(changed, &|platform: &str| numbers.get(platform).copied().unwrap_or(0));
+    }
+
+    /// The pages as they are by now.
+    fn settled(&mut self) -> &Change {
+        self.count();
+        self.change.settle();
+        &self.change
     }
 }
 
 /// The pages that count these accounts; platforms that have no number get one here.
 pub(super) fn pages<'a>(accounts: impl Iterator<Item = &'a Account>, platforms: &mut Vec<String>) -> Change {
     let mut counting = Counting::of(Change::default(), std::mem::take(platforms));
-    accounts.for_each(|account| counting.turn(&Account::default(), account));
+    let (nobody, accounts) = (Account::default(), accounts.collect::<Vec<_>>());
+    accounts.iter().for_each(|account| counting.number(account));
+    counting.add(accounts.into_iter().map(|account| (&nobody, account)).collect());
     counting.change.settle();
     *platforms = counting.platforms;
     counting.change
@@ -269,13 +300,14 @@ pub(super) fn recount(s: &mut dyn Sql, stale_months: u32) -> Result<Recount, Sto
     for stop in stops {
         fold.upto(s, stop)?;
         if let Some(counting) = &mut fold.counting {
-            counting.change.settle();
-            locked.iter_mut().try_for_each(|l| l.stand_at(stop, &counting.change, &mut out))?;
+            let change = counting.settled();
+            locked.iter_mut().try_for_each(|l| l.stand_at(stop, change, &mut out))?;
         }
     }
     fold.upto(s, i64::MAX)?;
-    let mut change = fold.counting.take().unwrap_or_default().change;
-    change.settle();
+    let mut counting = fold.counting.take().unwrap_or_default();
+    counting.settled();
+    let change = counting.change;
     let folded = fold.done();
     (out.entries, out.people) = (folded.position.seq, folded.accounts.len() as u64);
     compare_accounts(s, &folded, &mut out)?;
