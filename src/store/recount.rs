@@ -144,11 +144,13 @@ impl Counting {
 
     /// Gives those of an account's platforms a number that have none.
     fn number(&mut self, new: &Account) {
-        for hire in new.hires.values().filter(|hire| !self.numbers.contains_key(&hire.platform)).collect::<Vec<_>>() {
-            let next = self.platforms.len().max(1);
-            self.platforms.resize(next, String::new());
-            self.platforms.push(hire.platform.clone());
-            self.numbers.entry(hire.platform.clone()).or_insert(u16::try_from(next).unwrap_or(u16::MAX));
+        for hire in new.hires.values() {
+            if !self.numbers.contains_key(&hire.platform) {
+                let next = self.platforms.len().max(1);
+                self.platforms.resize(next, String::new());
+                self.platforms.push(hire.platform.clone());
+                self.numbers.insert(hire.platform.clone(), u16::try_from(next).unwrap_or(u16::MAX));
+            }
         }
     }
 
