@@ -27,14 +27,9 @@ const LAID_OFF: u32 = 50;
 /// Days since the first hire.
 const DAYS: u64 = 365;
 
-/// The terms of a platform of the measurement.
-pub fn terms(platform: u32) -> HireTerms {
-    HireTerms {
-        platform: format!("bench-{platform}"),
-        share: PlatformConfig::default(),
-        promoted_within: Duration::ZERO,
-        displaced_for: Duration::ZERO,
-    }
+/// The terms of a platform that is measured.
+pub fn terms(platform: String) -> HireTerms {
+    HireTerms { platform, share: PlatformConfig::default(), promoted_within: Duration::ZERO, displaced_for: Duration::ZERO }
 }
 
 /// Has the first `workers` of a nation hired, `hires` times in all, by rosters as
@@ -49,7 +44,7 @@ pub async fn hire(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires:
             let body: Option<String> = tokio::task::spawn_blocking(roster).await.map_err(text)?;
             let body = Arc::new(body.ok_or("an invented id number is none")?.into_bytes());
             let rules = RosterRules { min_lines: 0, per_day: u32::MAX };
-            let batch = RosterBatch { terms: terms(platform), client: uuid::Uuid::nil(), body, once: None, rules };
+            let batch = RosterBatch { terms: terms(name(platform)), client: uuid::Uuid::nil(), body, once: None, rules };
             let answer = state.hiring.roster(batch, now).await.map_err(|e| format!("{e:?}"))?.body;
             if answer["matched"] != answer["received"] {
                 return Err(format!("everybody on a roster is registered: {answer}"));
@@ -59,6 +54,10 @@ pub async fn hire(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires:
     }
     progress.finish();
     lay_off(state, workers, hires, now).await
+}
+
+fn name(platform: u32) -> String {
+    format!("bench-{platform}")
 }
 
 /// People hired a second time are so by another platform.
@@ -107,7 +106,7 @@ async fn lay_off(state: &State, workers: u32, hires: u32, now: Moment) -> Result
             },
         };
         for slice in gone.map(report).collect::<Vec<_>>().chunks(1_000) {
-            let done = state.store.report_hires(terms(platform), Arc::new(slice.to_vec()), None, now).await.map_err(text)?;
+            let done = state.store.report_hires(terms(name(platform)), Arc::new(slice.to_vec()), None, now).await.map_err(text)?;
             if let Some(Reported::Rejected(code)) = done.iter().find(|r| matches!(r, Reported::Rejected(_))) {
                 return Err(format!("a dismissal was refused: {code}"));
             }

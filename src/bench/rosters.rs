@@ -1,17 +1,16 @@
 //! `doorstep bench rosters`: one roster of many lines against a registry of many
 //! people, from the body to the last commit, on a real store.
 
+use super::hired::terms;
 use super::people::{Nation, TODAY};
 use super::place::Place;
 use super::registry::{register, registration};
 use super::{anonymous_memory, load_average};
-use crate::config::PlatformConfig;
 use crate::domain::time::Moment;
 use crate::hiring::rosters::{RosterBatch, RosterRules};
-use crate::store::hires::HireTerms;
 use serde_json::json;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What is measured.
 #[derive(Clone, Debug)]
@@ -47,12 +46,7 @@ pub async fn run(plan: Plan) -> Result<(), String> {
     println!("{} MiB, {known} lines of registered people", body.len() >> 20);
     let body = Arc::new(body);
     for round in ["first", "again"] {
-        let terms = HireTerms {
-            platform: "bench".to_owned(),
-            share: PlatformConfig::default(),
-            promoted_within: Duration::ZERO,
-            displaced_for: Duration::ZERO,
-        };
+        let terms = terms("bench".to_owned());
         let rules = RosterRules { min_lines: 1, per_day: u32::MAX };
         let began = Instant::now();
         let batch = RosterBatch { terms, client: uuid::Uuid::nil(), body: body.clone(), once: None, rules };

@@ -121,8 +121,8 @@ impl Change {
             let end = month.last_day();
             let (was, is) = (counted_in(&before, end, month), counted_in(&after, end, month));
             if was != is {
-                self.count(axes, Bucket::month(month), was.as_ref(), -1, numbers);
-                self.count(axes, Bucket::month(month), is.as_ref(), 1, numbers);
+                self.count(axes, &[Bucket::month(month)], was.as_ref(), -1, numbers);
+                self.count(axes, &[Bucket::month(month)], is.as_ref(), 1, numbers);
             }
             if self.has_days(month) {
                 self.days(axes, month, &before, &after, numbers);
@@ -170,17 +170,16 @@ impl Change {
             if was == is {
                 continue;
             }
-            for bucket in Bucket::days(month, day) {
-                for ((from, to), sign) in [(&was, -1), (&is, 1)] {
-                    self.count(axes, bucket, from.as_ref(), -sign, numbers);
-                    self.count(axes, bucket, to.as_ref(), sign, numbers);
-                }
+            let buckets: Vec<Bucket> = Bucket::days(month, day).collect();
+            for ((from, to), sign) in [(&was, -1), (&is, 1)] {
+                self.count(axes, &buckets, from.as_ref(), -sign, numbers);
+                self.count(axes, &buckets, to.as_ref(), sign, numbers);
             }
         }
     }
 
-    /// Counts a person in the pages of one bucket.
-    fn count(&mut self, axes: &[Axis], bucket: Bucket, who: Option<&Counted<'_>>, sign: i64, numbers: &impl Numbers) {
+    /// Counts a person in the pages of these buckets.
+    fn count(&mut self, axes: &[Axis], buckets: &[Bucket], who: Option<&Counted<'_>>, sign: i64, numbers: &impl Numbers) {
         let Some(who) = who else { return };
         let hire = who.standing.hire;
         // Who works nobody knows where stands under the nation.
@@ -188,7 +187,7 @@ impl Change {
         for axis in axes.iter().copied() {
             let (region, other) = if axis == Axis::Home { (hire.home, work) } else { (work, hire.home) };
             let counts = who.counts(axis, other, numbers);
-            self.page(bucket, axis, region).add_all(&counts, sign);
+            buckets.iter().for_each(|bucket| self.page(*bucket, axis, region).add_all(&counts, sign));
         }
     }
 
@@ -199,8 +198,8 @@ impl Change {
             for (day, turn) in hire.turns() {
                 let month = Month::of(day);
                 let whole = [Bucket::month(month), Bucket::quarter(month), Bucket::year(month)];
-                let days = Bucket::days(month, day).filter(|_| self.has_days(month)).collect::<Vec<_>>();
-                for bucket in whole.into_iter().chain(days) {
+                let has_days = self.has_days(month);
+                for bucket in whole.into_iter().chain(Bucket::days(month, day).filter(|_| has_days)) {
                     self.page(bucket, Axis::Home, hire.home).add(Section::Turn, job, turn as u16, sign);
                 }
             }

@@ -25,7 +25,8 @@ impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let report = self.0;
         let column = |c: &Column| json!({"name": c.name, "title": c.title, "unit": c.unit.code(), "additive": c.additive});
-        let line = |row| Line { report, row, baseline: report.column("baseline") };
+        let baseline = report.column("baseline");
+        let line = |row| Line { report, row, baseline };
         let mut map = s.serialize_map(None)?;
         map.serialize_entry("report", report.name)?;
         map.serialize_entry("period", &report.period.to_string())?;

@@ -98,8 +98,8 @@ impl Books {
         let offers = self.offers.keys().map(|(_, _, platform, ..)| platform.as_str());
         let numbers = numbers(s, hires.map(|h| h.platform.as_str()).chain(offers).collect())?;
         let number_of = |platform: &str| numbers.get(platform).copied().unwrap_or(0);
-        let now = self.touched.values().max().copied().unwrap_or(Moment::from_ms(0));
-        let mut change = Change::with_days_from(Month::of(number(now.day())).first_with_days());
+        let latest = self.touched.values().max().copied().unwrap_or(Moment::from_ms(0));
+        let mut change = Change::with_days_from(Month::of(number(latest.day())).first_with_days());
         for (_, old, new) in &changed {
             change.add(old, new, &number_of);
         }

@@ -275,9 +275,7 @@ fn put_together(change: &Change, axis: Axis, of: &Within, asked: Asked) -> Resul
     }
     asked.read(|bucket, look| {
         for (region, page) in by_bucket.get(&bucket).into_iter().flatten() {
-            let mut page = (*page).clone();
-            page.keep(asked.sections());
-            look(*region, page);
+            look(*region, page.only(asked.sections()));
         }
         Ok(())
     })
@@ -464,11 +462,7 @@ impl Cells {
     pub fn sheet(&self, axis: Axis, asked: Asked) -> Sheet {
         let pages = asked.read(|bucket, look| {
             let here = self.change.pages().filter(|(p, _)| p.axis == axis && p.bucket == bucket);
-            for (p, page) in here {
-                let mut page = page.clone();
-                page.keep(asked.sections());
-                look(p.region, page);
-            }
+            here.for_each(|(p, page)| look(p.region, page.only(asked.sections())));
             Ok(())
         });
         let pages = pages.expect("accounts count nobody less than once");

@@ -137,9 +137,9 @@ impl Page {
         self.0.iter().any(|(_, n)| *n < 0)
     }
 
-    /// Forgets all but these sections.
-    pub fn keep(&mut self, sections: Sections) {
-        self.0.retain(|(key, _)| sections.has(key >> 48));
+    /// These sections of it.
+    pub fn only(&self, sections: Sections) -> Self {
+        Self(self.0.iter().copied().filter(|(key, _)| sections.has(key >> 48)).collect())
     }
 
     /// Adds to one count.

@@ -5,7 +5,7 @@ use super::super::State;
 use super::super::problem::Problem;
 use super::figures::{Cell, Choice, cell, choice, periods, region_name, scope_name, set_name};
 use super::line::Lines;
-use super::office::{address, head, inside};
+use super::office::{head, inside, link};
 use super::text::Lang;
 use super::{Fields, Visit, offer};
 use crate::domain::region::{Region, focus_sets};
@@ -133,12 +133,11 @@ fn file(visit: &Visit<'_>, asked: &Asked) -> String {
     let mut fields = fields(asked, &asked.period);
     fields.extend(asked.tier.map(|tier| ("tier", tier.code().to_owned())));
     fields.push(("months", asked.months.to_string()));
-    fields.extend((visit.lang == Lang::En).then(|| ("lang", "en".to_owned())));
-    format!("/office/trend.csv?{}", query_of(&fields))
+    to(visit.lang, "/office/trend.csv", &fields)
 }
 
-fn query_of(fields: &[(&str, String)]) -> String {
-    address(&fields.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>())
+fn to(lang: Lang, path: &str, fields: &[(&str, String)]) -> String {
+    link(lang, path, &fields.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>())
 }
 
 fn month(lang: Lang, report: &Report, row: &Row, columns: &[&str], asked: &Asked) -> Month {
@@ -146,11 +145,9 @@ fn month(lang: Lang, report: &Report, row: &Row, columns: &[&str], asked: &Asked
     let value = |column: &&str| report.column(column).and_then(|at| row.values.get(at).copied()).unwrap_or(Value::Unknown);
     let mut fields = fields(asked, &name);
     fields.extend(asked.tier.map(|_| ("by", "tier".to_owned())));
-    fields.extend((lang == Lang::En).then(|| ("lang", "en".to_owned())));
-    let query = query_of(&fields);
     Month {
-        href: format!("/office/report?{query}"),
-        file: format!("/office/report.csv?{query}"),
+        href: to(lang, "/office/report", &fields),
+        file: to(lang, "/office/report.csv", &fields),
         cells: columns.iter().map(|column| cell(value(column))).collect(),
         name,
     }
