@@ -36,6 +36,8 @@ use utoipa_swagger_ui::SwaggerUi;
 const LOOK: Duration = Duration::from_millis(500);
 /// How often what the log tells of those who look for work is folded.
 const FOLD: Duration = Duration::from_secs(1);
+/// How often what is added to cells is folded into them.
+pub const FOLD_CELLS: Duration = Duration::from_secs(5);
 /// How long `/readyz` says no before the listener closes.
 const DRAIN: Duration = Duration::from_millis(300);
 
@@ -193,6 +195,15 @@ impl Gateway {
                 }
             }
         }));
+        let added = state.store.clone();
+        self.loops.push(tokio::task::spawn_local(async move {
+            loop {
+                tokio::time::sleep(FOLD_CELLS).await;
+                if let Err(e) = added.fold_additions().await {
+                    tracing::warn!(error = %e, "cells are written later");
+                }
+            }
+        }));
         let kept = state.clone();
         self.loops.push(tokio::task::spawn_local(async move {
             loop {
@@ -229,6 +240,7 @@ impl Gateway {
         {}
         seal(&self.state).await?;
         self.state.store.fold_seekers().await?;
+        self.state.store.fold_additions().await?;
         self.state.router.catch_up().await
     }
 

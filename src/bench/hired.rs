@@ -4,6 +4,7 @@
 use super::people::{Draw, Nation, TODAY};
 use super::registry::registration;
 use super::text;
+use crate::app::FOLD_CELLS;
 use crate::config::PlatformConfig;
 use crate::domain::category::Category;
 use crate::domain::hire::{EndReason, HireStatus, StatusReport};
@@ -45,7 +46,7 @@ pub async fn hire(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires:
             let body = Arc::new(body.ok_or("an invented id number is none")?.into_bytes());
             let rules = RosterRules { min_lines: 0, per_day: u32::MAX };
             let batch = RosterBatch { terms: terms(name(platform)), client: uuid::Uuid::nil(), body, once: None, rules };
-            let answer = state.hiring.roster(batch, now).await.map_err(|e| format!("{e:?}"))?.body;
+            let answer = folding(state, state.hiring.roster(batch, now)).await?.map_err(|e| format!("{e:?}"))?.body;
             if answer["matched"] != answer["received"] {
                 return Err(format!("everybody on a roster is registered: {answer}"));
             }
@@ -54,6 +55,22 @@ pub async fn hire(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires:
     }
     progress.finish();
     lay_off(state, workers, hires, now).await
+}
+
+/// Awaits this while what it adds to cells is folded as often as a gateway does, and the
+/// rest of it after.
+pub async fn folding<T>(state: &State, work: impl Future<Output = T>) -> Result<T, String> {
+    let beside = async {
+        loop {
+            tokio::time::sleep(FOLD_CELLS).await;
+            if let Err(e) = state.store.fold_additions().await {
+                return e;
+            }
+        }
+    };
+    let done = tokio::select! { done = work => done, e = beside => return Err(text(e)) };
+    state.store.fold_additions().await.map_err(text)?;
+    Ok(done)
 }
 
 fn name(platform: u32) -> String {

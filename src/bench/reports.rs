@@ -155,6 +155,7 @@ pub async fn run(plan: Plan) -> Result<(), String> {
     let reader = Readers::start(crate::store::engine_of(&place.url).map_err(text)?, 1).map_err(text)?;
     let offers = offers(&place, &reader, plan.hires / POSTING).await?;
     let began = Instant::now();
+    state.store.fold_additions().await.map_err(text)?;
     let folded = state.store.fold_seekers().await.map_err(text)?;
     let took = began.elapsed().as_secs_f64();
     println!("{offers} offers; who looks for work was counted in {took:.1} s ({:.0} people a second)", folded as f64 / took);

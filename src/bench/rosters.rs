@@ -1,7 +1,7 @@
 //! `doorstep bench rosters`: one roster of many lines against a registry of many
 //! people, from the body to the last commit, on a real store.
 
-use super::hired::terms;
+use super::hired::{folding, terms};
 use super::people::{Nation, TODAY};
 use super::place::Place;
 use super::registry::{register, registration};
@@ -50,7 +50,8 @@ pub async fn run(plan: Plan) -> Result<(), String> {
         let rules = RosterRules { min_lines: 1, per_day: u32::MAX };
         let began = Instant::now();
         let batch = RosterBatch { terms, client: uuid::Uuid::nil(), body: body.clone(), once: None, rules };
-        let answer = state.hiring.roster(batch, Moment::start_of(TODAY)).await.map_err(|e| format!("{e:?}"))?.body;
+        let roster = state.hiring.roster(batch, Moment::start_of(TODAY));
+        let answer = folding(&state, roster).await?.map_err(|e| format!("{e:?}"))?.body;
         let took = began.elapsed().as_secs_f64();
         println!(
             "{round}: {took:.1} s, {:.0} lines/s, matched {}, already {}, {:.0} MiB",

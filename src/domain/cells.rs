@@ -134,6 +134,11 @@ impl Change {
         }
     }
 
+    /// Adds a page to the page of a place.
+    pub fn merge(&mut self, place: Place, page: &Page) {
+        self.pages.entry(place).or_default().merge(page);
+    }
+
     /// Forgets what came to nothing.
     pub fn settle(&mut self) {
         self.pages.retain(|_, page| !page.is_empty());

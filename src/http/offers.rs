@@ -32,7 +32,7 @@ struct Listed {
 pub fn offer_body(o: &Offer, worker: Value) -> Value {
     let mut body = json!({
         "id": o.id, "posting": {"id": o.posting, "title": o.title, "platform": o.platform}, "worker": worker, "state": o.state,
-        "wave": o.wave, "reasons": o.reasons, "offered_at": o.offered_at, "expires_at": o.expires_at, "promoted": o.promoted,
+        "wave": o.wave, "reasons": o.reasons(), "offered_at": o.offered_at, "expires_at": o.expires_at, "promoted": o.promoted,
     });
     if let Some(position) = o.position {
         body["position"] = json!(position);

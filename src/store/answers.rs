@@ -3,8 +3,8 @@
 
 use super::engine::{Sql, StoreError, params};
 use super::log::ChangeKind;
-use super::offers::{Offer, by_id, columns, home_of, offer, pseudonym, withdrawn};
-use super::seats::{self, Taken};
+use super::offers::{COLUMNS, Offer, by_id, columns, offer, pseudonym, withdrawn};
+use super::seats::{self, Seats, Taken};
 use super::writer::Tx;
 use super::{Store, access, counties};
 use crate::domain::cells::Offered;
@@ -47,19 +47,30 @@ pub enum Refusal {
     Over(OfferState),
 }
 
-/// An offer that the answerer may answer, as it stands under its posting's lock, and
-/// where its worker is at home.
-fn reach(tx: &mut Tx<'_>, a: &Answering) -> Result<Option<(Offer, Region)>, StoreError> {
+/// An offer as it stands under its posting's lock, with the posting's seats.
+struct Reached {
+    offer: Offer,
+    /// Where its worker is at home.
+    home: Region,
+    seats: Seats,
+}
+
+/// An offer that the answerer may answer.
+fn reach(tx: &mut Tx<'_>, a: &Answering) -> Result<Option<Reached>, StoreError> {
     if tx.is_shared() && !seats::lock_of(tx, a.offer)? {
         return Ok(None);
     }
-    let Some(o) = by_id(tx, a.offer)? else { return Ok(None) };
-    let Some(home) = home_of(tx, o.worker)? else { return Ok(None) };
+    let sql = columns!(
+        ", w.home, p.per_county, p.taken, p.openings, p.sequence, p.source_id, p.category",
+        "JOIN workers w ON w.id = o.worker WHERE o.id = $1 AND w.erased_at IS NULL"
+    );
+    let Some(row) = tx.one(sql, params![a.offer.uuid()])? else { return Ok(None) };
+    let (offer, home, seats) = (offer(&row)?, super::region(row.int(COLUMNS)?)?, Seats::read(&row, COLUMNS + 1)?);
     let may = match &a.by {
-        Answerer::Worker(who) | Answerer::Reply(who) => *who == o.worker,
+        Answerer::Worker(who) | Answerer::Reply(who) => *who == offer.worker,
         Answerer::Office { region, .. } => home.is_within(*region),
     };
-    Ok(may.then_some((o, home)))
+    Ok(may.then_some(Reached { offer, home, seats }))
 }
 
 /// An answer for somebody else stands in the access log with it.
@@ -79,7 +90,7 @@ fn on_behalf(by: &Answerer) -> (Option<&str>, Option<&str>) {
 }
 
 pub(super) fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, Refusal>, StoreError> {
-    let Some((mut o, home)) = reach(tx, a)? else { return Ok(Err(Refusal::NotFound)) };
+    let Some(Reached { offer: mut o, home, seats }) = reach(tx, a)? else { return Ok(Err(Refusal::NotFound)) };
     match o.state.next(OfferEvent::Accept { seat: true }) {
         Err(impossible) => return Ok(Err(Refusal::Over(impossible.0))),
         Ok(same) if same == o.state => return Ok(Ok(o)),
@@ -91,9 +102,9 @@ pub(super) fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Resu
     log_on_behalf(tx, a, o.worker, "accept_on_behalf", now)?;
     // A seat held for them counts where it was taken, a fresh one where they are at home.
     let held = o.holds_seat();
-    let taken = if held { None } else { Some(seats::take(tx, o.posting, home, true, now)?) };
+    let taken = if held { None } else { Some(seats::take(tx, o.posting, seats.per_county, home, true, now)?) };
     o.state = match &taken {
-        None | Some(Taken::Seat(_)) => OfferState::Accepted,
+        None | Some(Taken::Seat) => OfferState::Accepted,
         Some(Taken::Full) => OfferState::Waitlisted,
         Some(Taken::Gone) => OfferState::Withdrawn,
     };
@@ -101,10 +112,19 @@ pub(super) fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Resu
     (o.share_contact, o.answered_by, o.method) = (a.share_contact, by.map(str::to_owned), method.map(str::to_owned));
     o.accepted_at = (o.state == OfferState::Accepted).then_some(now);
     o.reason = if o.state == OfferState::Withdrawn { Some("posting_closed".to_owned()) } else { a.reason.clone() };
+    // A yes leaves the offer open, so that no index is written for it.
+    macro_rules! answered {
+        ($closed:literal) => {
+            concat!(
+                "UPDATE offers SET state = $3, answered_at = $2, updated_at = $2, share_contact = $4, answered_by = $5, method = $6,
+                   accepted_at = $7, reason = $8, room = NULL, county = CASE WHEN promoted = 1 THEN county ELSE $9 END",
+                $closed,
+                " WHERE id = $1 AND state IN ('offered', 'seen') AND expires_at > $2"
+            )
+        };
+    }
     let in_time = tx.exec(
-        "UPDATE offers SET state = $3, answered_at = $2, updated_at = $2, share_contact = $4, answered_by = $5, method = $6, accepted_at = $7,
-           reason = $8, county = CASE WHEN promoted = 1 THEN county ELSE $9 END
-         WHERE id = $1 AND state IN ('offered', 'seen') AND expires_at > $2",
+        if o.state == OfferState::Withdrawn { answered!(", closed = 1") } else { answered!("") },
         params![
             o.id.uuid(),
             now.ms(),
@@ -121,13 +141,8 @@ pub(super) fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Resu
         return Err(StoreError::Busy); // It changed in spite of the lock: once more.
     }
     tx.log.change(ChangeKind::Worker, o.worker.uuid(), 0, now);
-    let category = match &taken {
-        None => Some(seats::category_of(tx, o.posting)?),
-        Some(Taken::Seat(seat)) => Some(seat.category),
-        Some(Taken::Full | Taken::Gone) => None,
-    };
-    if let Some(category) = category {
-        tx.books.offer(home, &o.platform, category, Offered::Accepted, now);
+    if o.state == OfferState::Accepted {
+        tx.books.offer(home, &o.platform, seats.category, Offered::Accepted, now);
     }
     let data = |worker| json!({"offer": o.id, "worker": worker});
     match &taken {
@@ -135,10 +150,10 @@ pub(super) fn accept(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Resu
             let worker = pseudonym(tx, &o.platform, o.worker)?;
             seats::tell(tx, o.posting, "offer.accepted", data(worker), now)?;
         }
-        Some(Taken::Seat(seat)) => {
+        Some(Taken::Seat) => {
             let worker = pseudonym(tx, &o.platform, o.worker)?;
-            seats::tell_of(tx, seat, o.posting, &o.platform, "offer.accepted", data(worker), now);
-            if seat.leaves_some() {
+            seats::tell_of(tx, &seats, o.posting, &o.platform, "offer.accepted", data(worker), now);
+            if seats.leave_some() {
                 return Ok(Ok(o));
             }
         }
@@ -167,7 +182,7 @@ fn too_late(tx: &mut Tx<'_>, a: &Answering, o: &Offer, now: Moment) -> Result<Re
 }
 
 pub(super) fn decline(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Result<Offer, Refusal>, StoreError> {
-    let Some((o, _)) = reach(tx, a)? else { return Ok(Err(Refusal::NotFound)) };
+    let Some(Reached { offer: o, .. }) = reach(tx, a)? else { return Ok(Err(Refusal::NotFound)) };
     match o.state.next(OfferEvent::Decline) {
         Err(impossible) => return Ok(Err(Refusal::Over(impossible.0))),
         Ok(same) if same == o.state => return Ok(Ok(o)),
@@ -178,7 +193,7 @@ pub(super) fn decline(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Res
     }
     let (by, method) = on_behalf(&a.by);
     tx.exec(
-        "UPDATE offers SET state = 'declined', waiting = NULL, share_contact = 0, reason = $3, answered_at = $2, updated_at = $2, answered_by = $4, method = $5 WHERE id = $1",
+        "UPDATE offers SET state = 'declined', closed = 1, room = NULL, waiting = NULL, share_contact = 0, reason = $3, answered_at = $2, updated_at = $2, answered_by = $4, method = $5 WHERE id = $1",
         params![o.id.uuid(), now.ms(), a.reason.as_deref(), by, method],
     )?;
     log_on_behalf(tx, a, o.worker, "decline_on_behalf", now)?;
@@ -196,7 +211,7 @@ pub(super) fn decline(tx: &mut Tx<'_>, a: &Answering, now: Moment) -> Result<Res
 
 /// Marks an offer expired whose deadline has passed; a seat it held is freed.
 fn expire(tx: &mut Tx<'_>, o: &Offer, now: Moment) -> Result<(), StoreError> {
-    let sql = "UPDATE offers SET state = 'expired', updated_at = $2 WHERE id = $1 AND state IN ('offered', 'seen') AND expires_at <= $2";
+    let sql = "UPDATE offers SET state = 'expired', closed = 1, updated_at = $2 WHERE id = $1 AND state IN ('offered', 'seen') AND expires_at <= $2";
     if tx.exec(sql, params![o.id.uuid(), now.ms()])? == 1 {
         if o.promoted {
             seats::free(tx, o.posting, o.id, now)?;
@@ -216,7 +231,9 @@ fn expire_some(tx: &mut Tx<'_>, promoted_within: Duration, now: Moment) -> Resul
     for row in &postings {
         let posting = PostingId::new(row.uuid(0)?);
         seats::lock(tx, posting)?;
-        let sql = columns!("WHERE o.posting = $1 AND o.state IN ('offered', 'seen') AND o.expires_at <= $2 ORDER BY o.id LIMIT $3");
+        let sql = columns!(
+            "WHERE o.posting = $1 AND o.closed = 0 AND o.state IN ('offered', 'seen') AND o.expires_at <= $2 ORDER BY o.id LIMIT $3"
+        );
         let most = (EXPIRED - expired) as i64;
         let late: Vec<Offer> = tx.query(sql, params![posting.uuid(), now.ms(), most])?.iter().map(offer).collect::<Result<_, _>>()?;
         for o in &late {

@@ -1,8 +1,8 @@
 //! The books: what is counted of each person, kept with every change of a hire, a
 //! tier or a person, in the transaction of the change.
 //!
-//! Promises: at the end of a write group the account of everybody it touched, the
-//! cells that count them and the ledger entries that say what their hires came to
+//! Promises: at the end of a write group the account of everybody it touched, what is
+//! added to the cells that count them ([`additions`]) and the ledger entries that say what their hires came to
 //! stand together; a fold of the ledger gives the same accounts and cells
 //! ([`recount`](super::recount)). Cells are taken in the order of their keys, last
 //! before the log.
@@ -13,7 +13,7 @@ use super::engine::bulk::Bulk;
 use super::engine::{Connection, Row, Sql, StoreError, Val, params};
 use super::log::Log;
 use super::reports::{corrected, facts};
-use super::{region, workers};
+use super::{additions, region, workers};
 use crate::domain::account::{Account, HireFrame, HireState, number};
 use crate::domain::category::Category;
 use crate::domain::cells::{Axis, Bucket, Change, Month, Offered, Page, Place, Sections};
@@ -108,7 +108,7 @@ impl Books {
         }
         change.settle();
         keep_accounts(s, changed)?;
-        keep_cells(s, &change)
+        additions::append(s, &change)
     }
 
     /// Puts the notes into the log, the last one of each hire with what it came to. A
@@ -308,7 +308,18 @@ pub(super) fn cell(place: &Place) -> i64 {
 
 /// The first key of a bucket and axis; those of all regions follow it.
 pub(super) fn first_cell(bucket: Bucket, axis: Axis) -> i64 {
-    (i64::from(bucket.number()) * 2 + axis as i64) * REGIONS
+    strip_of(bucket, axis) * REGIONS
+}
+
+/// The number of a bucket and axis, which keys begin with.
+pub(super) fn strip_of(bucket: Bucket, axis: Axis) -> i64 {
+    i64::from(bucket.number()) * 2 + axis as i64
+}
+
+/// The bucket and axis of a number.
+pub(super) fn strips(strip: i64) -> Result<(Bucket, Axis), StoreError> {
+    let bucket = u32::try_from(strip / 2).map_err(|_| StoreError::Corrupt("a cell's key".to_owned()))?;
+    Ok((Bucket::from_number(bucket), if strip % 2 == 0 { Axis::Home } else { Axis::Work }))
 }
 
 /// The last key of a bucket and axis.
@@ -318,7 +329,7 @@ pub(super) fn last_cell(bucket: Bucket, axis: Axis) -> i64 {
 
 /// Whether a key is of a page that counts offers, of which the ledger tells nothing.
 pub(super) fn is_of_offers(cell: i64) -> bool {
-    u32::try_from(cell / REGIONS / 2).is_ok_and(Bucket::is_of_offers)
+    strips(cell / REGIONS).is_ok_and(|(bucket, _)| bucket.is_of_offers())
 }
 
 /// Whether a key is of the days of a month before this one, which nobody keeps.
@@ -337,7 +348,8 @@ pub(super) fn page(bytes: &[u8], sections: Sections) -> Result<Page, StoreError>
     Page::sections_of(bytes, sections).ok_or_else(|| StoreError::Corrupt("a page of cells".to_owned()))
 }
 
-fn keep_cells(s: &mut dyn Connection, change: &Change) -> Result<(), StoreError> {
+/// Adds to the cells; `shared` where others may do so at the same time.
+pub(super) fn keep_cells(s: &mut dyn Sql, shared: bool, change: &Change) -> Result<(), StoreError> {
     static KNOWN: Bulk = Bulk::keys("SELECT cell, page FROM cells WHERE cell IN {list} ORDER BY cell {for_update}", 0);
     static BLANK: Bulk = Bulk::rows("INSERT INTO cells (page, cell) VALUES {list} ON CONFLICT (cell) DO NOTHING", 1, "$1, ", 1);
     static KEEP: Bulk =
@@ -346,7 +358,7 @@ fn keep_cells(s: &mut dyn Connection, change: &Change) -> Result<(), StoreError>
     let mut rows = KNOWN.query(s, &[], &keys.iter().map(|k| Val::from(*k)).collect::<Vec<_>>())?;
     let found: BTreeSet<i64> = rows.iter().map(|r| r.int(0)).collect::<Result<_, _>>()?;
     let missing: Vec<Val> = keys.iter().filter(|k| !found.contains(k)).map(|k| Val::from(*k)).collect();
-    if !missing.is_empty() && s.is_shared() {
+    if !missing.is_empty() && shared {
         let mut met = false;
         BLANK.insert(s, params![Vec::<u8>::new()], &missing, |_, _| {
             met = true;

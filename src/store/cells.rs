@@ -5,13 +5,13 @@
 //! people it counts.
 //! Does not: write a cell; [`books`](super::books) does.
 
-use super::Store;
-use super::books::{account, cell, first_cell, last_cell, page, platform_number, region_of};
+use super::books::{account, cell, first_cell, last_cell, page, platform_number, region_of, strip_of};
 use super::engine::bulk::Bulk;
 use super::engine::{Sql, StoreError, Val, params};
 use super::periods::Beside;
 use super::recount::{self, Folded};
 use super::writer::Tx;
+use super::{Store, additions};
 use crate::domain::account::{Account, number};
 use crate::domain::category::Category;
 use crate::domain::cells::{Axis, Bucket, Change, Month, Offered, Page, Place, Section, Sections, days_of, offers_of, whole_of};
@@ -19,7 +19,7 @@ use crate::domain::closing::Figure;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period, from_day_number};
 use jiff::civil::Date;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
 /// Where figures come from.
@@ -134,6 +134,10 @@ pub fn within(bound: Region) -> Within {
     (bound != Region::NATION).then(|| Region::all().filter(|r| r.is_within(bound)).collect())
 }
 
+fn holds(of: &Within, region: Region) -> bool {
+    of.as_ref().is_none_or(|regions| regions.binary_search(&region).is_ok())
+}
+
 fn read_bucket(
     s: &mut dyn Sql,
     locked: Option<&str>,
@@ -148,9 +152,9 @@ fn read_bucket(
         look(region_of(row.int(0)?)?, page(row.blob(1)?, sections)?);
         Ok(())
     };
+    let (first, last) = (first_cell(bucket, axis), last_cell(bucket, axis));
     match of {
         None => {
-            let (first, last) = (first_cell(bucket, axis), last_cell(bucket, axis));
             match locked {
                 None => s.each("SELECT cell, page FROM cells WHERE cell BETWEEN $1 AND $2", params![first, last], &mut row),
                 Some(period) => s.each(
@@ -158,7 +162,7 @@ fn read_bucket(
                     params![period, first, last],
                     &mut row,
                 ),
-            }
+            }?;
         }
         Some(regions) => {
             let mut keys: Vec<i64> = regions.iter().map(|region| cell(&Place { bucket, axis, region: *region })).collect();
@@ -171,9 +175,17 @@ fn read_bucket(
             // A list is filled up with its last key.
             rows.sort_by_key(|r| r.int(0).unwrap_or(0));
             rows.dedup_by_key(|r| r.int(0).unwrap_or(0));
-            rows.into_iter().try_for_each(row)
+            rows.into_iter().try_for_each(&mut row)?;
         }
     }
+    if locked.is_some() {
+        return Ok(());
+    }
+    additions::waiting(s, (bucket, axis), sections, &mut |region, page| {
+        if holds(of, region) {
+            look(region, page);
+        }
+    })
 }
 
 /// Copies the pages that reports of a period are made from, as they stand: of the
@@ -185,6 +197,7 @@ pub(super) fn freeze(tx: &mut Tx<'_>, period: Period, top: Region) -> Result<(),
         1,
     );
     let (name, within) = (period.to_string(), within(top));
+    let waiting = waiting(tx, &name, &within, period)?;
     for (bucket, axis) in locked_buckets(period) {
         match &within {
             None => tx.exec(
@@ -198,7 +211,33 @@ pub(super) fn freeze(tx: &mut Tx<'_>, period: Period, top: Region) -> Result<(),
             }
         };
     }
+    for (place, added) in waiting.pages() {
+        let key = cell(place);
+        let copied = tx.one("SELECT page FROM locked_cells WHERE period = $1 AND cell = $2", params![name.as_str(), key])?;
+        let mut whole = copied.map_or_else(|| Ok(Page::default()), |row| page(row.blob(0)?, Sections::ALL))?;
+        whole.merge(added);
+        tx.exec(
+            "INSERT INTO locked_cells (period, cell, page) VALUES ($1, $2, $3) ON CONFLICT (period, cell) DO UPDATE SET page = excluded.page",
+            params![name.as_str(), key, whole.to_bytes()],
+        )?;
+    }
     Ok(())
+}
+
+/// What no cell holds yet of what a lock keeps, but for places that are locked already.
+fn waiting(tx: &mut Tx<'_>, name: &str, of: &Within, period: Period) -> Result<Change, StoreError> {
+    let mut waiting = Change::default();
+    for (bucket, axis) in locked_buckets(period) {
+        let sql = "SELECT cell FROM locked_cells WHERE period = $1 AND cell BETWEEN $2 AND $3";
+        let locked = tx.query(sql, params![name, first_cell(bucket, axis), last_cell(bucket, axis)])?;
+        let locked = locked.iter().map(|row| region_of(row.int(0)?)).collect::<Result<HashSet<_>, _>>()?;
+        additions::waiting(tx, (bucket, axis), Sections::ALL, &mut |region, page| {
+            if holds(of, region) && !locked.contains(&region) {
+                waiting.merge(Place { bucket, axis, region }, &page);
+            }
+        })?;
+    }
+    Ok(waiting)
 }
 
 /// The buckets whose pages a lock of a period keeps.
@@ -220,8 +259,10 @@ fn year_end(period: Period) -> Month {
 
 /// Somebody was counted in some month up to this one.
 fn is_known(s: &mut dyn Sql, last: Month) -> Result<bool, StoreError> {
-    let (first, last) = (0i64, last_cell(Bucket::month(last), Axis::Home));
-    Ok(s.one("SELECT 1 FROM cells WHERE cell BETWEEN $1 AND $2 LIMIT 1", params![first, last])?.is_some())
+    let (first, until) = (0i64, last_cell(Bucket::month(last), Axis::Home));
+    let waits = "SELECT 1 FROM additions WHERE strip <= $1 LIMIT 1";
+    Ok(s.one("SELECT 1 FROM cells WHERE cell BETWEEN $1 AND $2 LIMIT 1", params![first, until])?.is_some()
+        || s.one(waits, params![strip_of(Bucket::month(last), Axis::Home)])?.is_some())
 }
 
 /// All platforms by their number.

@@ -105,7 +105,7 @@ pub(super) fn wait_elsewhere(tx: &mut Tx<'_>, posting: PostingId, offer: OfferId
 /// A worker has moved: where they wait, they wait as one of the new county. Seats stay
 /// where they were taken.
 pub(super) fn moved(tx: &mut Tx<'_>, worker: WorkerId, promoted_within: Duration, now: Moment) -> Result<(), StoreError> {
-    let sql = "SELECT o.posting FROM offers o WHERE o.handle = (SELECT handle FROM workers WHERE id = $1) AND o.state = 'waitlisted' ORDER BY o.posting";
+    let sql = "SELECT o.posting FROM offers o WHERE o.handle = (SELECT handle FROM workers WHERE id = $1) AND o.closed = 0 AND o.state = 'waitlisted' ORDER BY o.posting";
     for row in tx.query(sql, params![worker.uuid()])? {
         let posting = PostingId::new(row.uuid(0)?);
         seats::lock(tx, posting)?;

@@ -7,6 +7,7 @@
 //! Does not: decide when something is due, or send anything.
 
 pub mod access;
+pub mod additions;
 pub mod alerts;
 pub mod answers;
 pub mod baselines;

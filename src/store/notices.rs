@@ -194,7 +194,8 @@ fn news(s: &mut dyn Sql, handle: u32, asked: i64, now: Moment) -> Result<(Vec<Of
     let all: Vec<Offer> = s.query(sql, params![handle, now.ms(), asked])?.iter().map(offer).collect::<Result<_, _>>()?;
     let (open, gone): (Vec<Offer>, Vec<Offer>) = all.into_iter().partition(|o| o.state.unanswered());
     // Who has looked at an offer knows of it.
-    let fresh = "SELECT 1 FROM offers WHERE handle = $1 AND state = 'offered' AND expires_at > $2 AND updated_at >= $3 LIMIT 1";
+    let fresh =
+        "SELECT 1 FROM offers WHERE handle = $1 AND closed = 0 AND state = 'offered' AND expires_at > $2 AND updated_at >= $3 LIMIT 1";
     let fresh = s.one(fresh, params![handle, now.ms(), asked])?.is_some();
     Ok(if fresh || !gone.is_empty() { (open, gone) } else { (Vec::new(), Vec::new()) })
 }

@@ -25,7 +25,8 @@ pub struct Offer {
     pub title: String,
     pub state: OfferState,
     pub wave: i64,
-    pub reasons: Vec<Reason>,
+    /// As stored: what [`Offer::reasons`] reads when somebody is shown them.
+    pub grounds: String,
     pub offered_at: Moment,
     pub expires_at: Moment,
     pub promoted: bool,
@@ -42,6 +43,13 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// Why this worker; empty where the stored text says nothing.
+    pub fn reasons(&self) -> Vec<Reason> {
+        // Offers that were made before grounds were stored as figures hold the words.
+        let words = self.grounds.starts_with('[').then(|| serde_json::from_str(&self.grounds).ok());
+        words.unwrap_or_else(|| Grounds::parse(&self.grounds).map(|g| g.reasons())).unwrap_or_default()
+    }
+
     /// Holds one of the posting's seats: taken, or kept for them until they answer.
     pub(super) fn holds_seat(&self) -> bool {
         self.state.seated() || (self.promoted && self.state.unanswered())
@@ -53,15 +61,19 @@ impl Offer {
     }
 }
 
-/// The columns that [`offer`] reads, and what follows.
+/// The columns that [`offer`] reads, more of them where some are named, and what follows.
 macro_rules! columns {
     ($tail:literal) => {
+        $crate::store::offers::columns!("", $tail)
+    };
+    ($more:literal, $tail:literal) => {
         concat!(
             "SELECT o.id, o.posting, o.worker, o.platform, o.state, o.wave, o.reasons, o.offered_at, o.expires_at, o.promoted,
                o.share_contact, o.answered_by, o.method, p.content,
                CASE WHEN o.state = 'waitlisted' THEN
-                 (SELECT COUNT(*) FROM offers q WHERE q.posting = o.posting AND q.state = 'waitlisted' AND q.waiting <= o.waiting) END, o.accepted_at, o.reason
-             FROM offers o JOIN postings p ON p.id = o.posting ",
+                 (SELECT COUNT(*) FROM offers q WHERE q.posting = o.posting AND q.state = 'waitlisted' AND q.waiting <= o.waiting) END, o.accepted_at, o.reason",
+            $more,
+            " FROM offers o JOIN postings p ON p.id = o.posting ",
             $tail
         )
     };
@@ -79,11 +91,10 @@ struct Titled {
     title: String,
 }
 
-/// Offers that were made before grounds were stored as figures hold the words.
-fn reasons(stored: &str) -> Option<Vec<Reason>> {
-    if stored.starts_with('[') { serde_json::from_str(stored).ok() } else { Grounds::parse(stored).map(|g| g.reasons()) }
-}
+/// How many columns [`offer`] reads.
+pub(super) const COLUMNS: usize = 17;
 
+/// Reads the first [`COLUMNS`] of a row.
 pub(super) fn offer(row: &Row) -> Result<Offer, StoreError> {
     let Titled { title } = serde_json::from_str(row.text(13)?).map_err(|_| StoreError::Corrupt("a posting's content".to_owned()))?;
     Ok(Offer {
@@ -94,7 +105,7 @@ pub(super) fn offer(row: &Row) -> Result<Offer, StoreError> {
         title,
         state: state(row.text(4)?)?,
         wave: row.int(5)?,
-        reasons: reasons(row.text(6)?).ok_or_else(|| StoreError::Corrupt("an offer's reasons".to_owned()))?,
+        grounds: row.text(6)?.to_owned(),
         offered_at: Moment::from_ms(row.int(7)?),
         expires_at: Moment::from_ms(row.int(8)?),
         promoted: row.flag(9)?,
@@ -143,8 +154,9 @@ pub(super) fn of_pair(s: &mut dyn Sql, posting: PostingId, worker: WorkerId) -> 
 
 /// A worker's offers that hold a seat or wait for one.
 pub(super) fn held_by(s: &mut dyn Sql, worker: WorkerId) -> Result<Vec<Offer>, StoreError> {
-    let sql =
-        columns!("WHERE o.handle = (SELECT handle FROM workers WHERE id = $1) AND o.state IN ('accepted', 'waitlisted') ORDER BY o.id");
+    let sql = columns!(
+        "WHERE o.handle = (SELECT handle FROM workers WHERE id = $1) AND o.closed = 0 AND o.state IN ('accepted', 'waitlisted') ORDER BY o.id"
+    );
     s.query(sql, params![worker.uuid()])?.iter().map(offer).collect()
 }
 
@@ -172,7 +184,7 @@ impl Store {
     pub async fn mark_seen(&self, worker: WorkerId, now: Moment) -> Result<u64, StoreError> {
         self.write(move |tx| {
             let sql = "UPDATE offers SET state = 'seen', seen_at = $2, updated_at = $2
-               WHERE handle = (SELECT handle FROM workers WHERE id = $1) AND state = 'offered' AND expires_at > $2";
+               WHERE handle = (SELECT handle FROM workers WHERE id = $1) AND closed = 0 AND state = 'offered' AND expires_at > $2";
             tx.exec(sql, params![worker.uuid(), now.ms()])
         })
         .await

@@ -9,15 +9,15 @@
 
 mod seekers;
 
-use super::Store;
 use super::books::{self, account, cell, is_of_days_before, is_of_offers, region_of};
 use super::cells::{self, Position, platforms};
 use super::engine::{Row, Sql, StoreError, params};
 use super::periods::{self, Lock};
 use super::seals::Entry;
 use super::seals::verify::{Beside, Finding};
+use super::{Store, additions};
 use crate::domain::account::{Account, HireState, number};
-use crate::domain::cells::{Change, Month, Page};
+use crate::domain::cells::{Change, Month, Page, Place, Sections};
 use crate::domain::closing::Figure;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period};
@@ -283,6 +283,18 @@ fn expected(change: &Change) -> HashMap<i64, Page> {
     change.pages().map(|(place, page)| (cell(place), page.clone())).collect()
 }
 
+/// What cells hold where those of these pages are right: what waits is not in them yet.
+fn expected_of_cells(s: &mut dyn Sql, change: &Change, days_from: Month) -> Result<HashMap<i64, Page>, StoreError> {
+    let mut expected = expected(change);
+    for (bucket, axis) in additions::waiting_strips(s)? {
+        additions::waiting(s, (bucket, axis), Sections::ALL, &mut |region, page| {
+            expected.entry(cell(&Place { bucket, axis, region })).or_default().merge(&page.negated());
+        })?;
+    }
+    expected.retain(|key, page| !page.is_empty() && !is_of_offers(*key) && !is_of_days_before(*key, days_from));
+    Ok(expected)
+}
+
 /// Folds the ledger once and compares all that is counted, and the facts, with it, and on
 /// the way what each period was locked with.
 pub(super) fn recount(s: &mut dyn Sql, stale_months: u32) -> Result<Recount, StoreError> {
@@ -314,7 +326,8 @@ pub(super) fn recount(s: &mut dyn Sql, stale_months: u32) -> Result<Recount, Sto
     (out.entries, out.people) = (folded.position.seq, folded.accounts.len() as u64);
     compare_accounts(s, &folded, &mut out)?;
     compare_facts(s, &folded, stale_months, &mut out)?;
-    compare_cells(s, expected(&change), None, &mut out)?;
+    let expected = expected_of_cells(s, &change, first)?;
+    compare_cells(s, expected, None, &mut out)?;
     for Locked { period, pages, .. } in locked {
         compare_cells(s, pages, Some(&period.to_string()), &mut out)?;
     }

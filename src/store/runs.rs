@@ -231,7 +231,7 @@ fn break_off(tx: &mut Tx<'_>, platform: &str, run: &str, now: Moment) -> Result<
 fn absent(s: &mut dyn Sql, platform: &str, run: i64, after: Uuid, limit: i64) -> Result<Vec<Row>, StoreError> {
     s.query(
         "SELECT p.id, p.source_id, p.content, p.taken,
-           (SELECT COUNT(*) FROM offers o WHERE o.posting = p.id AND o.state IN ('offered', 'seen', 'waitlisted'))
+           (SELECT COUNT(*) FROM offers o WHERE o.posting = p.id AND o.closed = 0 AND o.state IN ('offered', 'seen', 'waitlisted'))
          FROM postings p WHERE p.platform = $1 AND p.id > $3 AND p.status IN ('open', 'paused', 'filled')
            AND NOT EXISTS (SELECT 1 FROM run_records r WHERE r.run = $2 AND r.kind IN (0, 1) AND r.record = p.source_id)
          ORDER BY p.id LIMIT $4",

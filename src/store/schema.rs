@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     BOOKS,
     GIVEN_NAMES,
     SEEKERS,
+    OPEN_OFFERS,
 ];
 
 const FOUNDATION: &str = "
@@ -412,6 +413,35 @@ INSERT INTO seek_fold (id, position, month, walked, begun)
   SELECT 0, (SELECT COALESCE(MAX(seq), 0) FROM changes), 0, CASE WHEN EXISTS (SELECT 1 FROM workers) THEN -1 END, 0;
 ";
 
+/// Whether an offer is closed, so that nothing more comes of it: indexes hold that and no
+/// state, and a yes writes none of them. An answer gives up the `room` its row was made
+/// with, so that the embedded engine need not cut pages of offers in two for it. What is
+/// added to the cells of a bucket and axis and not folded into them yet.
+const OPEN_OFFERS: &str = "
+ALTER TABLE offers RENAME TO offers_by_state;
+CREATE TABLE offers (
+  id {blob} PRIMARY KEY, posting {blob} NOT NULL, handle BIGINT NOT NULL, worker {blob} NOT NULL, platform TEXT NOT NULL,
+  state TEXT NOT NULL, closed BIGINT NOT NULL DEFAULT 0, wave BIGINT NOT NULL, reasons TEXT NOT NULL, group_key {blob} NOT NULL,
+  offered_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, promoted BIGINT NOT NULL DEFAULT 0,
+  share_contact BIGINT NOT NULL DEFAULT 0, seen_at BIGINT, answered_at BIGINT, accepted_at BIGINT, waiting BIGINT,
+  reason TEXT, answered_by TEXT, method TEXT, county BIGINT, room {blob},
+  UNIQUE (posting, handle), UNIQUE (group_key, handle),
+  CHECK (closed = CASE WHEN state IN ('offered', 'seen', 'accepted', 'waitlisted') THEN 0 ELSE 1 END)) {clustered};
+INSERT INTO offers (id, posting, handle, worker, platform, state, closed, wave, reasons, group_key, offered_at, expires_at, updated_at,
+    promoted, share_contact, seen_at, answered_at, accepted_at, waiting, reason, answered_by, method, county)
+  SELECT id, posting, handle, worker, platform, state, CASE WHEN state IN ('offered', 'seen', 'accepted', 'waitlisted') THEN 0 ELSE 1 END,
+    wave, reasons, group_key, offered_at, expires_at, updated_at, promoted, share_contact, seen_at, answered_at, accepted_at, waiting,
+    reason, answered_by, method, county
+  FROM offers_by_state ORDER BY id;
+DROP TABLE offers_by_state;
+CREATE INDEX offers_by_handle ON offers (handle, closed);
+CREATE INDEX offers_open ON offers (posting) WHERE closed = 0;
+CREATE INDEX offers_waiting ON offers (posting, waiting) WHERE state = 'waitlisted';
+CREATE INDEX offers_waiting_by_county ON offers (posting, county, waiting) WHERE state = 'waitlisted';
+CREATE TABLE additions (seq {serial}, strip BIGINT NOT NULL, counts {blob} NOT NULL);
+CREATE INDEX additions_by_strip ON additions (strip);
+";
+
 /// Brings the tables up to date; safe when several processes start at once.
 pub fn migrate(s: &mut dyn Connection) -> Result<(), StoreError> {
     s.begin()?;
@@ -471,7 +501,7 @@ mod tests {
         // A worker's id is 16 bytes, which this one's is not.
         s.batch("UPDATE offers SET worker = posting").unwrap();
         let offer = offers::by_id(s.as_mut() as &mut dyn Sql, OfferId::new(row.uuid(1).unwrap())).unwrap().unwrap();
-        assert_eq!((offer.state, offer.position, offer.reasons[0].text.as_str()), (OfferState::Waitlisted, Some(1), "words of old"));
+        assert_eq!((offer.state, offer.position, offer.reasons()[0].text.as_str()), (OfferState::Waitlisted, Some(1), "words of old"));
         let twice = "INSERT INTO offers (id, posting, handle, worker, platform, state, wave, reasons, group_key, offered_at, expires_at, updated_at)
           SELECT x'11', posting, handle, worker, platform, state, wave, reasons, x'bb', 1, 1, 1 FROM offers";
         assert!(matches!(s.exec(twice, &[]), Err(StoreError::Constraint(_))), "nobody twice");

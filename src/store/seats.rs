@@ -23,23 +23,46 @@ use std::time::Duration;
 /// How taking a seat went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    Seat(Seat),
+    Seat,
     /// All openings are taken, or all of the worker's county; they may wait.
     Full,
     /// The posting is closed or expired.
     Gone,
 }
 
-/// A seat that was taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seat {
-    /// The number of the event that tells of it, where one does.
+/// How a posting's seats stand under its lock.
+#[derive(Clone, Debug)]
+pub(super) struct Seats {
+    /// Of one county at most; 0 where counties do not matter.
+    pub per_county: u32,
+    taken: u32,
+    openings: u32,
+    /// The number of the last event that told of the posting.
     sequence: i64,
     source_id: String,
     /// The number of the posting's trade.
     pub category: u8,
-    /// There may be no other: the posting is to be settled.
-    last: bool,
+}
+
+impl Seats {
+    /// Reads the columns per_county, taken, openings, sequence, source_id and category,
+    /// of which this is the first.
+    pub fn read(row: &Row, first: usize) -> Result<Self, StoreError> {
+        Ok(Self {
+            per_county: row.count(first)?,
+            taken: row.count(first + 1)?,
+            openings: row.count(first + 2)?,
+            sequence: row.int(first + 3)?,
+            source_id: row.text(first + 4)?.to_owned(),
+            category: category(row.int(first + 5)?),
+        })
+    }
+
+    /// Nothing follows for the posting from taking another: it had a free seat before, so
+    /// nobody waits, and has one still.
+    pub fn leave_some(&self) -> bool {
+        self.per_county == 0 && self.taken + 1 < self.openings
+    }
 }
 
 /// Whether a seat that was taken anyway was one more than there were.
@@ -67,22 +90,22 @@ pub(super) fn lock_of(tx: &mut Tx<'_>, offer: OfferId) -> Result<bool, StoreErro
 /// Takes a seat for somebody at home in this county, of a posting that may still be
 /// answered, by one conditional statement. `told` makes room for the event that tells
 /// the platform, see [`tell_of`].
-pub(super) fn take(tx: &mut Tx<'_>, posting: PostingId, home: Region, told: bool, now: Moment) -> Result<Taken, StoreError> {
-    const TAKE: Update = update!(
-        "postings",
-        "SET taken = taken + 1, updated_at = $2, sequence = sequence + $4
+pub(super) fn take(
+    tx: &mut Tx<'_>,
+    posting: PostingId,
+    per_county: u32,
+    home: Region,
+    told: bool,
+    now: Moment,
+) -> Result<Taken, StoreError> {
+    let sql = "UPDATE postings SET taken = taken + 1, updated_at = $2, sequence = sequence + $4
          WHERE id = $1 AND taken < openings AND declared <> 'closed' AND closes_at > $2
-           AND NOT EXISTS (SELECT 1 FROM county_seats c WHERE c.posting = $1 AND c.county = $3 AND c.taken >= c.openings)",
-        "per_county, taken, openings, sequence, source_id, category"
-    );
-    let taken = tx.update(&TAKE, params![posting.uuid(), now.ms(), i64::from(home.code()), told])?;
-    if let Some(row) = taken {
-        let per_county = row.count(0)?;
+           AND NOT EXISTS (SELECT 1 FROM county_seats c WHERE c.posting = $1 AND c.county = $3 AND c.taken >= c.openings)";
+    if tx.exec(sql, params![posting.uuid(), now.ms(), i64::from(home.code()), told])? == 1 {
         if per_county > 0 {
             counties::take(tx, posting, home, per_county)?;
         }
-        let last = per_county > 0 || row.count(1)? >= row.count(2)?;
-        return Ok(Taken::Seat(Seat { sequence: row.int(3)?, source_id: row.text(4)?.to_owned(), category: category(row.int(5)?), last }));
+        return Ok(Taken::Seat);
     }
     let alive =
         tx.one("SELECT 1 FROM postings WHERE id = $1 AND declared <> 'closed' AND closes_at > $2", params![posting.uuid(), now.ms()])?;
@@ -92,20 +115,6 @@ pub(super) fn take(tx: &mut Tx<'_>, posting: PostingId, home: Region, told: bool
 /// A trade behind its column.
 pub(super) fn category(number: i64) -> u8 {
     u8::try_from(number).unwrap_or(Category::Other as u8)
-}
-
-/// The trade of a posting.
-pub(super) fn category_of(s: &mut dyn Sql, posting: PostingId) -> Result<u8, StoreError> {
-    let row = s.one("SELECT category FROM postings WHERE id = $1", params![posting.uuid()])?;
-    row.map_or(Ok(Category::Other as u8), |row| row.int(0).map(category))
-}
-
-impl Seat {
-    /// Nothing follows from it for the posting: it had a free seat before, so nobody
-    /// waits, and has one still.
-    pub fn leaves_some(&self) -> bool {
-        !self.last
-    }
 }
 
 /// Takes a seat although none may be free: the platform hired all the same.
@@ -170,7 +179,7 @@ pub(super) fn settle_taken(tx: &mut Tx<'_>, posting: PostingId, now: Moment, pro
     let (openings, mut taken) = (row.count(3)?, row.count(4)?);
     let (per_county, counties) = (row.count(5)?, row.count(6)?);
     if declared != Declared::Closed && !expired {
-        while taken < openings && promote(tx, posting, per_county > 0, now, promoted_within)? {
+        while taken < openings && promote(tx, posting, per_county, now, promoted_within)? {
             taken += 1;
         }
     }
@@ -188,7 +197,7 @@ pub(super) fn settle_taken(tx: &mut Tx<'_>, posting: PostingId, now: Moment, pro
     tx.log.change(ChangeKind::Posting, posting.uuid(), 0, now);
     if before == Status::Filled || after == Status::Filled {
         // Unanswered offers of a filled posting do not count toward the cap.
-        let sql = "SELECT worker FROM offers WHERE posting = $1 AND state IN ('offered', 'seen')";
+        let sql = "SELECT worker FROM offers WHERE posting = $1 AND closed = 0 AND state IN ('offered', 'seen')";
         for row in tx.query(sql, params![posting.uuid()])? {
             tx.log.change(ChangeKind::Worker, row.uuid(0)?, 0, now);
         }
@@ -205,7 +214,8 @@ pub(super) fn settle_taken(tx: &mut Tx<'_>, posting: PostingId, now: Moment, pro
 }
 
 /// Holds a free seat for the first who waits and may take it; false where nobody does.
-fn promote(tx: &mut Tx<'_>, posting: PostingId, by_county: bool, now: Moment, within: Duration) -> Result<bool, StoreError> {
+fn promote(tx: &mut Tx<'_>, posting: PostingId, per_county: u32, now: Moment, within: Duration) -> Result<bool, StoreError> {
+    let by_county = per_county > 0;
     loop {
         let first = if by_county { counties::first_waiting(tx, posting)? } else { first_waiting(tx, posting)? };
         let Some(first) = first else { return Ok(false) };
@@ -215,7 +225,7 @@ fn promote(tx: &mut Tx<'_>, posting: PostingId, by_county: bool, now: Moment, wi
             counties::wait_elsewhere(tx, posting, OfferId::new(first.uuid(0)?), home)?;
             continue;
         }
-        if !matches!(take(tx, posting, home, false, now)?, Taken::Seat(_)) {
+        if take(tx, posting, per_county, home, false, now)? != Taken::Seat {
             return Ok(false);
         }
         tx.exec(
@@ -245,11 +255,10 @@ fn first_waiting(s: &mut dyn Sql, posting: PostingId) -> Result<Option<Row>, Sto
 
 /// Withdraws what nobody can accept any more: unanswered and waiting offers.
 fn withdraw_waiting(tx: &mut Tx<'_>, posting: PostingId, now: Moment) -> Result<(), StoreError> {
-    let sql =
-        "SELECT id, worker, promoted, state FROM offers WHERE posting = $1 AND state IN ('offered', 'seen', 'waitlisted') ORDER BY id";
+    let sql = "SELECT id, worker, promoted, state FROM offers WHERE posting = $1 AND closed = 0 AND state IN ('offered', 'seen', 'waitlisted') ORDER BY id";
     for row in tx.query(sql, params![posting.uuid()])? {
         tx.exec(
-            "UPDATE offers SET state = 'withdrawn', waiting = NULL, reason = 'posting_closed', updated_at = $2 WHERE id = $1",
+            "UPDATE offers SET state = 'withdrawn', closed = 1, waiting = NULL, reason = 'posting_closed', updated_at = $2 WHERE id = $1",
             params![row.uuid(0)?, now.ms()],
         )?;
         let waited = row.text(3)? == "waitlisted";
@@ -273,9 +282,10 @@ pub(super) fn tell(tx: &mut Tx<'_>, posting: PostingId, kind: &'static str, data
     Ok(())
 }
 
-/// [`tell`] of a seat that was taken so that there is room for it.
-pub(super) fn tell_of(tx: &mut Tx<'_>, seat: &Seat, posting: PostingId, platform: &str, kind: &'static str, data: Value, now: Moment) {
-    listed(tx, posting, platform, (seat.sequence, &seat.source_id), kind, data, now);
+/// [`tell`] of a seat that was taken so that there is room for it, of these that stood
+/// there before.
+pub(super) fn tell_of(tx: &mut Tx<'_>, before: &Seats, posting: PostingId, platform: &str, kind: &'static str, data: Value, now: Moment) {
+    listed(tx, posting, platform, (before.sequence + 1, &before.source_id), kind, data, now);
 }
 
 fn listed(tx: &mut Tx<'_>, posting: PostingId, platform: &str, of: (i64, &str), kind: &'static str, mut data: Value, now: Moment) {

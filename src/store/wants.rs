@@ -70,7 +70,7 @@ impl Counted {
         // A worker who moved since would take a seat of their county of today.
         let rows = s.query(
             "SELECT w.home, COUNT(*) FROM offers o JOIN workers w ON w.id = o.worker
-             WHERE o.posting = $1 AND o.state IN ('offered', 'seen') AND o.promoted = 0 GROUP BY w.home",
+             WHERE o.posting = $1 AND o.closed = 0 AND o.state IN ('offered', 'seen') AND o.promoted = 0 GROUP BY w.home",
             params![id.uuid()],
         )?;
         let live =

@@ -111,7 +111,7 @@ fn keys(ids: impl Iterator<Item = Uuid>) -> Vec<Val> {
 /// Offers of these postings that wait for an answer, those apart who were promoted.
 fn live(s: &mut dyn Sql, ids: &[Val]) -> Result<HashMap<Uuid, u32>, StoreError> {
     static LIVE: Bulk = Bulk::keys(
-        "SELECT posting, COUNT(*) FROM offers WHERE state IN ('offered', 'seen') AND promoted = 0 AND posting IN {list} GROUP BY posting",
+        "SELECT posting, COUNT(*) FROM offers WHERE closed = 0 AND state IN ('offered', 'seen') AND promoted = 0 AND posting IN {list} GROUP BY posting",
         0,
     );
     LIVE.query(s, &[], ids)?.iter().map(|row| Ok((row.uuid(0)?, row.count(1)?))).collect()

@@ -49,7 +49,7 @@ macro_rules! seeking {
         "SELECT w.handle, w.home, w.birth, w.tier, w.consent_on, w.paused, w.looking, w.categories, w.destinations, w.in_place_only,
            w.min_monthly_pay, w.require_stated_pay, w.skills, w.seeking_since, w.cooling_until, w.displaced_until,
            (SELECT COUNT(*) FROM offers o CROSS JOIN postings p
-            WHERE o.handle = w.handle AND o.state IN ('offered', 'seen') AND p.id = o.posting AND p.status <> 'filled')"
+            WHERE o.handle = w.handle AND o.closed = 0 AND o.state IN ('offered', 'seen') AND p.id = o.posting AND p.status <> 'filled')"
     };
 }
 
@@ -200,7 +200,7 @@ fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) 
         return Ok(false);
     }
     let open = tx.query(
-        "SELECT id, posting FROM offers WHERE handle = (SELECT handle FROM workers WHERE id = $1) AND state IN ('offered', 'seen', 'waitlisted', 'accepted') ORDER BY posting",
+        "SELECT id, posting FROM offers WHERE handle = (SELECT handle FROM workers WHERE id = $1) AND closed = 0 ORDER BY posting",
         params![id.uuid()],
     )?;
     let mut postings: Vec<PostingId> = Vec::new();
@@ -209,7 +209,7 @@ fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) 
         let offer = offers::by_id(tx, OfferId::new(row.uuid(0)?))?;
         let Some(offer) = offer.filter(|o| o.state.unanswered() || o.sits_or_waits()) else { continue };
         tx.exec(
-            "UPDATE offers SET state = 'withdrawn', waiting = NULL, share_contact = 0, reason = 'consent_withdrawn', updated_at = $2 WHERE id = $1",
+            "UPDATE offers SET state = 'withdrawn', closed = 1, waiting = NULL, share_contact = 0, reason = 'consent_withdrawn', updated_at = $2 WHERE id = $1",
             params![offer.id.uuid(), now.ms()],
         )?;
         if offer.holds_seat() {

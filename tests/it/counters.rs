@@ -72,6 +72,15 @@ async fn a_recount_at_the_command_line_names_whatever_was_altered() {
     let invented = || set("INSERT INTO cells (cell, page) VALUES (?1, ?2)", params![cell + 1_000_000_000, page]);
     let away = || set("DELETE FROM cells WHERE cell = ?1", params![cell + 1_000_000_000]);
     tampered("a page that was invented", &invented, &away, &["differs from the ledger"]);
+    // The place of a page as additions have it: its region's number, then the page's length.
+    let add = |counts: &[u8]| set("INSERT INTO additions (strip, counts) VALUES (?1, ?2)", params![cell / 1_000_000, counts]);
+    let none = || set("DELETE FROM additions", params![]);
+    let mut counts = Vec::new();
+    doorstep::domain::varint::write(&mut counts, doorstep::domain::varint::signed(cell % 1_000_000));
+    doorstep::domain::varint::write(&mut counts, other.len() as u64);
+    counts.extend_from_slice(&other);
+    tampered("an addition that was invented", &|| add(&counts), &none, &[&cell_named, "differs from the ledger"]);
+    tampered("an addition cut in two", &|| add(&counts[..counts.len() - 1]), &none, &["additions to cells"]);
     let account_set = |text: &String| set("UPDATE accounts SET account = ?1 WHERE account <> ''", params![text]);
     tampered("an account", &|| account_set(&more), &|| account_set(&account), &[person, "the account differs"]);
     let locked_named = format!("locked 2020-05, cell {locked} (");

@@ -1,6 +1,7 @@
 //! One test binary: what the outside sees.
 
 mod adapters;
+mod additions;
 mod alerts;
 mod baselines;
 mod batches;
@@ -23,6 +24,7 @@ mod journey;
 mod limits;
 mod messages;
 mod normalize;
+
 mod pages;
 mod periods;
 mod polls;

@@ -224,6 +224,12 @@ impl Page {
         self.add_if(other, |_, _| true);
     }
 
+    /// What takes its counts away.
+    pub fn negated(mut self) -> Self {
+        self.0.iter_mut().for_each(|(_, n)| *n = -*n);
+        self
+    }
+
     /// Part, measure and count of a section, in order.
     pub fn section(&self, section: Section) -> impl Iterator<Item = (u32, u16, i64)> {
         let (from, to) = ((section as u64) << 48, (section as u64 + 1) << 48);

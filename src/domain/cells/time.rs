@@ -87,9 +87,14 @@ impl Bucket {
         Self::of(4, month.0)
     }
 
+    /// The bucket that the store keeps under a number.
+    pub fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
     /// Whether it counts offers, of which the ledger tells nothing.
-    pub fn is_of_offers(number: u32) -> bool {
-        number / KIND == 4
+    pub fn is_of_offers(self) -> bool {
+        self.0 / KIND == 4
     }
 
     /// The month in the tree of whose days this number stands; none of another kind.

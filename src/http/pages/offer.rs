@@ -71,7 +71,7 @@ impl Card {
             benefits: c.job_benefits.iter().map(|b| lang.get(&format!("benefit_{b}")).unwrap_or(b).to_owned()).collect(),
             employer,
             platform,
-            reasons: if open { o.reasons.iter().map(|r| reason(lang, r)).collect() } else { Vec::new() },
+            reasons: if open { o.reasons().iter().map(|r| reason(lang, r)).collect() } else { Vec::new() },
             until: moment(lang, o.expires_at),
             until_iso: o.expires_at.to_string(),
             promoted: o.promoted,

@@ -5,7 +5,8 @@
 //! `$1`-style parameters and these fragments are understood in every text:
 //! `{blob}` `{serial}` `{rowid}` (column types, the last of a key that is a number),
 //! `{clustered}` (rows in the order of their
-//! key, where the engine can), `{for_update}` `{skip_locked}`.
+//! key, where the engine can), `{for_update}` `{skip_locked}`, `{room}` (bytes that a row
+//! is made with and gives up later).
 
 pub mod bulk;
 pub mod postgres;

@@ -15,6 +15,7 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("{rowid}", "BIGINT"),
     ("{clustered}", ""),
     ("{for_update}", "FOR UPDATE"),
+    ("{room}", "NULL"),
     ("{skip_locked}", "FOR UPDATE SKIP LOCKED"),
 ];
 

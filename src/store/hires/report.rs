@@ -216,7 +216,7 @@ fn give_back(tx: &mut Tx<'_>, terms: &HireTerms, pair: &Pair, now: Moment) -> Re
         seats::lock(tx, other.posting)?;
         // As it stands under the lock.
         let Some(other) = offers::by_id(tx, other.id)?.filter(Offer::sits_or_waits) else { continue };
-        let sql = "UPDATE offers SET state = 'declined', waiting = NULL, share_contact = 0, reason = 'hired_elsewhere', updated_at = $2 WHERE id = $1";
+        let sql = "UPDATE offers SET state = 'declined', closed = 1, waiting = NULL, share_contact = 0, reason = 'hired_elsewhere', updated_at = $2 WHERE id = $1";
         tx.exec(sql, params![other.id.uuid(), now.ms()])?;
         if other.state == OfferState::Accepted {
             seats::free(tx, other.posting, other.id, now)?;
@@ -262,8 +262,7 @@ pub(super) fn free(tx: &mut Tx<'_>, worker: WorkerId, hire: Uuid, until: i64, no
 fn seat(tx: &mut Tx<'_>, pair: &Pair, withdrawn: bool, now: Moment) -> Result<(), StoreError> {
     let (Some(posting), Some(o)) = (pair.posting, &pair.offer) else { return Ok(()) };
     if withdrawn {
-        let sql =
-            "UPDATE offers SET state = 'withdrawn', waiting = NULL, share_contact = 0, reason = 'platform', updated_at = $2 WHERE id = $1";
+        let sql = "UPDATE offers SET state = 'withdrawn', closed = 1, waiting = NULL, share_contact = 0, reason = 'platform', updated_at = $2 WHERE id = $1";
         if o.state != OfferState::Withdrawn {
             tx.exec(sql, params![o.id.uuid(), now.ms()])?;
         }
@@ -275,7 +274,7 @@ fn seat(tx: &mut Tx<'_>, pair: &Pair, withdrawn: bool, now: Moment) -> Result<()
     if !o.holds_seat() {
         take(tx, pair, posting, o, now)?;
     }
-    let sql = "UPDATE offers SET state = 'hired', waiting = NULL, accepted_at = COALESCE(accepted_at, $2), updated_at = $2 WHERE id = $1";
+    let sql = "UPDATE offers SET state = 'hired', closed = 1, waiting = NULL, accepted_at = COALESCE(accepted_at, $2), updated_at = $2 WHERE id = $1";
     tx.exec(sql, params![o.id.uuid(), now.ms()]).map(|_| ())
 }
 
@@ -299,7 +298,7 @@ fn take(tx: &mut Tx<'_>, pair: &Pair, posting: PostingId, o: &Offer, now: Moment
 fn withdraw(tx: &mut Tx<'_>, pair: &Pair, now: Moment) -> Result<(), StoreError> {
     let Some(o) = pair.offer.as_ref().filter(|o| o.sits_or_waits()) else { return Ok(()) };
     tx.exec(
-        "UPDATE offers SET state = 'withdrawn', waiting = NULL, share_contact = 0, reason = 'platform', updated_at = $2 WHERE id = $1",
+        "UPDATE offers SET state = 'withdrawn', closed = 1, waiting = NULL, share_contact = 0, reason = 'platform', updated_at = $2 WHERE id = $1",
         params![o.id.uuid(), now.ms()],
     )?;
     tx.to_tell.add_worker(pair.worker.uuid(), now);
@@ -315,7 +314,7 @@ fn reject(tx: &mut Tx<'_>, terms: &HireTerms, pair: &Pair, now: Moment) -> Resul
     let hire = tx.one(sql, params![pair.platform.as_str(), pair.posting_key(), pair.worker.uuid()])?.map(|r| r.uuid(0)).transpose()?;
     let unsettled = |o: &&Offer| hire.is_none() && o.state != OfferState::NotSelected && o.state.next(OfferEvent::Reject).is_ok();
     if let Some(o) = pair.offer.as_ref().filter(unsettled) {
-        let sql = "UPDATE offers SET state = 'not_selected', waiting = NULL, share_contact = 0, updated_at = $2 WHERE id = $1";
+        let sql = "UPDATE offers SET state = 'not_selected', closed = 1, waiting = NULL, share_contact = 0, updated_at = $2 WHERE id = $1";
         tx.exec(sql, params![o.id.uuid(), now.ms()])?;
         tx.to_tell.add_worker(pair.worker.uuid(), now);
         if o.holds_seat() {

@@ -114,7 +114,7 @@ fn room(tx: &mut Tx<'_>, open: &[Open<'_>], cap: u32, now: Moment) -> Result<Roo
     );
     // After the lock, so that it counts what another node has committed meanwhile.
     static HOLDING: Bulk = Bulk::keys(
-        "SELECT o.handle, COUNT(*) FROM offers o CROSS JOIN postings p WHERE o.handle IN {list} AND o.state IN ('offered', 'seen')
+        "SELECT o.handle, COUNT(*) FROM offers o CROSS JOIN postings p WHERE o.handle IN {list} AND o.closed = 0 AND o.state IN ('offered', 'seen')
          AND p.id = o.posting AND p.status <> 'filled' GROUP BY o.handle",
         0,
     );
@@ -140,10 +140,10 @@ fn room(tx: &mut Tx<'_>, open: &[Open<'_>], cap: u32, now: Moment) -> Result<Roo
 /// place.
 fn fill(tx: &mut Tx<'_>, open: &mut [Open<'_>], room: &mut Room, terms: &WaveTerms, now: Moment) -> Result<bool, StoreError> {
     static OFFERS: Bulk = Bulk::rows(
-        "INSERT INTO offers (offered_at, updated_at, expires_at, state, id, posting, handle, worker, platform, wave, reasons, group_key)
+        "INSERT INTO offers (offered_at, updated_at, expires_at, state, room, id, posting, handle, worker, platform, wave, reasons, group_key)
          VALUES {list} ON CONFLICT DO NOTHING",
         2,
-        "$1, $1, $2, 'offered', ",
+        "$1, $1, $2, 'offered', {room}, ",
         8,
     );
     static MADE: Bulk = Bulk::keys("SELECT id FROM offers WHERE id IN {list}", 0);

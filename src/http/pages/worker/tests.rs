@@ -43,13 +43,14 @@ fn offer(n: u128, state: OfferState, title: &str, pay: &str) -> (Offer, Posting)
         title: title.to_owned(),
         state,
         wave: 1,
-        reasons: vec![
+        grounds: json!([
             reason("帮扶对象：未脱贫"),
             reason("家乡属于重点地区：2020年挂牌督战52县"),
             reason("已求职 120 天"),
             reason("在您愿意去的广东省"),
             reason("月薪可达 7500 元，比您的最低要求高 4500 元"),
-        ],
+        ])
+        .to_string(),
         offered_at: now(),
         expires_at: now().plus(std::time::Duration::from_secs(72 * 3600)),
         promoted: false,

@@ -1,0 +1,109 @@
+//! What is added to cells, on its way into them. One hire is counted in dozens of pages,
+//! thousands of offers a second in those of all counties: what a write group adds is
+//! appended in its transaction, a row for each bucket of time and axis, and the rows of a
+//! bucket are folded into its cells later, many at once, so that a page is written once
+//! for all of them.
+//!
+//! Promises: cells and rows together are what is counted, and a reader that adds the rows
+//! is exact; a row is folded once, whoever folds.
+//! Start at: [`append`], [`waiting`], [`Store::fold_additions`].
+
+use super::Store;
+use super::books::{keep_cells, page, strip_of, strips};
+use super::engine::bulk::Bulk;
+use super::engine::{Sql, StoreError, Val, params};
+use super::writer::Tx;
+use crate::domain::cells::{Axis, Bucket, Change, Page, Place, Sections};
+use crate::domain::region::Region;
+use crate::domain::varint;
+use std::collections::BTreeMap;
+
+/// Most rows that are folded in one transaction.
+const FOLDED: i64 = 4_096;
+
+/// Appends what a group adds.
+pub(super) fn append(s: &mut dyn Sql, added: &Change) -> Result<(), StoreError> {
+    static APPEND: Bulk = Bulk::rows("INSERT INTO additions (strip, counts) VALUES {list}", 0, "", 2);
+    let mut strips: BTreeMap<i64, (Vec<u8>, i64)> = BTreeMap::new();
+    for (place, page) in added.pages() {
+        let (counts, last) = strips.entry(strip_of(place.bucket, place.axis)).or_default();
+        let (code, page) = (i64::from(place.region.code()), page.to_bytes());
+        varint::write(counts, varint::signed(code - *last));
+        varint::write(counts, page.len() as u64);
+        counts.extend_from_slice(&page);
+        *last = code;
+    }
+    let mut rows = Vec::with_capacity(strips.len() * 2);
+    for (strip, (counts, _)) in strips {
+        rows.extend_from_slice(params![strip, counts]);
+    }
+    APPEND.insert(s, &[], &rows, |_, _| Ok(()))
+}
+
+/// The pages of a row, these sections of them.
+fn pages(mut counts: &[u8], sections: Sections) -> Result<Vec<(Region, Page)>, StoreError> {
+    let corrupt = || StoreError::Corrupt("additions to cells".to_owned());
+    let (mut out, mut code) = (Vec::new(), 0i64);
+    while !counts.is_empty() {
+        let (step, length) = (varint::read(&mut counts).ok_or_else(corrupt)?, varint::read(&mut counts).ok_or_else(corrupt)?);
+        code = code.checked_add(varint::unsigned(step)).ok_or_else(corrupt)?;
+        let length = usize::try_from(length).ok().filter(|n| *n <= counts.len()).ok_or_else(corrupt)?;
+        let (of_page, rest) = counts.split_at(length);
+        counts = rest;
+        out.push((super::region(code)?, page(of_page, sections)?));
+    }
+    Ok(out)
+}
+
+/// Looks at what was not folded yet into the cells of a bucket, each place as often as it
+/// was added to.
+pub(super) fn waiting(
+    s: &mut dyn Sql,
+    (bucket, axis): (Bucket, Axis),
+    sections: Sections,
+    look: &mut dyn FnMut(Region, Page),
+) -> Result<(), StoreError> {
+    s.each("SELECT counts FROM additions WHERE strip = $1 ORDER BY seq", params![strip_of(bucket, axis)], &mut |row| {
+        pages(row.blob(0)?, sections)?.into_iter().for_each(|(region, page)| look(region, page));
+        Ok(())
+    })
+}
+
+/// The buckets and axes of which something waits.
+pub(super) fn waiting_strips(s: &mut dyn Sql) -> Result<Vec<(Bucket, Axis)>, StoreError> {
+    let rows = s.query("SELECT DISTINCT strip FROM additions ORDER BY strip", &[])?;
+    rows.iter().map(|row| strips(row.int(0)?)).collect()
+}
+
+/// Folds the oldest rows of a bucket; how many.
+fn fold(tx: &mut Tx<'_>, (bucket, axis): (Bucket, Axis)) -> Result<usize, StoreError> {
+    static FOLDED_ROWS: Bulk = Bulk::keys("DELETE FROM additions WHERE seq IN {list}", 0);
+    let sql = "SELECT seq, counts FROM additions WHERE strip = $1 ORDER BY seq LIMIT $2 {skip_locked}";
+    let rows = tx.query(sql, params![strip_of(bucket, axis), FOLDED])?;
+    let (mut change, mut seqs) = (Change::default(), Vec::with_capacity(rows.len()));
+    for row in &rows {
+        seqs.push(Val::from(row.int(0)?));
+        for (region, page) in pages(row.blob(1)?, Sections::ALL)? {
+            change.merge(Place { bucket, axis, region }, &page);
+        }
+    }
+    change.settle();
+    let shared = tx.is_shared();
+    keep_cells(tx, shared, &change)?;
+    // A lock of a period copies cells and rows in two statements.
+    tx.lock_log()?;
+    FOLDED_ROWS.exec(tx, &[], &seqs)?;
+    Ok(rows.len())
+}
+
+impl Store {
+    /// Folds what there is, a transaction for each bucket; how many rows there were.
+    pub async fn fold_additions(&self) -> Result<usize, StoreError> {
+        let mut folded = 0;
+        // Mostly there is none, and whoever writes need not wait to hear that.
+        for strip in self.read(waiting_strips).await? {
+            folded += self.write(move |tx| fold(tx, strip)).await?;
+        }
+        Ok(folded)
+    }
+}

@@ -1,0 +1,97 @@
+//! What reports count while it is on its way into the cells.
+
+use crate::harness::*;
+use serde_json::{Value, json};
+
+on_every_engine![
+    offers_are_counted_once_before_and_after_they_are_folded_and_in_a_lock,
+    people_are_counted_once_before_and_after_they_are_folded,
+];
+
+/// Offers made and accepted, as an office of the nation is told of June.
+async fn counted(office: &Office<'_>) -> [Value; 2] {
+    let report = office.caller.get("/v1/reports/platforms?period=2020-06").await.expect(200).json;
+    ["offers", "accepted"].map(|name| report["totals"][name].clone())
+}
+
+async fn offers_are_counted_once_before_and_after_they_are_folded_and_in_a_lock(engine: Engine) {
+    let app = spawn_on(engine).await;
+    let platform = app.platform("example").await;
+    let posting = platform.publish(a_posting().openings(4)).await;
+    let counties = ["522624", "520302", "522624", "330106"];
+    let workers = app.workers(counties.iter().map(|county| in_region(county)).collect()).await;
+    let office = app.office("000000").await;
+    let store = &app.state().store;
+    let mut offers = Vec::new();
+    app.settle().await;
+    for worker in &workers {
+        offers.push(worker.offer_for(&posting).await["id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(counted(&office).await, [json!(4), json!(0)]);
+    for (worker, offer) in workers.iter().zip(&offers).take(2) {
+        worker.accept(offer).await.expect(200);
+    }
+    assert_eq!(counted(&office).await, [json!(4), json!(2)], "not folded yet");
+    let county = app.office("522624").await;
+    assert_eq!(counted(&county).await, [json!(2), json!(1)], "of its own people alone");
+    let (one, other) = futures_util::future::join(store.fold_additions(), store.fold_additions()).await;
+    assert!((1..=2).contains(&(one.unwrap() + other.unwrap())), "each row by one of them");
+    assert_eq!(counted(&office).await, [json!(4), json!(2)], "folded");
+    assert_eq!(store.fold_additions().await.unwrap(), 0, "nothing is left");
+
+    // The lock keeps what is folded and what is not.
+    workers[2].accept(&offers[2]).await.expect(200);
+    app.pass_hours(24 * 20);
+    let (office, county) = (app.office("000000").await, app.office("522624").await);
+    county.caller.post("/v1/periods/2020-06/submit", &json!({})).await.expect(200);
+    office.caller.post("/v1/periods/2020-06/approve", &json!({"region": "522624"})).await.expect(200);
+    office.caller.post("/v1/periods/2020-06/lock", &json!({})).await.expect(200);
+    let locked = office.caller.get("/v1/reports/platforms?period=2020-06").await.expect(200);
+    assert_eq!(counted(&office).await, [json!(4), json!(3)]);
+    assert!(store.fold_additions().await.unwrap() > 0, "it was not folded");
+    let again = office.caller.get("/v1/reports/platforms?period=2020-06").await.expect(200);
+    assert_eq!(again.text, locked.text);
+    app.settle().await;
+    app.finish().await;
+}
+
+async fn people_are_counted_once_before_and_after_they_are_folded(engine: Engine) {
+    let app = spawn_on(engine).await;
+    let platform = app.platform("example").await;
+    let posting = platform.publish(a_posting().openings(3)).await;
+    let office = app.office("000000").await;
+    let store = &app.state().store;
+    let paths =
+        ["employment?period=2020-06", "employment?period=2020-05&level=county&axis=work", "flows?period=2020-06", "platforms?period=2020"];
+    let told = async || {
+        let mut rows = Vec::new();
+        for path in paths {
+            let report = office.caller.get(&format!("/v1/reports/{path}")).await.expect(200).json;
+            rows.push((report["rows"].clone(), report["totals"].clone()));
+        }
+        rows
+    };
+    let mut hired = Vec::new();
+    for (n, worker) in app.workers(["522624", "522624", "330106"].map(in_region).to_vec()).await.into_iter().enumerate() {
+        let offer = worker.accepts_offer_for(&posting).await;
+        assert_eq!(store.fold_additions().await.unwrap(), 1, "the yes");
+        platform.report(json!({"offer": offer, "status": "ONBOARDED", "at": "2020-05-20"})).await;
+        hired.push(offer);
+        let waiting = told().await;
+        assert_eq!(waiting[0].1["total"], n + 1, "{:?}", waiting[0]);
+        assert!(store.recount().await.unwrap().differences.is_empty(), "cells and what waits are what the ledger tells");
+        assert!(store.fold_additions().await.unwrap() > 0, "it waited");
+        assert_eq!(told().await, waiting);
+    }
+    // What goes down waits as well.
+    platform.report(json!({"offer": hired[0], "status": "ENDED", "at": "2020-06-02", "reason": "quit"})).await;
+    let waiting = told().await;
+    assert_eq!(waiting[0].1["total"], 2);
+    assert!(store.recount().await.unwrap().differences.is_empty());
+    let (one, other) = futures_util::future::join(store.fold_additions(), store.fold_additions()).await;
+    assert!(one.unwrap() + other.unwrap() > 0);
+    assert_eq!(told().await, waiting);
+    assert!(store.recount().await.unwrap().differences.is_empty());
+    app.settle().await;
+    app.finish().await;
+}
