@@ -33,6 +33,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 pub use alerts::plain as alert_in_words;
 use minijinja::{Value, context};
 pub use offer::moment;
+pub use office::PAGES as OFFICE_PAGES;
 use std::io::Write;
 pub use text::Lang;
 
