@@ -72,6 +72,7 @@ impl Facts {
         serde_json::from_value(json!({"kind": kind, "facts": facts})).ok()
     }
 
+    /// The kind's code, as alerts are stored and answered by.
     pub fn kind(&self) -> &'static str {
         match self {
             Facts::MovedAway { .. } => "moved_away",

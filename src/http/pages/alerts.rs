@@ -41,6 +41,7 @@ pub struct Matter {
 }
 
 impl Matter {
+    /// The alert in this language, its days and names as the pages write them.
     pub fn of(lang: Lang, a: &Alert) -> Self {
         let key = format!("alert_{}", a.kind);
         let key = if text::has(&key) { key } else { "alert_other".to_owned() };
