@@ -2,6 +2,7 @@
 //! time, seeds and tables come in as arguments or are compiled in.
 
 pub mod account;
+pub mod alert;
 pub mod category;
 pub mod cells;
 pub mod client;

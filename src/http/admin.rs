@@ -2,8 +2,10 @@
 
 use super::auth::{AdminToken, OfficeToken};
 use super::body::{Json, once};
+use super::pages::alert_in_words;
 use super::problem::{Problem, ProblemBody, answered};
 use super::{Page, State, list, list_of};
+use crate::domain::alert::Facts;
 use crate::domain::client::{Role, Slug};
 use crate::domain::id::{AlertId, ClientId};
 use crate::domain::region::Region;
@@ -32,7 +34,7 @@ fn action(kind: &str) -> &'static str {
         "pay_below_promise" => "ask the worker what they were paid, and take it up with the platform",
         "unconfirmed_share" => "have the people of this county confirm that they work: by their page, by phone or a visit",
         "endpoint_disabled" => "ask the platform to repair its receiver, and to enable the endpoint again",
-        "unreachable" => "see who it is, and ring, visit or correct their number",
+        "unreachable" => "see who it is by GET /v1/workers?state=unreachable, and ring, visit or correct their number",
         _ => "look into it",
     }
 }
@@ -45,8 +47,8 @@ async fn alerts(state: Data<State>, who: OfficeToken, page: Query<Page>) -> Resu
     let filter = AlertFilter { region: who.region, resolved: None, after: page.after(AlertId::parse)?, limit: limit + 1 };
     let (items, total) = state.store.alerts(filter).await?;
     let body = |a: &Alert| {
-        json!({"id": a.id, "kind": a.kind, "region": a.region, "at": a.at, "worker": a.worker, "posting": a.posting, "detail": a.detail,
-            "action": action(&a.kind), "resolved_at": a.resolved_at})
+        json!({"id": a.id, "kind": a.kind, "region": a.region, "at": a.at, "worker": a.worker, "posting": a.posting, "detail": alert_in_words(a),
+            "facts": a.facts.as_ref().map_or(json!({}), Facts::object), "action": action(&a.kind), "resolved_at": a.resolved_at})
     };
     Ok(HttpResponse::Ok().json(list(&items, limit, total, body, |a| a.id.to_string())))
 }

@@ -7,6 +7,7 @@
 
 use crate::config::AlertConfig;
 use crate::domain::account::Turn;
+use crate::domain::alert::Facts;
 use crate::domain::cells::{Axis, Section, Sections};
 use crate::domain::closing::{COLUMNS, Figure};
 use crate::domain::id::WorkerId;
@@ -35,21 +36,18 @@ pub async fn watch(store: &Store, settings: &Watching<'_>, now: Moment) -> Resul
     let alert = settings.alert;
     let mut found = Vec::new();
     for (platform, last) in store.silent_platforms(now.minus(alert.silent_after)).await? {
-        let detail = format!("{platform} has sent no postings since {}", last.day());
-        found.push(matter("platform_silent", platform, last.day().to_string(), Region::NATION, detail));
+        let facts = Facts::PlatformSilent { platform: platform.clone(), since: last.day() };
+        found.push(matter(facts, platform, last.day().to_string(), Region::NATION));
     }
     for w in store.waiting_displaced(settings.displaced_for, now.minus(alert.displaced_after), now).await? {
         let Waiting { worker, home, since } = w;
-        let detail = format!("lost a job on {} and has had no offer since", since.day());
-        found.push(Matter {
-            worker: Some(worker),
-            ..matter("displaced_waiting", worker.to_string(), since.day().to_string(), home, detail)
-        });
+        let facts = Facts::DisplacedWaiting { since: since.day() };
+        found.push(Matter { worker: Some(worker), ..matter(facts, worker.to_string(), since.day().to_string(), home) });
     }
     for p in store.underpaid(mine.last.minus(OVERLAP)).await? {
-        let detail = format!("{} yuan a month reported for {}, {} promised", p.wage, Period::month_of(p.at.day()), p.promised);
-        let occasion = Period::month_of(p.at.day()).to_string();
-        let found_one = matter("pay_below_promise", p.hire.to_string(), occasion, p.home, detail);
+        let month = p.month.to_string();
+        let facts = Facts::PayBelowPromise { month: month.clone(), wage: p.wage, promised: p.promised };
+        let found_one = matter(facts, p.hire.to_string(), month, p.home);
         found.push(Matter { worker: Some(p.worker), posting: Some(p.posting), ..found_one });
     }
     let today = now.day();
@@ -63,8 +61,8 @@ pub async fn watch(store: &Store, settings: &Watching<'_>, now: Moment) -> Resul
         let account = store.account(WorkerId::new(q.worker)).await?;
         let Some(hire) = account.hires.get(&q.hire) else { continue };
         if let Some(until) = hire.works_until(today) {
-            let detail = format!("works by {}'s word, and no sign of it in the last two months; counts until {until}", hire.platform);
-            let found_one = matter("active_missing", q.hire.to_string(), until.to_string(), hire.home, detail);
+            let facts = Facts::ActiveMissing { platform: hire.platform.to_string(), until };
+            let found_one = matter(facts, q.hire.to_string(), until.to_string(), hire.home);
             found.push(Matter { worker: Some(q.worker), ..found_one });
         }
     }
@@ -74,8 +72,8 @@ pub async fn watch(store: &Store, settings: &Watching<'_>, now: Moment) -> Resul
     Ok(raised)
 }
 
-fn matter(kind: &'static str, subject: String, occasion: String, region: Region, detail: String) -> Matter {
-    Matter { kind, subject, occasion, region, worker: None, posting: None, detail }
+fn matter(facts: Facts, subject: String, occasion: String, region: Region) -> Matter {
+    Matter { facts, subject, occasion, region, worker: None, posting: None }
 }
 
 /// People of one county.
@@ -109,14 +107,14 @@ fn counties(before: &Sheet, now: &Sheet, turns: &[Sheet], alert: &AlertConfig, t
     for (home, c) in counties {
         let lost = c.before.saturating_sub(c.now);
         if c.before >= alert.drop_min && lost as f64 > alert.drop_share * c.before as f64 {
-            let detail = format!("{} work, {} did a month ago", c.now, c.before);
-            found.push(matter("employment_drop", home.to_string(), month.clone(), home, detail));
+            let facts = Facts::EmploymentDrop { working: c.now, before: c.before };
+            found.push(matter(facts, home.to_string(), month.clone(), home));
         }
         // Of those who have worked for longer, at the least.
         let (longer, unconfirmed) = (c.now.saturating_sub(c.fresh), c.unconfirmed.saturating_sub(c.fresh));
         if longer >= alert.unconfirmed_min && unconfirmed as f64 > alert.unconfirmed_share * longer as f64 {
-            let detail = format!("{unconfirmed} of {longer} who have worked for over a month are not confirmed");
-            found.push(matter("unconfirmed_share", home.to_string(), month.clone(), home, detail));
+            let facts = Facts::UnconfirmedShare { unconfirmed, working: longer };
+            found.push(matter(facts, home.to_string(), month.clone(), home));
         }
     }
     found

@@ -3,6 +3,7 @@
 use super::Store;
 use super::engine::{Row, Sql, StoreError, Val, params};
 use super::writer::Tx;
+use crate::domain::alert::Facts;
 use crate::domain::id::WorkerId;
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
@@ -73,20 +74,21 @@ pub(super) fn reveals_since(s: &mut dyn Sql, client: &str, since: Moment) -> Res
     total(s.one("SELECT COUNT(*) FROM access_log WHERE client = $1 AND action = 'reveal' AND at > $2", params![client, since.ms()])?)
 }
 
+/// An alert that an act raises.
+#[derive(Default)]
+pub(super) struct Raised<'a> {
+    pub worker: Option<Uuid>,
+    pub posting: Option<Uuid>,
+    /// A person's own words, where that is what it is about.
+    pub words: &'a str,
+}
+
 /// Raises an alert; its id.
-pub(super) fn alert(
-    tx: &mut Tx<'_>,
-    kind: &str,
-    region: Region,
-    worker: Option<Uuid>,
-    posting: Option<Uuid>,
-    detail: &str,
-    now: Moment,
-) -> Result<Uuid, StoreError> {
-    let id = tx.ids.v7(now);
+pub(super) fn alert(tx: &mut Tx<'_>, facts: &Facts, region: Region, raised: Raised<'_>, now: Moment) -> Result<Uuid, StoreError> {
+    let (id, object) = (tx.ids.v7(now), facts.object().to_string());
     tx.exec(
-        "INSERT INTO alerts (id, kind, region, at, worker, posting, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        params![id, kind, i64::from(region.code()), now.ms(), worker, posting, detail],
+        "INSERT INTO alerts (id, kind, region, at, worker, posting, detail, facts) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        params![id, facts.kind(), i64::from(region.code()), now.ms(), raised.worker, raised.posting, raised.words, object],
     )?;
     Ok(id)
 }

@@ -9,7 +9,9 @@ use super::Store;
 use super::engine::{Row, Sql, StoreError, Val, params};
 use super::postings;
 use super::writer::Tx;
+use crate::domain::alert::Facts;
 use crate::domain::id::{AlertId, PostingId, WorkerId};
+use crate::domain::pay::Money;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period, day_number, from_day_number};
 use jiff::civil::Date;
@@ -32,6 +34,9 @@ pub struct Alert {
     pub at: Moment,
     pub worker: Option<WorkerId>,
     pub posting: Option<PostingId>,
+    /// None of those raised before there were any, or by another version.
+    pub facts: Option<Facts>,
+    /// A worker's complaint; the sentence of an alert raised before there were facts.
     pub detail: String,
     pub resolved_at: Option<Moment>,
 }
@@ -56,7 +61,7 @@ impl AlertFilter {
 /// Something the watch found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matter {
-    pub kind: &'static str,
+    pub facts: Facts,
     /// What it is about; one of a kind is open at a time.
     pub subject: String,
     /// Which occasion of it this is.
@@ -64,19 +69,19 @@ pub struct Matter {
     pub region: Region,
     pub worker: Option<Uuid>,
     pub posting: Option<Uuid>,
-    pub detail: String,
 }
 
-/// A platform's hire that paid less than its posting says, in yuan.
+/// A platform's hire that paid less a month than its posting says.
 #[derive(Clone, Debug)]
 pub struct Underpaid {
     pub hire: Uuid,
     pub worker: Uuid,
     pub posting: Uuid,
     pub home: Region,
-    pub at: Moment,
-    pub wage: f64,
-    pub promised: f64,
+    /// The month that the report speaks of.
+    pub month: Period,
+    pub wage: Money,
+    pub promised: Money,
 }
 
 /// Somebody who lost a job and was offered nothing since.
@@ -104,24 +109,26 @@ fn alert(r: &Row) -> Result<Alert, StoreError> {
         detail: r.text(5)?.to_owned(),
         resolved_at: r.opt_int(6)?.map(Moment::from_ms),
         posting: r.opt_uuid(7)?.map(PostingId::new),
+        facts: Facts::read(r.text(1)?, r.text(8)?),
     })
 }
 
 fn raise(tx: &mut Tx<'_>, m: &Matter, now: Moment) -> Result<bool, StoreError> {
-    let (subject, id) = (format!("{}/{}/", m.kind, m.subject), tx.ids.v7(now));
+    let (kind, id) = (m.facts.kind(), tx.ids.v7(now));
+    let subject = format!("{kind}/{}/", m.subject);
     // Nothing in a subject is a wildcard but `_`, which stands for itself well enough.
     let made = tx.exec(
-        "INSERT INTO alerts (id, kind, region, at, worker, posting, detail, matter)
-         SELECT CAST($1 AS {blob}), CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), CAST($5 AS {blob}), CAST($6 AS {blob}), CAST($7 AS TEXT), CAST($8 AS TEXT)
+        "INSERT INTO alerts (id, kind, region, at, worker, posting, detail, facts, matter)
+         SELECT CAST($1 AS {blob}), CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), CAST($5 AS {blob}), CAST($6 AS {blob}), '', CAST($7 AS TEXT), CAST($8 AS TEXT)
          WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE resolved_at IS NULL AND matter LIKE CAST($9 AS TEXT)) ON CONFLICT (matter) DO NOTHING",
         params![
             id,
-            m.kind,
+            kind,
             i64::from(m.region.code()),
             now.ms(),
             m.worker,
             m.posting,
-            m.detail.as_str(),
+            m.facts.object().to_string(),
             format!("{subject}{}", m.occasion),
             format!("{subject}%")
         ],
@@ -165,7 +172,7 @@ impl Store {
             // Before the first page every id lies below.
             let mut before = Val::Blob(f.after.map_or(vec![0xff; 17], |id| id.uuid().as_bytes().to_vec()));
             while (page.len() as i64) < f.limit {
-                let sql = "SELECT id, kind, region, at, worker, detail, resolved_at, posting FROM alerts
+                let sql = "SELECT id, kind, region, at, worker, detail, resolved_at, posting, facts FROM alerts
                            WHERE id < $1 AND (CAST($2 AS BIGINT) IS NULL OR CASE WHEN resolved_at IS NULL THEN 0 ELSE 1 END = $2) ORDER BY id DESC LIMIT $3";
                 let rows = s.query(sql, params![before.clone(), f.resolved, SLICE as i64])?;
                 for row in &rows {
@@ -299,18 +306,17 @@ impl Store {
                        WHERE f.wage IS NOT NULL AND f.received_at >= $1 AND f.hire IS NOT NULL AND w.erased_at IS NULL ORDER BY f.seq";
             let mut all = Vec::new();
             for r in s.query(sql, params![since.ms()])? {
-                let (posting, wage) = (r.uuid(2)?, r.int(5)?);
+                let (posting, wage) = (r.uuid(2)?, Money::from_minor(r.int(5)?));
                 let Some(found) = postings::by_id(s, PostingId::new(posting))? else { continue };
-                let Some(promised) = found.content.base_salary.monthly_min.map(|m| m.minor()) else { continue };
+                let Some(promised) = found.content.base_salary.monthly_min else { continue };
                 // A report without a month speaks of the month of its day.
                 let told = Some(r.int(6)?).filter(|month| *month != 0).map(from_day_number);
                 let month = Period::month_of(told.unwrap_or(Moment::from_ms(r.int(4)?).day()));
                 let (first, last) = (day_number(month.first_day()), day_number(month.last_day()));
                 let whole = r.opt_int(7)?.is_none_or(|start| start <= first) && r.opt_int(8)?.is_none_or(|end| end > last);
                 if wage < promised && whole {
-                    let yuan = |minor: i64| minor as f64 / 100.0;
-                    let (hire, worker, home, at) = (r.uuid(0)?, r.uuid(1)?, super::region(r.int(3)?)?, Moment::from_ms(r.int(4)?));
-                    all.push(Underpaid { hire, worker, posting, home, at, wage: yuan(wage), promised: yuan(promised) });
+                    let (hire, worker, home) = (r.uuid(0)?, r.uuid(1)?, super::region(r.int(3)?)?);
+                    all.push(Underpaid { hire, worker, posting, home, month, wage, promised });
                 }
             }
             Ok(all)

@@ -3,9 +3,11 @@
 //! Promises: the same text of a worker stands there once while it is open; nobody fills
 //! the office's list; what was written goes when its worker is erased.
 
+use super::access::{self, Raised};
 use super::engine::{Sql, StoreError, params};
 use super::once::{self, Answer, Once, Reserved};
-use super::{Store, access, offers};
+use super::{Store, offers};
+use crate::domain::alert::Facts;
 use crate::domain::id::{OfferId, WorkerId};
 use crate::domain::time::Moment;
 use serde_json::json;
@@ -51,7 +53,8 @@ impl Store {
                 if open.len() as i64 >= OPEN {
                     return refused(429);
                 }
-                let id = access::alert(tx, "complaint", home, Some(c.worker.uuid()), posting, &c.text, now)?;
+                let id =
+                    access::alert(tx, &Facts::Complaint {}, home, Raised { worker: Some(c.worker.uuid()), posting, words: &c.text }, now)?;
                 Ok(Answer { status: 201, body: json!({"id": id, "at": now}) })
             })
         })

@@ -5,13 +5,15 @@
 //! Does not: know what is due (`deliveries`).
 
 use super::Store;
+use super::access::{self, Raised};
+use super::deliveries;
 use super::engine::{Connection, Row, Sql, StoreError, params};
 use super::ids::Ids;
 use super::log::Event;
 use super::once::{self, Answer, Once, Reserved};
 use super::vault::{Place, Vault};
 use super::writer::Tx;
-use super::{access, deliveries};
+use crate::domain::alert::Facts;
 use crate::domain::id::{EndpointId, EventId};
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
@@ -136,8 +138,8 @@ pub(super) fn disable(tx: &mut Tx<'_>, id: EndpointId, why: &str, now: Moment) -
     let Some(row) = tx.one(sql, params![id.uuid()])? else { return Ok(()) };
     deliveries::give_up(tx, id, &format!("the endpoint was disabled: {why}"))?;
     let platform = row.text(0)?.to_owned();
-    let detail = format!("a webhook endpoint of {platform} ({id}) was disabled: {why}");
-    access::alert(tx, "endpoint_disabled", Region::NATION, None, None, &detail, now)?;
+    let facts = Facts::EndpointDisabled { platform: platform.clone(), endpoint: id.to_string(), reason: why.to_owned() };
+    access::alert(tx, &facts, Region::NATION, Raised::default(), now)?;
     let data = json!({"endpoint": id, "reason": why, "posting": null, "source_id": null, "sequence": null});
     tx.log.event(Event { id: EventId::new(tx.ids.v7(now)), platform, kind: "endpoint.disabled", at: now, posting: None, data });
     Ok(())

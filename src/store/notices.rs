@@ -6,6 +6,7 @@
 //! on, is listed and changes nothing else.
 //! Does not: know channels or words (`notify`).
 
+use super::access::{self, Raised};
 use super::deliveries::SLICE;
 use super::engine::bulk::Bulk;
 use super::engine::{Row, Sql, StoreError, Val, params};
@@ -14,7 +15,8 @@ use super::postings::{self, Posting};
 use super::vault::Vault;
 use super::workers::{WorkerFile, open};
 use super::writer::Tx;
-use super::{Store, access, workers};
+use super::{Store, workers};
+use crate::domain::alert::Facts;
 use crate::domain::id::WorkerId;
 use crate::domain::person::Phone;
 use crate::domain::region::Region;
@@ -238,15 +240,22 @@ fn give_up(tx: &mut Tx<'_>, handle: u32, reason: &str, now: Moment) -> Result<()
     )?;
     let Some(row) = tx.one("SELECT home FROM workers WHERE handle = $1 AND erased_at IS NULL", params![handle])? else { return Ok(()) };
     let home = super::region(row.int(0)?)?;
-    let sql = "SELECT id, detail FROM alerts WHERE region = $1 AND kind = 'unreachable' AND resolved_at IS NULL AND at >= $2";
-    let today = tx.one(sql, params![i64::from(home.code()), Moment::start_of(now.day()).ms()])?;
-    let detail = |n: u64| format!("{n} not reached today; GET /v1/workers?state=unreachable&region={home}");
-    match today {
-        Some(row) => {
-            let n = row.text(1)?.split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
-            tx.exec("UPDATE alerts SET detail = $2 WHERE id = $1", params![row.uuid(0)?, detail(n + 1)]).map(drop)
+    let day = now.day();
+    let sql = "SELECT id, facts FROM alerts WHERE region = $1 AND kind = 'unreachable' AND resolved_at IS NULL AND at >= $2 ORDER BY id";
+    let mut known = None;
+    for row in tx.query(sql, params![i64::from(home.code()), Moment::start_of(day).ms()])? {
+        // One of before there were facts counts on its own.
+        if let Some(Facts::Unreachable { people, .. }) = Facts::read("unreachable", row.text(1)?) {
+            known = Some((row.uuid(0)?, people));
+            break;
         }
-        None => access::alert(tx, "unreachable", home, None, None, &detail(1), now).map(drop),
+    }
+    match known {
+        Some((id, people)) => {
+            let facts = Facts::Unreachable { day, people: people + 1 }.object().to_string();
+            tx.exec("UPDATE alerts SET facts = $2 WHERE id = $1", params![id, facts]).map(drop)
+        }
+        None => access::alert(tx, &Facts::Unreachable { day, people: 1 }, home, Raised::default(), now).map(drop),
     }
 }
 

@@ -4,13 +4,15 @@
 //! Promises: what a row costs in ciphers is paid by [`Store::prepare`], before the
 //! writer is asked; a slice gives its new people consecutive handles without a gap.
 
+use super::access::{self, Raised};
 use super::engine::{Sql, StoreError, Val, params};
 use super::log::ChangeKind;
 use super::once::Advance;
 use super::vault::Vault;
 use super::workers::{bump, changed, columns, destinations_text, open, place, seeker, set_wishes, tier_on};
 use super::writer::Tx;
-use super::{Store, access, counties, notices, work};
+use super::{Store, counties, notices, work};
+use crate::domain::alert::Facts;
 use crate::domain::id::WorkerId;
 use crate::domain::person::IdNumber;
 use crate::domain::region::Region;
@@ -209,7 +211,8 @@ fn update(
         tx.exec("UPDATE workers SET home = $2 WHERE id = $1", params![id, i64::from(r.home_region.code())])?;
         record_home(tx, handle, r.home_region, r.home_since.unwrap_or(now.day()), now)?;
         counties::moved(tx, WorkerId::new(id), promoted_within, now)?;
-        access::alert(tx, "moved_away", before.home, Some(id), None, &format!("now registered in {}", r.home_region.full_name()), now)?;
+        let facts = Facts::MovedAway { region: r.home_region.to_string() };
+        access::alert(tx, &facts, before.home, Raised { worker: Some(id), ..Raised::default() }, now)?;
         touched = true;
     }
     if !touched {

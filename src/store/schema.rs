@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     GIVEN_NAMES,
     SEEKERS,
     OPEN_OFFERS,
+    ALERT_FACTS,
 ];
 
 const FOUNDATION: &str = "
@@ -442,6 +443,11 @@ CREATE TABLE additions (seq {serial}, strip BIGINT NOT NULL, counts {blob} NOT N
 CREATE INDEX additions_by_strip ON additions (strip);
 ";
 
+/// What an alert is about, coded; those raised before keep their stored words alone.
+const ALERT_FACTS: &str = "
+ALTER TABLE alerts ADD COLUMN facts TEXT NOT NULL DEFAULT '{}';
+";
+
 /// Brings the tables up to date; safe when several processes start at once.
 pub fn migrate(s: &mut dyn Connection) -> Result<(), StoreError> {
     s.begin()?;
@@ -525,6 +531,23 @@ mod tests {
         let rows = s.query("SELECT seq, leaf, salt FROM ledger ORDER BY seq", &[]).unwrap();
         let read: Vec<_> = rows.iter().map(|r| (r.int(0).unwrap(), r.text(1).unwrap(), r.is_null(2))).collect();
         assert_eq!(read, [(1, "a", true), (2, "b", true), (3, "c", true)]);
+    }
+
+    #[test]
+    fn an_alert_from_before_facts_keeps_its_words_and_has_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut s = Sqlite::new(folder.path().join("old.db")).connect().unwrap();
+        s.batch("CREATE TABLE migrations (number BIGINT PRIMARY KEY)").unwrap();
+        let before = MIGRATIONS.iter().position(|text| *text == ALERT_FACTS).unwrap();
+        for (number, text) in (1i64..).zip(&MIGRATIONS[..before]) {
+            s.batch(text).unwrap();
+            s.exec("INSERT INTO migrations (number) VALUES ($1)", params![number]).unwrap();
+        }
+        s.batch("INSERT INTO alerts (id, kind, region, at, detail) VALUES (x'07', 'platform_silent', 0, 1, 'no postings')").unwrap();
+        migrate(s.as_mut()).unwrap();
+        let row = s.one("SELECT detail, facts FROM alerts", &[]).unwrap().unwrap();
+        assert_eq!(row.text(0), Ok("no postings"));
+        assert_eq!(crate::domain::alert::Facts::read("platform_silent", row.text(1).unwrap()), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the daily watch raises, and what it lets pass.
 
 use crate::harness::*;
+use crate::pages::office_browser;
 use serde_json::{Value, json};
 
 on_every_engine![
@@ -54,6 +55,13 @@ async fn a_platform_that_falls_silent_is_reported_once_for_each_silence(engine: 
     assert_eq!(raised.len(), 1);
     assert_eq!((&raised[0]["region"], &raised[0]["resolved_at"]), (&json!("000000"), &json!(null)));
     assert_eq!(raised[0]["detail"], "example has sent no postings since 2020-06-15");
+    assert_eq!(raised[0]["facts"], json!({"platform": "example", "since": "2020-06-15"}));
+    let browser = office_browser(&app, "000000").await;
+    for path in ["/office/alerts", "/office/report"] {
+        let page = browser.get(path).await.page(200);
+        assert!(page.contains("example在2020年6月15日之后没有发来岗位") && !page.contains("sent no postings"), "{path} {page}");
+    }
+    assert!(browser.get("/office/alerts?lang=en").await.page(200).contains("example has sent no postings since 15 June 2020"));
     assert!(raised[0]["action"].as_str().unwrap().contains("feed"), "{raised:?}");
     assert_eq!(alerts(&app, "520000", "platform_silent").await.len(), 0, "for the top alone");
     next_day(&app, 1).await;
@@ -172,7 +180,10 @@ async fn pay_below_the_promise_is_shown_once(engine: Engine) {
     next_day(&app, 1).await;
     let raised = alerts(&app, "000000", "pay_below_promise").await;
     assert_eq!(raised.iter().map(|a| (&a["region"], &a["worker"])).collect::<Vec<_>>(), [(&json!("522624"), &json!(people[0][0]))]);
-    assert!(raised[0]["posting"].is_string() && raised[0]["detail"].as_str().unwrap().starts_with("4999.5 yuan a month"), "{raised:?}");
+    assert!(
+        raised[0]["posting"].is_string() && raised[0]["detail"] == "4999.5 yuan a month reported for 2020-05, 5000 promised",
+        "{raised:?}"
+    );
     resolve(&app, "522624", &raised[0]).await;
     next_day(&app, 1).await;
     assert_eq!(alerts(&app, "000000", "pay_below_promise").await.len(), 1);

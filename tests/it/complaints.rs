@@ -3,6 +3,7 @@
 
 use crate::harness::*;
 use crate::messages::sms;
+use crate::pages::office_browser;
 use serde_json::json;
 
 on_every_engine![
@@ -72,7 +73,10 @@ async fn an_office_sees_whom_no_message_reached(engine: Engine) {
     office.caller.get("/v1/workers?state=unreachable&region=330000").await.expect_problem(403, "region_forbidden");
     let alerts = office.caller.get("/v1/alerts").await.expect(200).json;
     assert_eq!((&alerts["total"], &alerts["items"][0]["kind"]), (&json!(1), &json!("unreachable")), "one for the day");
-    assert!(alerts["items"][0]["detail"].as_str().unwrap().starts_with("2 not reached today"), "{alerts}");
+    assert!(alerts["items"][0]["detail"].as_str().unwrap().starts_with("2 not reached on 2020-06-"), "{alerts}");
+    assert_eq!(alerts["items"][0]["facts"]["people"], 2);
+    let page = office_browser(&app, "522624").await.get("/office/alerts").await.page(200).replace("&#x2f;", "/");
+    assert!(page.contains("有 2 人联系不上") && page.contains("/office/people?region=522624&amp;state=unreachable"), "{page}");
     app.settle().await;
     app.finish().await;
 }

@@ -3,6 +3,7 @@
 use crate::harness::{App, Engine, a_posting, in_region, spawn, spawn_with};
 use doorstep::domain::client::Role;
 use doorstep::domain::region::Region;
+use doorstep::http::pages::OFFICE_PAGES;
 use doorstep::store::clients::NewClient;
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
@@ -345,19 +346,10 @@ pub async fn office_browser(app: &App, region: &str) -> Browser {
     browser
 }
 
-pub const OFFICE_PAGES: [&str; 11] = [
-    "/office",
-    "/office/report",
-    "/office/trend",
-    "/office/map",
-    "/office/flows",
-    "/office/platforms",
-    "/office/approvals",
-    "/office/fairness",
-    "/office/people",
-    "/office/import",
-    "/office/alerts",
-];
+/// The addresses of the office's pages.
+pub fn office_paths() -> impl Iterator<Item = &'static str> {
+    OFFICE_PAGES.iter().map(|(_, path, _)| *path)
+}
 
 #[actix_web::test]
 async fn the_offices_pages_ask_for_a_login_and_lead_to_each_other() {
@@ -365,10 +357,10 @@ async fn the_offices_pages_ask_for_a_login_and_lead_to_each_other() {
     offered(&app, 2).await;
     let stranger = Browser::new(&app);
     let browser = office_browser(&app, "522600").await;
-    for path in OFFICE_PAGES {
+    for path in office_paths() {
         assert!(stranger.get(path).await.page(200).contains("扶贫办登录"), "{path}");
         let page = browser.get(path).await.page(200).replace("&#x2f;", "/");
-        for other in OFFICE_PAGES {
+        for other in office_paths() {
             assert!(page.contains(&format!("<a href=\"{other}\"")), "{path} leads to {other}");
         }
         assert!(page.contains("aria-current=\"page\"") && !page.contains("<script"), "{path}");

@@ -4,9 +4,11 @@
 //! theirs is changed.
 
 use crate::harness::*;
+use crate::pages::office_paths;
 use calamine::Reader;
 use doorstep::domain::client::Role;
 use doorstep::domain::region::Region;
+use doorstep::http::pages::OFFICE_PAGES;
 use doorstep::store::clients::NewClient;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
@@ -386,26 +388,13 @@ async fn pages(app: &App, neighbour: &Neighbour) {
         neighbour.is_absent(path, path, &format!("{headers}{text}"));
         (status, text)
     };
-    let mut paths: Vec<String> = [
-        "/office",
-        "/office/report",
-        "/office/trend",
-        "/office/trend.csv",
-        "/office/map",
-        "/office/flows",
-        "/office/platforms",
-        "/office/approvals",
-        "/office/fairness",
-        "/office/people",
-        "/office/import",
-        "/office/alerts",
-    ]
-    .into_iter()
-    .flat_map(|path| {
-        ["", "&lang=en", "&axis=work", "&by=platform", "&region=set:listed-52", "&tier=lifted&months=37"]
-            .map(|more| format!("{path}?{PERIOD}{more}"))
-    })
-    .collect();
+    let mut paths: Vec<String> = office_paths()
+        .chain(["/office/trend.csv"])
+        .flat_map(|path| {
+            ["", "&lang=en", "&axis=work", "&by=platform", "&region=set:listed-52", "&tier=lifted&months=37"]
+                .map(|more| format!("{path}?{PERIOD}{more}"))
+        })
+        .collect();
     paths.extend(
         ["report", "routing"].iter().chain(&REPORTS).flat_map(|name| FORMATS.map(|format| format!("/office/{name}.{format}?{PERIOD}"))),
     );
@@ -414,17 +403,8 @@ async fn pages(app: &App, neighbour: &Neighbour) {
         assert!(matches!(status, 200 | 403 | 404 | 422), "{path} {status} {text}");
     }
     for region in [FAR, "522600", "520000", "000000"] {
-        for path in [
-            "/office/report",
-            "/office/trend",
-            "/office/trend.csv",
-            "/office/map",
-            "/office/flows",
-            "/office/platforms",
-            "/office/people",
-            "/office/report.csv",
-            "/office/routing.xlsx",
-        ] {
+        let of_regions = OFFICE_PAGES.iter().filter(|(.., asked)| asked.contains(&"region")).map(|(_, path, _)| *path);
+        for path in of_regions.chain(["/office/trend.csv", "/office/report.csv", "/office/routing.xlsx"]) {
             let (status, text) = get(&format!("{path}?{PERIOD}&region={region}")).await;
             assert_eq!(status, 403, "{path} {region} {text}");
         }

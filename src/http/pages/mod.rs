@@ -6,6 +6,7 @@
 //! Does not: decide anything (the store does) or keep anything between requests.
 //! Start at: [`routes`].
 
+mod alerts;
 mod approvals;
 mod chart;
 mod figures;
@@ -29,8 +30,10 @@ use super::problem::Problem;
 use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN, VARY};
 use actix_web::web::{self, Query, ServiceConfig};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+pub use alerts::plain as alert_in_words;
 use minijinja::{Value, context};
 pub use offer::moment;
+pub use office::PAGES as OFFICE_PAGES;
 use std::io::Write;
 pub use text::Lang;
 
@@ -49,8 +52,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(web::resource("/office/report").get(office::page))
         .service(web::resource("/office/login").get(office::to_page).post(office::login))
         .service(web::resource("/office/logout").get(office::to_page).post(office::logout))
-        .service(web::resource("/office/alerts").get(office::alerts))
-        .service(web::resource("/office/alerts/{id}/resolve").post(office::resolve))
+        .service(web::resource("/office/alerts").get(alerts::page))
+        .service(web::resource("/office/alerts/{id}/resolve").post(alerts::resolve))
         .service(web::resource("/office/people").get(people::list))
         .service(web::resource("/office/people/{id}").get(people::person))
         .service(web::resource("/office/people/{id}/reveal").post(people::reveal))

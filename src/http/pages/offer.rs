@@ -137,7 +137,7 @@ fn range(lang: Lang, min: Option<Money>, max: Option<Money>) -> String {
 }
 
 /// Whole units without decimals, `5.5` with.
-fn amount(money: Money) -> String {
+pub fn amount(money: Money) -> String {
     let (units, rest) = (money.minor() / 100, money.minor() % 100);
     if rest == 0 { units.to_string() } else { format!("{units}.{rest:02}").trim_end_matches('0').to_owned() }
 }

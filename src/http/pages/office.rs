@@ -1,5 +1,5 @@
 //! The office's pages: log in, the employment report with its filters in the
-//! address, its files, what needs a person.
+//! address, its files.
 //!
 //! The session is an access token of the token endpoint in a cookie that only
 //! these pages get and no script reads. It lives as long as the token; it is not
@@ -10,20 +10,20 @@ use super::super::auth::{OfficeToken, office_of, take_anonymous};
 use super::super::body::Form;
 use super::super::problem::Problem;
 use super::super::reports::{Asked, document, made};
+use super::alerts::Matter;
 use super::figures::Sheet;
 use super::text::Lang;
-use super::{Fields, Visit, offer, text};
+use super::{Fields, Visit};
 use crate::domain::client::Role;
 use crate::domain::id::ClientId;
 use crate::domain::time::Period;
 use crate::reporting::{Name, Params, Query};
-use crate::store::alerts::{Alert, AlertFilter};
+use crate::store::alerts::AlertFilter;
 use actix_web::http::header::{COOKIE, SET_COOKIE};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::context;
 use minijinja::value::Serde;
-use serde::Serialize;
 
 const SESSION: &str = "doorstep_office";
 /// What an address of the report may hold.
@@ -45,21 +45,8 @@ pub const PAGES: [(&str, &str, &[&str]); 11] = [
 ];
 /// The forms in which the reports of the pages are downloaded.
 pub const FILES: [&str; 6] = ["csv", "xlsx", "json", "html", "dhis2", "sdmx-csv"];
-/// Alerts on the page; they are read from this many of the newest.
+/// The newest alerts on the page.
 const ALERTS: i64 = 8;
-/// The newest on their own page.
-const ALERTS_SHOWN: i64 = 200;
-
-#[derive(Serialize)]
-pub struct Matter {
-    id: String,
-    kind: String,
-    region: String,
-    at: String,
-    detail: String,
-    worker: Option<String>,
-    resolved: Option<String>,
-}
 
 /// The office of this session, or whether there was one that has ended.
 pub async fn session(visit: &Visit<'_>, state: &State) -> Result<Result<OfficeToken, bool>, Problem> {
@@ -163,7 +150,7 @@ async fn show(visit: &Visit<'_>, state: &State, office: OfficeToken) -> Result<H
     let sheet = Sheet::of(visit.lang, &report, &query, office.region, now);
     let filter = AlertFilter { region: office.region, resolved: Some(false), after: None, limit: ALERTS };
     let (alerts, _) = state.store.alerts(filter).await?;
-    let alerts: Vec<Matter> = alerts.iter().map(|a| matter(visit.lang, a)).collect();
+    let alerts: Vec<Matter> = alerts.iter().map(|a| Matter::of(visit.lang, a)).collect();
     visit.page(200, "office.html", context! { sheet => Serde(sheet), alerts => Serde(alerts), ..head(visit, &office, "report") })
 }
 
@@ -190,21 +177,6 @@ fn params(asked: &Asked) -> Params<'_> {
         axis: asked.axis.as_deref(),
         by: asked.by.as_deref(),
         as_of: None,
-    }
-}
-
-/// An alert in the page's words.
-pub fn matter(lang: Lang, a: &Alert) -> Matter {
-    let key = format!("alert_{}", a.kind);
-    let key = if text::has(&key) { key } else { "alert_other".to_owned() };
-    Matter {
-        id: a.id.to_string(),
-        kind: lang.text(&key).to_owned(),
-        region: a.region.full_name(),
-        at: offer::moment(lang, a.at),
-        detail: a.detail.clone(),
-        worker: a.worker.map(|w| w.to_string()),
-        resolved: a.resolved_at.map(|at| offer::moment_of_year(lang, at)),
     }
 }
 
@@ -290,31 +262,4 @@ pub async fn download(state: Data<State>, request: HttpRequest, file: Path<(Stri
         document(&state, office.region, name, &asked).await
     };
     visit.answer(outcome.await)
-}
-
-/// `GET /office/alerts`: what needs a person, open or resolved.
-pub async fn alerts(state: Data<State>, request: HttpRequest) -> HttpResponse {
-    inside(&state, &request, async |visit, office| {
-        let done = visit.query.has("state", "resolved");
-        let filter = AlertFilter { region: office.region, resolved: Some(done), after: None, limit: ALERTS_SHOWN };
-        let (of, number) = state.store.alerts(filter).await?;
-        let items = of.iter().map(|a| matter(visit.lang, a)).collect::<Vec<_>>();
-        let told = visit.query.has("done", "resolved").then_some("alert_resolved");
-        visit.page(200, "alerts.html", context! { items => Serde(items), number, done, told, ..head(visit, &office, "alerts") })
-    })
-    .await
-}
-
-/// `POST /office/alerts/{id}/resolve`: it was seen to, and what came of it.
-pub async fn resolve(state: Data<State>, request: HttpRequest, id: Path<String>, body: Result<Form, Problem>) -> HttpResponse {
-    sent(&state, &request, async |visit, office| {
-        let fields = Fields::read(&body?.0);
-        let id = crate::domain::id::AlertId::parse(&id).ok_or_else(Problem::not_found)?;
-        let note = fields.one("note").unwrap_or_default().chars().take(500).collect();
-        if !state.store.resolve_alert(id, office.region, note, state.clock.now()).await? {
-            return Err(Problem::not_found());
-        }
-        Ok(visit.go("/office/alerts", &[("done", "resolved")]))
-    })
-    .await
 }

@@ -5,9 +5,10 @@
 use super::super::State;
 use super::super::auth::OfficeToken;
 use super::super::problem::Problem;
+use super::alerts::Matter;
 use super::figures::{Cell, cell, region_name};
 use super::line::Lines;
-use super::office::{Matter, head, inside, link, matter};
+use super::office::{head, inside, link};
 use super::text::Lang;
 use super::{Visit, offer, text};
 use crate::domain::region::Region;
@@ -63,7 +64,7 @@ async fn show(visit: &Visit<'_>, state: &State, office: OfficeToken) -> Result<H
     let params = Params { period: Some(&text), axis: Some(Axis::Home.code()), ..Params::default() };
     let report = trend(&state.store, params, None, MONTHS[0], own, now).await?;
     let (alerts, open) = state.store.alerts(AlertFilter { region: own, resolved: Some(false), after: None, limit: ALERTS }).await?;
-    let alerts: Vec<Open> = alerts.iter().map(|a| Open { matter: matter(lang, a), advice: advice(lang, &a.kind) }).collect();
+    let alerts: Vec<Open> = alerts.iter().map(|a| Open { matter: Matter::of(lang, a), advice: advice(lang, &a.kind) }).collect();
     let mut closings = Vec::new();
     for period in std::iter::successors(Some(month.previous()), |p| Some(p.previous())).take(CLOSING) {
         closings.push(closing_of(state, lang, period, own, now).await?);

@@ -3,7 +3,7 @@
 
 use super::super::State;
 use super::super::reports::made;
-use super::figures::{Cell, cell_of, periods, region_name};
+use super::figures::{Cell, Choice, cell_of, choice, periods, region_name};
 use super::matrix::Matrix;
 use super::offer;
 use super::office::{address, asked, head, inside};
@@ -63,8 +63,8 @@ async fn show(state: Data<State>, request: HttpRequest, name: Name, by: &'static
         let mut files = vec![("period".to_owned(), period.clone()), ("region".to_owned(), report.region.clone())];
         files.push(("axis".to_owned(), report.axis.code().to_owned()));
         files.extend(asked.level.clone().filter(|level| !level.is_empty()).map(|level| ("level".to_owned(), level)));
-        let choices = |kind: &str, all: Vec<&str>, chosen: &str| -> Vec<(String, String, bool)> {
-            all.into_iter().map(|code| (code.to_owned(), lang.text(&format!("{kind}_{code}")).to_owned(), code == chosen)).collect()
+        let choices = |kind: &str, all: &[&str], chosen: &str| -> Vec<Choice> {
+            all.iter().map(|code| choice(lang, kind, code, *code == chosen)).collect()
         };
         let bound = Region::parse(&report.region);
         let fits = |level: &Level| bound.is_none_or(|b| b.at_level(*level).is_none_or(|row| row == b));
@@ -72,8 +72,8 @@ async fn show(state: Data<State>, request: HttpRequest, name: Name, by: &'static
         let content = context! {
             name => name.code(), period => period.as_str(), code => report.region.as_str(), own => office.region.to_string(),
             region => bound.map_or_else(|| report.region.clone(), |r| region_name(lang, r)), periods => Serde(periods(now, &period)),
-            axes => choices("axis", Axis::ALL.map(Axis::code).to_vec(), report.axis.code()),
-            levels => choices("level", levels, asked.level.as_deref().unwrap_or("")),
+            axes => Serde(choices("axis", &Axis::ALL.map(Axis::code), report.axis.code())),
+            levels => Serde(choices("level", &levels, asked.level.as_deref().unwrap_or(""))),
             filters => name == Name::Flows, axis => report.axis.code(), matrix => (name == Name::Flows && !report.rows.is_empty()).then(|| Serde(Matrix::of(lang, &report))),
             key_titles => report.keys.iter().map(|k| lang.get(&format!("key_{}", k.name)).unwrap_or(k.title)).collect::<Vec<_>>(),
             titles => report.columns.iter().map(|c| lang.get(&format!("col_{}", c.name)).unwrap_or(c.title)).collect::<Vec<_>>(),

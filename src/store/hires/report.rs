@@ -1,15 +1,17 @@
 //! Reports of platforms, one after the other. Whatever comes, the hires of a person at
 //! a posting are cut anew from all that is known of the two.
 
+use super::super::access::{self, Raised};
 use super::super::engine::{Row, Sql, StoreError, params};
 use super::super::log::ChangeKind;
 use super::super::offers::{self, Offer};
 use super::super::seats::{self, Beyond};
 use super::super::vault::Vault;
 use super::super::writer::Tx;
-use super::super::{access, postings, work, workers};
+use super::super::{postings, work, workers};
 use super::facts::{self, FactRow, Kept, Kind, Pair};
 use super::{HireTerms, PostingRef, Report, Reported, Subject, make, posting_of};
+use crate::domain::alert::Facts;
 use crate::domain::cells::Offered;
 use crate::domain::hire::{EndReason, HireStatus, StatusReport};
 use crate::domain::id::{HireId, PostingId, WorkerId};
@@ -281,14 +283,14 @@ fn seat(tx: &mut Tx<'_>, pair: &Pair, withdrawn: bool, now: Moment) -> Result<()
 fn take(tx: &mut Tx<'_>, pair: &Pair, posting: PostingId, o: &Offer, now: Moment) -> Result<(), StoreError> {
     let Some(home) = offers::home_of(tx, pair.worker)? else { return Ok(()) };
     let Some(p) = postings::by_id(tx, posting)? else { return Ok(()) };
-    let openings = match seats::take_anyway(tx, posting, home, now)? {
+    let beyond = match seats::take_anyway(tx, posting, home, now)? {
         Beyond::Nothing => None,
-        Beyond::Posting => Some(format!("{} openings", p.seats.openings)),
-        Beyond::County => Some(format!("{} openings for {}", p.content.openings_per_county.unwrap_or(0), home.full_name())),
+        Beyond::Posting => Some((p.seats.openings, None)),
+        Beyond::County => Some((p.content.openings_per_county.unwrap_or(0), Some(home.to_string()))),
     };
-    if let Some(openings) = openings {
-        let detail = format!("{}: one more was hired than {openings}", p.content.source_id);
-        access::alert(tx, "over_hired", home, Some(pair.worker.uuid()), Some(posting.uuid()), &detail, now)?;
+    if let Some((openings, county)) = beyond {
+        let facts = Facts::OverHired { source_id: p.content.source_id.clone(), openings, county };
+        access::alert(tx, &facts, home, Raised { worker: Some(pair.worker.uuid()), posting: Some(posting.uuid()), words: "" }, now)?;
     }
     tx.books.offer(home, &pair.platform, p.content.category as u8, Offered::Accepted, now);
     tx.exec("UPDATE offers SET county = $2 WHERE id = $1", params![o.id.uuid(), i64::from(home.code())]).map(|_| ())
