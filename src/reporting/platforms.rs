@@ -143,8 +143,7 @@ fn count(n: i64) -> u64 {
 /// What the report is made of.
 pub struct Sources {
     /// Who stands where on the day, and what happened in the period.
-    pub standing: Sheet,
-    pub turns: Sheet,
+    pub people: Sheet,
     pub offers: Sheet,
     pub postings: PostingCounts,
 }
@@ -218,7 +217,7 @@ fn add_up<'a>(rows: &mut Rows<'a>, sheet: &'a Sheet, query: &Query, mut look: im
 pub fn platforms(from: &Sources, query: &Query, now: Moment) -> Report {
     let mut rows = Rows::new();
     let mut totals = Figures::default();
-    add_up(&mut rows, &from.standing, query, |trades, page| {
+    add_up(&mut rows, &from.people, query, |trades, page| {
         totals.add_people(page);
         trades.each(page, Section::Job, |row, measure, n| match measure {
             POOR_AT_HIRE => row.poor_at_hire += n,
@@ -226,8 +225,6 @@ pub fn platforms(from: &Sources, query: &Query, now: Moment) -> Report {
             tier => row.tiers.get_mut(usize::from(tier)).into_iter().for_each(|sum| *sum += n),
         });
         trades.each(page, Section::Pay, |row, step, n| row.add_pay(usize::from(step), n));
-    });
-    add_up(&mut rows, &from.turns, query, |trades, page| {
         trades.each(page, Section::Turn, |row, turn, n| row.turns.get_mut(usize::from(turn)).into_iter().for_each(|sum| *sum += n));
     });
     add_up(&mut rows, &from.offers, query, |trades, page| {
@@ -252,7 +249,7 @@ pub fn platforms(from: &Sources, query: &Query, now: Moment) -> Report {
         region: query.scope.code(),
         axis: query.axis,
         generated_at: now,
-        as_of: AsOf { seq: from.standing.as_of.seq, time: from.standing.as_of.at, root: None },
+        as_of: AsOf { seq: from.people.as_of.seq, time: from.people.as_of.at, root: None },
         sealed: false,
         keys: vec![key("region", "地区代码"), key("name", "地区"), key("platform", "平台"), key("category", "工种")],
         columns: columns(),

@@ -47,6 +47,16 @@ impl Sections {
         Self(bits)
     }
 
+    /// These and those.
+    pub const fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// These but for those.
+    pub const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
     fn has(self, number: u64) -> bool {
         number < 64 && self.0 >> number & 1 == 1
     }
