@@ -162,8 +162,7 @@ async fn sources(store: &Store, query: &Query, from: Cells, lock: Option<&Lock>,
         None => store.posting_counts(Moment::start_of(query.period.first_day()), Moment::start_of(day.saturating_add(1.day()))).await?,
     };
     Ok(Sources {
-        standing: store.sheet(from, Axis::Home, of.clone(), Asked::Standing(day, platforms::SECTIONS)).await?,
-        turns: store.sheet(from, Axis::Home, of.clone(), Asked::Turns(query.period, day)).await?,
+        people: store.sheet(from, Axis::Home, of.clone(), Asked::Period(query.period, day, platforms::SECTIONS)).await?,
         offers: store.sheet(offers, Axis::Home, of, Asked::Offers(query.period)).await?,
         postings,
     })

@@ -108,9 +108,15 @@ impl Region {
 
     /// The division with this code today.
     pub fn from_code(code: u32) -> Option<Region> {
-        let rows = &TABLE.rows;
-        let row = rows.binary_search_by_key(&code, |r| r.code).ok()?;
-        Some(Region(row as u16))
+        let hundred = code as usize / 100;
+        let (first, end) = (*TABLE.hundreds.get(hundred)?, *TABLE.hundreds.get(hundred + 1)?);
+        let row = TABLE.rows[usize::from(first)..usize::from(end)].iter().position(|r| r.code == code)?;
+        Some(Region(first + row as u16))
+    }
+
+    /// Its place among all divisions by code, the nation's being 0.
+    pub fn index(self) -> usize {
+        self.0.into()
     }
 
     /// The code as a number, `330212`.
@@ -121,6 +127,11 @@ impl Region {
     /// How fine it is.
     pub fn level(self) -> Level {
         self.row().level
+    }
+
+    /// The code as it is written, `330212`.
+    pub fn code_text(self) -> &'static str {
+        self.row().text
     }
 
     /// Its own name, `鄞州区`.
@@ -245,7 +256,7 @@ impl Region {
 
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:06}", self.code())
+        f.write_str(self.code_text())
     }
 }
 
@@ -291,6 +302,7 @@ fn table_lines(text: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
 
 struct Row {
     code: u32,
+    text: &'static str,
     name: &'static str,
     level: Level,
     parent: u16,
@@ -301,6 +313,9 @@ struct Row {
 
 struct Table {
     rows: Vec<Row>,
+    /// By the first four digits of a code, the first row that has these or higher ones:
+    /// codes are looked up once for each count of a report.
+    hundreds: Vec<u16>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::read(include_str!("../../config/tables/divisions.csv")));
@@ -308,7 +323,16 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| Table::read(include_str!("../..
 impl Table {
     /// Reads the shipped table; its form is part of the build and has a test.
     fn read(text: &'static str) -> Table {
-        let nation = Row { code: 0, name: "全国", level: Level::Nation, parent: 0, children: Vec::new(), leaves: Vec::new(), leaf: None };
+        let nation = Row {
+            code: 0,
+            text: "000000",
+            name: "全国",
+            level: Level::Nation,
+            parent: 0,
+            children: Vec::new(),
+            leaves: Vec::new(),
+            leaf: None,
+        };
         let mut rows = vec![nation];
         let mut parents = vec![0];
         for fields in table_lines(text) {
@@ -317,6 +341,7 @@ impl Table {
             };
             rows.push(Row {
                 code: code.parse().unwrap_or(0),
+                text: code,
                 name,
                 level: match level {
                     "province" => Level::Province,
@@ -349,7 +374,8 @@ impl Table {
                 rows[above].leaves.push(Region(at as u16));
             }
         }
-        Table { rows }
+        let hundreds = (0..=10_000).map(|hundred| rows.partition_point(|r| r.code < hundred * 100) as u16).collect();
+        Table { rows, hundreds }
     }
 }
 
@@ -372,12 +398,16 @@ mod tests {
         assert_eq!(Region::all().filter(direct).count(), 118);
         for r in Region::all() {
             assert_eq!(Region::parse(&r.to_string()), Some(r));
+            assert_eq!((Region::all().nth(r.index()), r.code_text()), (Some(r), &*format!("{:06}", r.code())));
             assert_eq!(serde_json::from_str::<Region>(&serde_json::to_string(&r).unwrap()).unwrap(), r);
             if let Some(i) = r.leaf_index() {
                 assert_eq!(Region::leaf_at(i), Some(r));
             }
         }
         assert_eq!(Region::leaf_at(u16::MAX), None);
+        for bad in [1, 110_103, 330_299, 999_999, 1_000_000, u32::MAX] {
+            assert_eq!(Region::from_code(bad), None, "{bad}");
+        }
     }
 
     #[test]

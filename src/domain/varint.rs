@@ -10,7 +10,17 @@ pub fn write(out: &mut Vec<u8>, mut n: u64) {
 }
 
 /// Takes the first number; none where there is no whole one.
+#[inline]
 pub fn read(bytes: &mut &[u8]) -> Option<u64> {
+    // Most are of one byte.
+    if let [byte @ ..0x80, rest @ ..] = *bytes {
+        *bytes = rest;
+        return Some(u64::from(*byte));
+    }
+    read_long(bytes)
+}
+
+fn read_long(bytes: &mut &[u8]) -> Option<u64> {
     let mut n = 0u64;
     for shift in (0..64).step_by(7) {
         let (byte, rest) = bytes.split_first()?;

@@ -71,7 +71,7 @@ fn figure(report: &Report, row: &Row, name: &str) -> Option<f64> {
 
 fn drawn(report: &Report, title: &'static str, parts: Vec<&'static str>, unit: Unit, figures: &dyn Fn(&Row) -> Option<Vec<f64>>) -> Chart {
     let bar = |row: &Row| {
-        let named: Vec<&str> = row.keys.iter().skip(1).flatten().map(String::as_str).collect();
+        let named: Vec<&str> = row.keys.iter().skip(1).flatten().map(|key| &**key).collect();
         figures(row).map(|parts| Bar { name: named.join(" · "), parts }).filter(|bar| bar.whole() > 0.0)
     };
     let mut bars: Vec<(usize, Bar)> = report.rows.iter().filter_map(bar).enumerate().collect();

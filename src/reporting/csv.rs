@@ -69,11 +69,11 @@ mod tests {
     fn a_text_that_would_be_a_formula_gets_a_quote() {
         let mut report = sample();
         for begin in ["=", "+", "-", "@", "\t", "\r"] {
-            report.rows[0].keys[1] = Some(format!("{begin}1+1"));
+            report.rows[0].keys[1] = Some(format!("{begin}1+1").into());
             let text = String::from_utf8(report.to_csv()).unwrap();
             assert!(text.contains(&format!("'{begin}1+1")), "{begin:?}");
         }
-        report.rows[0].keys[1] = Some("a=1, \"b\"".to_owned());
+        report.rows[0].keys[1] = Some("a=1, \"b\"".into());
         report.rows[0].values[0] = Value::Unknown;
         assert!(String::from_utf8(report.to_csv()).unwrap().contains("522600,\"a=1, \"\"b\"\"\",meituan,,4"));
     }

@@ -7,7 +7,7 @@
 
 use super::baseline::Baseline;
 use super::query::{Axis, By, Query, Scope};
-use super::report::{AsOf, Column, Key, More, Report, Row, Unit, Value};
+use super::report::{AsOf, Column, Key, More, Report, Row, Text, Unit, Value};
 use crate::domain::category::Category;
 use crate::domain::cells::{MEASURES, Measure, Page, Section, Sections};
 use crate::domain::hire::Flow;
@@ -221,12 +221,12 @@ pub fn employment<'a>(
         rows: rows
             .iter()
             .map(|((region, part), figures)| Row {
-                keys: keys(region.to_string(), row_name(*region, query), part.map(|(_, value)| value), query.by),
+                keys: keys(region.code_text().into(), row_name(*region, query).into(), part.map(|(_, value)| value), query.by),
                 values: figures.values(if query.by.is_none() { known(*region).map(|b| b.total) } else { None }),
             })
             .collect(),
         totals: Row {
-            keys: keys(query.scope.code(), format!("{}合计", query.scope.name()), None, query.by),
+            keys: keys(query.scope.code().into(), format!("{}合计", query.scope.name()).into(), None, query.by),
             values: totals.values(totals_baseline.map(|b| b.total)),
         },
         more,
@@ -291,17 +291,14 @@ fn baseline_of(area: Region, scope: Scope, baseline: &dyn Fn(Region) -> Option<B
     held.map(|child| baseline_of(*child, scope, baseline)).sum()
 }
 
-fn row_name(region: Region, query: &Query) -> String {
+fn row_name(region: Region, query: &Query) -> &'static str {
     let unknown = region == Region::NATION && region.at_level(query.level).is_none();
-    if unknown { "地区不明".to_owned() } else { region.name().to_owned() }
+    if unknown { "地区不明" } else { region.name() }
 }
 
-fn keys(region: String, name: String, part: Option<&str>, by: Option<By>) -> Vec<Option<String>> {
-    let mut keys = vec![Some(region), Some(name)];
-    if by.is_some() {
-        keys.push(part.map(str::to_owned));
-    }
-    keys
+fn keys(region: Text, name: Text, part: Option<&str>, by: Option<By>) -> Vec<Option<Text>> {
+    let part = by.map(|_| part.map(|part| Text::from(part.to_owned())));
+    [Some(region), Some(name)].into_iter().chain(part).collect()
 }
 
 #[cfg(test)]

@@ -6,13 +6,12 @@
 
 use super::employment::{flow_columns, flow_values};
 use super::query::{Axis, Query};
-use super::report::{AsOf, Column, Key, More, Report, Row, Unit, Value};
+use super::report::{AsOf, Column, Key, More, Report, Row, Text, Unit, Value};
 use crate::domain::cells::{Section, Sections};
 use crate::domain::hire::Flow;
 use crate::domain::region::{Level, Region};
 use crate::domain::time::Moment;
 use crate::store::cells::Sheet;
-use std::collections::BTreeMap;
 
 /// What the report reads of cells.
 pub const SECTIONS: Sections = Sections::of(&[Section::Way]);
@@ -41,22 +40,70 @@ fn other_level(level: Level) -> Level {
     if matches!(level, Level::County) { Level::Prefecture } else { level }
 }
 
-/// Adds up who of each place went to which, or, by work, who came from which.
-pub fn flows(sheet: &Sheet, query: &Query, now: Moment) -> Report {
-    let mut rows: BTreeMap<(Region, Region), Flows> = BTreeMap::new();
-    let mut totals = Flows::default();
+/// A way from one place to another, or back, and who works on it.
+type Way = ((Region, Region), Flows);
+
+/// Those of one place while its pages are looked at: flat, since each of its pages tells
+/// of hundreds of other places.
+struct Ways {
+    /// By [`Region::index`] of the other place.
+    flows: Vec<Flows>,
+    met: Vec<Region>,
+}
+
+impl Ways {
+    fn add(&mut self, other: Region, flow: usize, n: u64) {
+        let flows = &mut self.flows[other.index()];
+        if *flows == Flows::default() {
+            self.met.push(other);
+        }
+        flows[flow] += n;
+    }
+
+    /// Hands over what was counted of a place.
+    fn end(&mut self, here: Region, rows: &mut Vec<Way>) {
+        self.met.sort_unstable();
+        let flows = &mut self.flows;
+        rows.extend(self.met.drain(..).map(|other| ((here, other), std::mem::take(&mut flows[other.index()]))));
+    }
+}
+
+fn ways(sheet: &Sheet, query: &Query) -> Vec<Way> {
+    let level = other_level(query.level);
+    let others: Vec<Region> = Region::all().map(|other| other.at_level(level).unwrap_or(other)).collect();
+    let mut ways = Ways { flows: vec![Flows::default(); others.len()], met: Vec::new() };
+    let (mut rows, mut here) = (Vec::new(), Region::NATION);
     for (place, page) in sheet.pages.iter().filter(|(place, _)| query.scope.holds(*place)) {
         let region = place.at_level(query.level).unwrap_or(*place);
+        if region != here {
+            ways.end(here, &mut rows);
+            here = region;
+        }
         for (way, flow, n) in page.section(Section::Way) {
-            let other = Region::from_code(way).unwrap_or(Region::NATION);
-            let other = other.at_level(other_level(query.level)).unwrap_or(other);
-            let n = u64::try_from(n).unwrap_or(0);
-            if let Some(total) = totals.get_mut(usize::from(flow)) {
-                *total += n;
-                rows.entry((region, other)).or_default()[usize::from(flow)] += n;
+            let (flow, n) = (usize::from(flow), u64::try_from(n).unwrap_or(0));
+            if flow < Flow::ALL.len() && n > 0 {
+                ways.add(others[Region::from_code(way).unwrap_or(Region::NATION).index()], flow, n);
             }
         }
     }
+    ways.end(here, &mut rows);
+    // Places of one row follow each other but where divisions do not go by their codes.
+    rows.sort_by_key(|(way, _)| *way);
+    rows.dedup_by(|(way, flows), (kept, sums)| {
+        let same = way == kept;
+        if same {
+            sums.iter_mut().zip(*flows).for_each(|(sum, n)| *sum += n);
+        }
+        same
+    });
+    rows
+}
+
+/// Adds up who of each place went to which, or, by work, who came from which.
+pub fn flows(sheet: &Sheet, query: &Query, now: Moment) -> Report {
+    let rows = ways(sheet, query);
+    let mut totals = Flows::default();
+    rows.iter().for_each(|(_, flows)| totals.iter_mut().zip(flows).for_each(|(sum, n)| *sum += n));
     let key = |name, title| Key { name, title };
     let mut keys = vec![key("region", "地区代码"), key("name", "地区"), key("zone", "地带")];
     keys.extend(match query.axis {
@@ -76,10 +123,10 @@ pub fn flows(sheet: &Sheet, query: &Query, now: Moment) -> Report {
         columns: columns(),
         rows: rows
             .iter()
-            .map(|((here, there), flows)| Row { keys: [place(*here), place(*there)].concat(), values: values(flows) })
+            .map(|((here, there), flows)| Row { keys: place(*here).into_iter().chain(place(*there)).collect(), values: values(flows) })
             .collect(),
         totals: Row {
-            keys: [vec![Some(query.scope.code()), Some(format!("{}合计", query.scope.name()))], vec![None; 4]].concat(),
+            keys: [Some(query.scope.code().into()), Some(format!("{}合计", query.scope.name()).into()), None, None, None, None].to_vec(),
             values: values(&totals),
         },
         more: More::default(),
@@ -87,9 +134,9 @@ pub fn flows(sheet: &Sheet, query: &Query, now: Moment) -> Report {
 }
 
 /// Code, name and zone of a place.
-fn place(region: Region) -> Vec<Option<String>> {
+fn place(region: Region) -> [Option<Text>; 3] {
     let name = if region == Region::NATION { "地区不明" } else { region.name() };
-    vec![Some(region.to_string()), Some(name.to_owned()), region.zone().map(|zone| zone.code().to_owned())]
+    [Some(region.code_text().into()), Some(name.into()), region.zone().map(|zone| zone.code().into())]
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ struct Line {
 
 pub(super) fn write(report: &Report) -> String {
     let line = |row: &Row| Line {
-        keys: row.keys.iter().map(|k| k.clone().unwrap_or_default()).collect(),
+        keys: row.keys.iter().map(|k| k.as_deref().unwrap_or_default().to_owned()).collect(),
         cells: row.values.iter().enumerate().map(|(at, v)| cell(report.columns[at].unit, *v)).collect(),
     };
     let head: Vec<&str> = report.keys.iter().map(|k| k.title).chain(report.columns.iter().map(|c| c.title)).collect();
@@ -75,7 +75,7 @@ pub(super) fn write(report: &Report) -> String {
         title => report.title,
         period => report.period.to_string(),
         region => report.region.as_str(),
-        place => report.totals.keys.get(1).cloned().flatten().unwrap_or_default(),
+        place => report.totals.keys.get(1).and_then(Option::as_deref).unwrap_or_default(),
         axis => report.axis.title_zh(),
         made => report.generated_at.to_string(),
         seq => report.as_of.seq,

@@ -2,94 +2,135 @@
 //! has tens of thousands of them.
 
 use super::report::{Column, Report, Row, Value};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::Serialize;
 use serde_json::json;
 
 /// The document's bytes.
 pub fn write(report: &Report) -> Vec<u8> {
-    let row = (report.keys.len() + report.columns.len()) * 24;
-    let mut out = Vec::with_capacity(1_024 + (report.rows.len() + 1) * row);
-    // Keys are text and a vector takes all bytes: nothing of it can fail.
-    let _ = serde_json::to_writer(&mut out, &Document(report));
-    out
+    let line = (report.keys.len() + report.columns.len()) * 28;
+    let mut doc = Document { out: Vec::with_capacity(1_024 + (report.rows.len() + 1) * line) };
+    let column = |c: &Column| json!({"name": c.name, "title": c.title, "unit": c.unit.code(), "additive": c.additive});
+    doc.out.push(b'{');
+    doc.field("report", report.name);
+    doc.field("period", &report.period.to_string());
+    doc.field("region", &report.region);
+    doc.field("axis", report.axis.code());
+    doc.field("generated_at", &report.generated_at);
+    doc.field("as_of", &json!({"seq": report.as_of.seq, "time": report.as_of.time, "root": report.as_of.root}));
+    doc.field("sealed", &report.sealed);
+    doc.field("columns", &report.columns.iter().map(column).collect::<Vec<_>>());
+    let lines = Lines::of(report);
+    doc.name("rows");
+    doc.out.push(b'[');
+    for (at, row) in report.rows.iter().enumerate() {
+        if at > 0 {
+            doc.out.push(b',');
+        }
+        lines.write(&mut doc, row);
+    }
+    doc.out.push(b']');
+    doc.name("totals");
+    lines.write(&mut doc, &report.totals);
+    if let Some(corrections) = &report.more.corrections {
+        doc.field("corrections", corrections);
+    }
+    doc.out.push(b'}');
+    doc.out
 }
 
 /// The document to look into.
 pub fn value(report: &Report) -> serde_json::Value {
-    serde_json::to_value(Document(report)).unwrap_or_default()
+    serde_json::from_slice(&write(report)).unwrap_or_default()
 }
 
-struct Document<'a>(&'a Report);
+/// What is written of a document, field after field.
+struct Document {
+    out: Vec<u8>,
+}
 
-impl Serialize for Document<'_> {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let report = self.0;
-        let column = |c: &Column| json!({"name": c.name, "title": c.title, "unit": c.unit.code(), "additive": c.additive});
-        let baseline = report.column("baseline");
-        let line = |row| Line { report, row, baseline };
-        let mut map = s.serialize_map(None)?;
-        map.serialize_entry("report", report.name)?;
-        map.serialize_entry("period", &report.period.to_string())?;
-        map.serialize_entry("region", &report.region)?;
-        map.serialize_entry("axis", report.axis.code())?;
-        map.serialize_entry("generated_at", &report.generated_at)?;
-        map.serialize_entry("as_of", &json!({"seq": report.as_of.seq, "time": report.as_of.time, "root": report.as_of.root}))?;
-        map.serialize_entry("sealed", &report.sealed)?;
-        map.serialize_entry("columns", &report.columns.iter().map(column).collect::<Vec<_>>())?;
-        map.serialize_entry("rows", &report.rows.iter().map(line).collect::<Vec<_>>())?;
-        map.serialize_entry("totals", &line(&report.totals))?;
-        if let Some(corrections) = &report.more.corrections {
-            map.serialize_entry("corrections", corrections)?;
+impl Document {
+    /// The name of a field of ours, which needs no escapes.
+    fn name(&mut self, name: &str) {
+        if self.out.last() != Some(&b'{') {
+            self.out.push(b',');
         }
-        map.end()
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) {
+        // Keys are text and a vector takes all bytes: nothing of it can fail.
+        let _ = serde_json::to_writer(&mut self.out, value);
+    }
+
+    fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
+        self.name(name);
+        self.value(value);
     }
 }
 
-struct Line<'a> {
+/// The lines of a report. Names of fields are put together once, not for each line.
+struct Lines<'a> {
     report: &'a Report,
-    row: &'a Row,
+    keys: Vec<Vec<u8>>,
+    columns: Vec<Vec<u8>>,
     /// Where the column of last year's total stands.
     baseline: Option<usize>,
 }
 
-impl Serialize for Line<'_> {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let (report, row) = (self.report, self.row);
-        let mut map = s.serialize_map(None)?;
-        for (key, value) in report.keys.iter().zip(&row.keys) {
-            map.serialize_entry(key.name, value)?;
+impl<'a> Lines<'a> {
+    fn of(report: &'a Report) -> Self {
+        let field = |name: &str| format!(",\"{name}\":").into_bytes();
+        Self {
+            report,
+            keys: report.keys.iter().map(|key| field(key.name)).collect(),
+            columns: report.columns.iter().map(|column| field(column.name)).collect(),
+            baseline: report.column("baseline"),
         }
-        for (column, value) in report.columns.iter().zip(&row.values) {
-            map.serialize_entry(column.name, &Figure(column, *value))?;
+    }
+
+    fn write(&self, doc: &mut Document, row: &Row) {
+        let begin = doc.out.len();
+        for (name, key) in self.keys.iter().zip(&row.keys) {
+            doc.out.extend_from_slice(name);
+            match key {
+                Some(key) => doc.value(&**key),
+                None => doc.out.extend_from_slice(b"null"),
+            }
         }
-        let hidden = || report.columns.iter().zip(&row.values).filter(|(_, v)| matches!(v, Value::Suppressed { .. }));
+        for ((name, column), value) in self.columns.iter().zip(&self.report.columns).zip(&row.values) {
+            doc.out.extend_from_slice(name);
+            figure(doc, column, *value);
+        }
+        match doc.out.get_mut(begin) {
+            Some(comma) => *comma = b'{',
+            None => doc.out.push(b'{'),
+        }
+        let hidden = || self.report.columns.iter().zip(&row.values).filter(|(_, v)| matches!(v, Value::Suppressed { .. }));
         if hidden().next().is_some() {
-            map.serialize_entry("suppressed", &hidden().map(|(column, _)| column.name).collect::<Vec<_>>())?;
+            doc.field("suppressed", &hidden().map(|(column, _)| column.name).collect::<Vec<_>>());
         }
         let shown = self.baseline.is_some_and(|at| row.values.get(at) != Some(&Value::Unknown));
-        let source = row.keys.first().and_then(Option::as_deref).and_then(|region| report.more.baseline_sources.get(region));
-        if let Some(source) = source.filter(|_| shown) {
-            map.serialize_entry("baseline_source", source)?;
+        let region = row.keys.first().and_then(Option::as_deref).filter(|_| shown);
+        if let Some(source) = region.and_then(|region| self.report.more.baseline_sources.get(region)) {
+            doc.field("baseline_source", source);
         }
-        map.end()
+        doc.out.push(b'}');
     }
 }
 
-struct Figure<'a>(&'a Column, Value);
-
-impl Serialize for Figure<'_> {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        match self.1 {
-            Value::Count(n) => s.serialize_u64(n),
-            Value::Unknown | Value::Suppressed { .. } => s.serialize_unit(),
-            Value::Number(x) => s.serialize_f64(x),
-            Value::Ratio { numerator, denominator } => {
-                let mut map = s.serialize_map(Some(3))?;
-                map.serialize_entry("value", &self.0.quotient(numerator, denominator))?;
-                map.serialize_entry("numerator", &numerator)?;
-                map.serialize_entry("denominator", &denominator)?;
-                map.end()
-            }
+fn figure(doc: &mut Document, column: &Column, value: Value) {
+    match value {
+        Value::Count(n) => doc.value(&n),
+        Value::Unknown | Value::Suppressed { .. } => doc.out.extend_from_slice(b"null"),
+        Value::Number(x) => doc.value(&x),
+        Value::Ratio { numerator, denominator } => {
+            doc.out.extend_from_slice(b"{\"value\":");
+            doc.value(&column.quotient(numerator, denominator));
+            doc.field("numerator", &numerator);
+            doc.field("denominator", &denominator);
+            doc.out.push(b'}');
         }
     }
 }

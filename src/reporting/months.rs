@@ -43,7 +43,7 @@ pub fn months(from: &People, query: &Query, day: Date, now: Moment) -> Report {
             u64::from(standing.is_some_and(|s| s.confirmed)),
         ];
         totals.iter_mut().zip(figures).for_each(|(sum, n)| *sum += n);
-        let keys = vec![Some(home.to_string()), Some(home.full_name()), Some(id.to_string())];
+        let keys = vec![Some(home.code_text().into()), Some(home.full_name().into()), Some(id.to_string().into())];
         rows.push(Row { keys, values: figures.map(Value::Count).to_vec() });
     }
     let key = |name, title| Key { name, title };
@@ -60,7 +60,7 @@ pub fn months(from: &People, query: &Query, day: Date, now: Moment) -> Report {
         columns: columns(),
         rows,
         totals: Row {
-            keys: vec![Some(query.scope.code()), Some(format!("{}合计", query.scope.name())), None],
+            keys: vec![Some(query.scope.code().into()), Some(format!("{}合计", query.scope.name()).into()), None],
             values: totals.map(Value::Count).to_vec(),
         },
         more: More::default(),

@@ -11,7 +11,7 @@
 
 use super::employment::parts;
 use super::query::Query;
-use super::report::{AsOf, Column, Key, More, Report, Row, Unit, Value};
+use super::report::{AsOf, Column, Key, More, Report, Row, Text, Unit, Value};
 use crate::domain::account::Turn;
 use crate::domain::category::Category;
 use crate::domain::cells::{LIFTED_SINCE, Measure, Offered, PAY_STEP, POOR_AT_HIRE, Page, Section, Sections, job_of};
@@ -21,6 +21,7 @@ use crate::domain::time::Moment;
 use crate::domain::worker::Tier;
 use crate::store::cells::{PostingCounts, Sheet};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// What the report reads of cells of a day.
 pub const SECTIONS: Sections = Sections::of(&[Section::Tier, Section::Job, Section::Pay]);
@@ -96,6 +97,14 @@ impl Figures {
         ]
     }
 
+    /// Adds another part of the same trade.
+    fn add(&mut self, other: &Figures) {
+        self.add_events(other);
+        self.tiers.iter_mut().zip(other.tiers).for_each(|(sum, n)| *sum += n);
+        self.poor_at_hire += other.poor_at_hire;
+        self.lifted_since += other.lifted_since;
+    }
+
     /// What adds up: all but people, who may work in more than one trade.
     fn add_events(&mut self, other: &Figures) {
         self.postings += other.postings;
@@ -134,42 +143,99 @@ fn count(n: i64) -> u64 {
 /// What the report is made of.
 pub struct Sources {
     /// Who stands where on the day, and what happened in the period.
-    pub standing: Sheet,
-    pub turns: Sheet,
+    pub people: Sheet,
     pub offers: Sheet,
     pub postings: PostingCounts,
 }
 
-type Rows = BTreeMap<(Option<Region>, String, Category), Figures>;
+type Rows<'a> = BTreeMap<(Option<Region>, &'a str, Category), Figures>;
+
+/// The trades of a row's region while pages of it are looked at: by the numbers of platform
+/// and category in a flat table, and named once for the region, not for each page.
+struct Trades {
+    figures: Vec<Option<Figures>>,
+    met: Vec<usize>,
+}
+
+impl Trades {
+    fn new(sheet: &Sheet) -> Self {
+        // Behind all platforms stands one for numbers that no platform has.
+        Self { figures: vec![None; (sheet.platforms.len() + 1) * Category::ALL.len()], met: Vec::new() }
+    }
+
+    fn of(&mut self, job: u32) -> &mut Figures {
+        let (platform, category) = job_of(job);
+        let category = Category::ALL.get(usize::from(category)).copied().unwrap_or(Category::Other);
+        let last = self.figures.len() / Category::ALL.len() - 1;
+        let at = usize::from(platform).min(last) * Category::ALL.len() + category as usize;
+        if self.figures[at].is_none() {
+            self.met.push(at);
+        }
+        self.figures[at].get_or_insert_default()
+    }
+
+    /// Looks at the counts of a section that is split by trades.
+    fn each(&mut self, page: &Page, section: Section, add: impl Fn(&mut Figures, u16, u64)) {
+        let mut counts = page.section(section).peekable();
+        // Those of a trade follow each other.
+        while let Some((job, ..)) = counts.peek().copied() {
+            let row = self.of(job);
+            while let Some((_, measure, n)) = counts.next_if(|(of, ..)| *of == job) {
+                add(row, measure, count(n));
+            }
+        }
+    }
+
+    /// Hands over what was counted of a region.
+    fn end<'a>(&mut self, region: Option<Region>, sheet: &'a Sheet, rows: &mut Rows<'a>) {
+        for at in self.met.drain(..) {
+            let Some(figures) = self.figures[at].take() else { continue };
+            let platform = sheet.platforms.get(at / Category::ALL.len()).map_or("", String::as_str);
+            match rows.entry((region, platform, Category::ALL[at % Category::ALL.len()])) {
+                Entry::Vacant(row) => drop(row.insert(figures)),
+                Entry::Occupied(mut row) => row.get_mut().add(&figures),
+            }
+        }
+    }
+}
+
+/// Adds up the trades of a sheet by row.
+fn add_up<'a>(rows: &mut Rows<'a>, sheet: &'a Sheet, query: &Query, mut look: impl FnMut(&mut Trades, &Page)) {
+    let (mut trades, mut here) = (Trades::new(sheet), None);
+    for (place, page) in sheet.pages.iter().filter(|(place, _)| query.scope.holds(*place)) {
+        let region = query.level_asked.then(|| place.at_level(query.level).unwrap_or(*place));
+        if region != here {
+            trades.end(here, sheet, rows);
+            here = region;
+        }
+        look(&mut trades, page);
+    }
+    trades.end(here, sheet, rows);
+}
 
 /// Adds up each trade of each platform; with rows by region where a level was asked for.
 pub fn platforms(from: &Sources, query: &Query, now: Moment) -> Report {
     let mut rows = Rows::new();
     let mut totals = Figures::default();
-    let region = |place: &Region| query.level_asked.then(|| place.at_level(query.level).unwrap_or(*place));
-    for (place, page) in from.standing.pages.iter().filter(|(place, _)| query.scope.holds(*place)) {
+    add_up(&mut rows, &from.people, query, |trades, page| {
         totals.add_people(page);
-        each(&mut rows, &from.standing, region(place), page, Section::Job, |row, measure, n| match measure {
+        trades.each(page, Section::Job, |row, measure, n| match measure {
             POOR_AT_HIRE => row.poor_at_hire += n,
             LIFTED_SINCE => row.lifted_since += n,
             tier => row.tiers.get_mut(usize::from(tier)).into_iter().for_each(|sum| *sum += n),
         });
-        each(&mut rows, &from.standing, region(place), page, Section::Pay, |row, step, n| row.add_pay(usize::from(step), n));
-    }
-    for (place, page) in from.turns.pages.iter().filter(|(place, _)| query.scope.holds(*place)) {
-        each(&mut rows, &from.turns, region(place), page, Section::Turn, |row, turn, n| {
-            row.turns.get_mut(usize::from(turn)).into_iter().for_each(|sum| *sum += n);
-        });
-    }
-    for (place, page) in from.offers.pages.iter().filter(|(place, _)| query.scope.holds(*place)) {
-        each(&mut rows, &from.offers, region(place), page, Section::Offer, |row, what, n| {
+        trades.each(page, Section::Pay, |row, step, n| row.add_pay(usize::from(step), n));
+        trades.each(page, Section::Turn, |row, turn, n| row.turns.get_mut(usize::from(turn)).into_iter().for_each(|sum| *sum += n));
+    });
+    add_up(&mut rows, &from.offers, query, |trades, page| {
+        trades.each(page, Section::Offer, |row, what, n| {
             let sum = if what == Offered::Accepted as u16 { &mut row.accepted } else { &mut row.offers };
             *sum += n;
         });
-    }
+    });
     if !query.level_asked {
         for ((platform, category), (postings, openings)) in &from.postings {
-            let row = rows.entry((None, platform.clone(), *category)).or_default();
+            let row = rows.entry((None, platform.as_str(), *category)).or_default();
             (row.postings, row.openings) = (*postings, *openings);
         }
     }
@@ -183,37 +249,24 @@ pub fn platforms(from: &Sources, query: &Query, now: Moment) -> Report {
         region: query.scope.code(),
         axis: query.axis,
         generated_at: now,
-        as_of: AsOf { seq: from.standing.as_of.seq, time: from.standing.as_of.at, root: None },
+        as_of: AsOf { seq: from.people.as_of.seq, time: from.people.as_of.at, root: None },
         sealed: false,
         keys: vec![key("region", "地区代码"), key("name", "地区"), key("platform", "平台"), key("category", "工种")],
         columns: columns(),
         rows: rows
             .iter()
             .map(|((region, platform, category), figures)| {
-                let place = region.map_or_else(|| (query.scope.code(), query.scope.name()), |r| (r.to_string(), r.name()));
-                let keys = [place.0, place.1.to_owned(), platform.clone(), category.code().to_owned()];
+                let place =
+                    region.map_or_else(|| (query.scope.code().into(), query.scope.name()), |r| (Text::from(r.code_text()), r.name()));
+                let keys = [place.0, place.1.into(), (*platform).to_owned().into(), category.code().into()];
                 Row { keys: keys.map(Some).to_vec(), values: figures.values() }
             })
             .collect(),
         totals: Row {
-            keys: vec![Some(query.scope.code()), Some(format!("{}合计", query.scope.name())), None, None],
+            keys: vec![Some(query.scope.code().into()), Some(format!("{}合计", query.scope.name()).into()), None, None],
             values: totals.values(),
         },
         more: More::default(),
-    }
-}
-
-/// Looks at the counts of a section that is split by trades.
-fn each(rows: &mut Rows, sheet: &Sheet, region: Option<Region>, page: &Page, section: Section, add: impl Fn(&mut Figures, u16, u64)) {
-    let mut counts = page.section(section).peekable();
-    // Those of a trade follow each other.
-    while let Some((job, ..)) = counts.peek().copied() {
-        let (platform, category) = job_of(job);
-        let category = Category::ALL.get(usize::from(category)).copied().unwrap_or(Category::Other);
-        let row = rows.entry((region, sheet.platform(platform).to_owned(), category)).or_default();
-        while let Some((_, measure, n)) = counts.next_if(|(of, ..)| *of == job) {
-            add(row, measure, count(n));
-        }
     }
 }
 

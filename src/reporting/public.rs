@@ -172,7 +172,10 @@ mod tests {
     #[test]
     fn one_table_does_not_tell_what_another_hides() {
         let table = |region: &str, rows: &[(&str, u64)]| {
-            let row = |code: &str, n| Row { keys: vec![Some(code.to_owned()), Some(code.to_owned())], values: vec![Value::Count(n)] };
+            let row = |code: &str, n| Row {
+                keys: vec![Some(code.to_owned().into()), Some(code.to_owned().into())],
+                values: vec![Value::Count(n)],
+            };
             let mut made = sample();
             made.columns.truncate(1);
             made.keys.truncate(2);

@@ -6,6 +6,7 @@ use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period};
 use rust_xlsxwriter::XlsxError;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// One report: keys and columns, rows, totals.
@@ -100,11 +101,14 @@ pub enum Unit {
     Index,
 }
 
+/// What names a row: mostly a name or a code that stands in a table of ours.
+pub type Text = Cow<'static, str>;
+
 /// One line of a report.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// As many as the report's keys; none where a key does not apply.
-    pub keys: Vec<Option<String>>,
+    pub keys: Vec<Option<Text>>,
     /// As many as the report's columns.
     pub values: Vec<Value>,
 }
@@ -362,7 +366,7 @@ pub(super) mod tests {
         let column =
             |name, title, unit, additive| Column { name, title, unit, ratio: unit == Unit::Ratio, additive, about: "说明文字" };
         let row = |region: &str, name: &str, platform: Option<&str>, total, baseline: Option<u64>| Row {
-            keys: vec![Some(region.to_owned()), Some(name.to_owned()), platform.map(str::to_owned)],
+            keys: vec![Some(region.to_owned().into()), Some(name.to_owned().into()), platform.map(|p| p.to_owned().into())],
             values: vec![
                 Value::Count(total),
                 baseline.map_or(Value::Unknown, Value::Count),
@@ -447,7 +451,7 @@ pub(super) mod tests {
             let hostile = format!("{begin}cmd|' /C calc'!A0<script>alert(1)</script>\"&");
             let mut report = sample();
             for row in report.rows.iter_mut().chain([&mut report.totals]) {
-                row.keys.iter_mut().for_each(|key| *key = Some(hostile.clone()));
+                row.keys.iter_mut().for_each(|key| *key = Some(hostile.clone().into()));
             }
             report.region = hostile.clone();
             for bytes in [report.to_csv(), report.to_sdmx_csv()] {

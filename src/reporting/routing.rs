@@ -13,7 +13,7 @@
 
 use super::gini::gini;
 use super::query::{Axis, Query};
-use super::report::{AsOf, Column, Key, More, Report, Row, Unit, Value};
+use super::report::{AsOf, Column, Key, More, Report, Row, Text, Unit, Value};
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
 use crate::store::seeking::{County, Seeking};
@@ -154,12 +154,12 @@ pub fn routing(seeking: &Seeking, query: &Query, now: Moment) -> Report {
     let key = |name, title| Key { name, title };
     let columns = columns();
     let known = |(column, value): (&Column, Value)| if seeking.unknown && column.name != "offers" { Value::Unknown } else { value };
-    let row = |code: String, name: String, figures: &Figures| Row {
+    let row = |code: Text, name: Text, figures: &Figures| Row {
         keys: vec![Some(code), Some(name)],
         values: columns.iter().zip(figures.values()).map(known).collect(),
     };
-    let totals = row(query.scope.code(), format!("{}合计", query.scope.name()), &totals);
-    let rows = rows.iter().map(|(region, figures)| row(region.to_string(), region.name().to_owned(), figures)).collect();
+    let totals = row(query.scope.code().into(), format!("{}合计", query.scope.name()).into(), &totals);
+    let rows = rows.iter().map(|(region, figures)| row(region.code_text().into(), region.name().into(), figures)).collect();
     Report {
         name: "routing",
         title: "岗位推荐情况",

@@ -70,7 +70,7 @@ pub async fn trend(
 /// The reports of the months as one.
 fn joined(reports: Vec<Report>, tier: Option<Tier>, query: Query) -> Report {
     let row = |report: &Report| {
-        let keys = vec![Some(report.period.to_string()), Some(query.scope.code()), Some(query.scope.name().to_owned())];
+        let keys = vec![Some(report.period.to_string().into()), Some(query.scope.code().into()), Some(query.scope.name().into())];
         Row { keys, values: tier.map_or_else(|| report.totals.values.clone(), |tier| of_tier(report, tier)) }
     };
     let rows: Vec<Row> = reports.iter().map(row).collect();
@@ -142,7 +142,7 @@ mod tests {
         check(&nation, "new", [0, 0, 0, 0, 0, 0, 0, 3, 0, 0]);
         check(&ten_months("520000", None), "out_of_province", [0, 0, 0, 0, 0, 0, 0, 1, 1, 1]);
         assert_eq!(nation.totals, nation.rows[9]);
-        assert_eq!(nation.rows[0].keys, ["2020-01", "000000", "全国"].map(|key| Some(key.to_owned())));
+        assert_eq!(nation.rows[0].keys, ["2020-01", "000000", "全国"].map(|key| Some(key.into())));
         assert!(nation.columns.iter().all(|column| !column.additive));
     }
 

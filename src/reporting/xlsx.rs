@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_workbook_reads_back_with_its_types() {
         let mut report = sample();
-        report.rows[0].keys[1] = Some("=1+1".to_owned());
+        report.rows[0].keys[1] = Some("=1+1".into());
         let mut book = read(report.to_xlsx().unwrap());
         assert_eq!(book.sheet_names(), ["就业情况", "合计", "占上年末比重", "说明"]);
         let sheet = book.worksheet_range("就业情况").unwrap();

@@ -19,6 +19,7 @@ use crate::domain::closing::Figure;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period, from_day_number};
 use jiff::civil::Date;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
@@ -65,52 +66,72 @@ pub enum Asked {
     Standing(Date, Sections),
     /// What happened there in a period up to a day of it.
     Turns(Period, Date),
+    /// Both, for the same day.
+    Period(Period, Date, Sections),
     /// The offers made in a period to people at home there.
     Offers(Period),
 }
 
+const TURNS: Sections = Sections::of(&[Section::Turn]);
+
+/// What is read of one bucket.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    bucket: Bucket,
+    sections: Sections,
+    /// The month that runs, where of what stood in this bucket only some goes on in it.
+    into: Option<Month>,
+    /// What happened once counts.
+    turns: bool,
+}
+
 impl Asked {
-    /// Buckets that count whole, and a bucket of which only what stands goes on, with
-    /// the month that runs.
-    fn buckets(self) -> (Vec<Bucket>, Option<(Bucket, Month)>) {
+    /// Each bucket once. Days of a month that runs hold differences of what stands beside
+    /// what happened once.
+    fn parts(self) -> Vec<Part> {
+        let whole = |sections| move |bucket| Part { bucket, sections, into: None, turns: false };
         match self {
-            Asked::Standing(day, _) => {
+            Asked::Standing(day, sections) => {
                 let (base, nodes) = days_of(number(day));
-                if nodes.is_empty() { (vec![base], None) } else { (nodes, Some((base, Month::of(number(day))))) }
+                let into = (!nodes.is_empty()).then(|| Month::of(number(day)));
+                let base = Part { into, ..whole(sections)(base) };
+                [base].into_iter().chain(nodes.into_iter().map(whole(sections))).collect()
             }
             Asked::Turns(period, day) => {
-                let (mut whole, nodes) = whole_of(period, number(day));
-                whole.extend(nodes);
-                (whole, None)
+                let (over, nodes) = whole_of(period, number(day));
+                over.into_iter().chain(nodes).map(|bucket| Part { turns: true, ..whole(TURNS)(bucket) }).collect()
             }
-            Asked::Offers(period) => (offers_of(period), None),
-        }
-    }
-
-    /// What is read of each page. Days of a month that runs hold differences of what
-    /// stands beside what happened once.
-    fn sections(self) -> Sections {
-        match self {
-            Asked::Standing(_, sections) => sections,
-            Asked::Turns(..) => Sections::of(&[Section::Turn]),
-            Asked::Offers(_) => Sections::of(&[Section::Offer]),
+            Asked::Period(period, day, sections) => {
+                let mut parts = Asked::Standing(day, sections.without(TURNS)).parts();
+                for of_turns in Asked::Turns(period, day).parts() {
+                    match parts.iter_mut().find(|part| part.bucket == of_turns.bucket) {
+                        Some(part) => (part.sections, part.turns) = (part.sections.with(TURNS), true),
+                        None => parts.push(of_turns),
+                    }
+                }
+                parts
+            }
+            Asked::Offers(period) => offers_of(period).into_iter().map(whole(Sections::of(&[Section::Offer]))).collect(),
         }
     }
 
     /// Puts the pages of the places together.
     fn read(
         self,
-        mut each: impl FnMut(Bucket, &mut dyn FnMut(Region, Page)) -> Result<(), StoreError>,
+        mut each: impl FnMut(Bucket, Sections, &mut dyn FnMut(Region, Page)) -> Result<(), StoreError>,
     ) -> Result<Vec<(Region, Page)>, StoreError> {
         let mut out: BTreeMap<Region, Page> = BTreeMap::new();
-        let (whole, standing) = self.buckets();
-        if let Some((base, month)) = standing {
-            each(base, &mut |region, page| out.entry(region).or_default().add_standing(&page, month))?;
-        }
-        for bucket in whole {
-            each(bucket, &mut |region, page| match out.entry(region) {
-                std::collections::btree_map::Entry::Vacant(place) => drop(place.insert(page)),
-                std::collections::btree_map::Entry::Occupied(mut place) => place.get_mut().merge(&page),
+        for Part { bucket, sections, into, turns } in self.parts() {
+            each(bucket, sections, &mut |region, page| match (out.entry(region), into) {
+                (place, Some(month)) => {
+                    let place = place.or_default();
+                    place.add_standing(&page, month);
+                    if turns {
+                        place.merge(&page.only(TURNS));
+                    }
+                }
+                (Entry::Vacant(place), None) => drop(place.insert(page)),
+                (Entry::Occupied(mut place), None) => place.get_mut().merge(&page),
             })?;
         }
         out.retain(|_, page| !page.is_empty());
@@ -285,7 +306,7 @@ pub(super) fn sheet(s: &mut dyn Sql, from: Source, axis: Axis, of: &Within, aske
     let (pages, as_of) = match from {
         Source::Live | Source::Locked(_) => {
             let locked = if let Source::Locked(period) = from { Some(period.to_string()) } else { None };
-            let pages = asked.read(|bucket, look| read_bucket(s, locked.as_deref(), (bucket, axis), of, asked.sections(), look))?;
+            let pages = asked.read(|bucket, sections, look| read_bucket(s, locked.as_deref(), (bucket, axis), of, sections, look))?;
             (pages, position(super::log::ledger_end(s)?))
         }
         Source::AsOf(seq) => {
@@ -314,9 +335,9 @@ fn put_together(change: &Change, axis: Axis, of: &Within, asked: Asked) -> Resul
             by_bucket.entry(place.bucket).or_default().push((place.region, page));
         }
     }
-    asked.read(|bucket, look| {
+    asked.read(|bucket, sections, look| {
         for (region, page) in by_bucket.get(&bucket).into_iter().flatten() {
-            look(*region, page.only(asked.sections()));
+            look(*region, page.only(sections));
         }
         Ok(())
     })
@@ -501,9 +522,9 @@ impl Cells {
     }
 
     pub fn sheet(&self, axis: Axis, asked: Asked) -> Sheet {
-        let pages = asked.read(|bucket, look| {
+        let pages = asked.read(|bucket, sections, look| {
             let here = self.change.pages().filter(|(p, _)| p.axis == axis && p.bucket == bucket);
-            here.for_each(|(p, page)| look(p.region, page.only(asked.sections())));
+            here.for_each(|(p, page)| look(p.region, page.only(sections)));
             Ok(())
         });
         let pages = pages.expect("accounts count nobody less than once");

@@ -47,6 +47,16 @@ impl Sections {
         Self(bits)
     }
 
+    /// These and those.
+    pub const fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// These but for those.
+    pub const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
     fn has(self, number: u64) -> bool {
         number < 64 && self.0 >> number & 1 == 1
     }
@@ -112,6 +122,11 @@ pub fn job_of(job: u32) -> (u16, u8) {
 /// Counts by section, part and measure, those that are 0 left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page(Vec<(u64, i64)>);
+
+/// What the bytes of a page begin with. Those of older versions are the counts of all
+/// sections in one row, without numbers and lengths; none begins with these, since no
+/// count is 0, and for such a version these are no page, since no step but the first is 0.
+const MARK: [u8; 3] = [0; 3];
 
 /// Which count of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -237,15 +252,29 @@ impl Page {
         self.0[first..].iter().take_while(move |(k, _)| *k < to).map(|(k, n)| ((*k >> 16) as u32, *k as u16, *n))
     }
 
-    /// As the store keeps it: for each count the step from the key before, and the
-    /// count, as LEB128, the count with its sign in the lowest bit.
+    /// As the store keeps it: the sections in order, each with its number, the length of
+    /// its counts in bytes, and for each count the step from the key before, and the
+    /// count, as LEB128, the count with its sign in the lowest bit. Who asks for one section
+    /// goes over those before it by their lengths.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.0.len() * 4);
-        let mut last = 0;
-        for (key, n) in &self.0 {
-            write(&mut out, key - last);
-            write(&mut out, signed(*n));
-            last = *key;
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let mut out = Vec::with_capacity(MARK.len() + self.0.len() * 4);
+        out.extend(MARK);
+        let mut counts = Vec::new();
+        for section in self.0.chunk_by(|(a, _), (b, _)| a >> 48 == b >> 48) {
+            let number = section[0].0 >> 48;
+            let mut last = number << 48;
+            counts.clear();
+            for (key, n) in section {
+                write(&mut counts, key - last);
+                write(&mut counts, signed(*n));
+                last = *key;
+            }
+            write(&mut out, number);
+            write(&mut out, counts.len() as u64);
+            out.extend_from_slice(&counts);
         }
         out
     }
@@ -256,20 +285,48 @@ impl Page {
     }
 
     /// Reads these sections of it, and nothing behind the last of them.
-    pub fn sections_of(mut bytes: &[u8], sections: Sections) -> Option<Self> {
-        let mut page = Self(Vec::with_capacity(if sections == Sections::ALL { bytes.len() / 3 } else { 16 }));
-        let (mut key, mut first) = (0u64, true);
+    pub fn sections_of(bytes: &[u8], sections: Sections) -> Option<Self> {
+        let mut page = Self::default();
+        let Some(mut bytes) = bytes.strip_prefix(&MARK) else {
+            page.take(0, bytes, sections)?;
+            return Some(page);
+        };
+        let mut least = 0;
+        while !bytes.is_empty() {
+            let (number, length) = (read(&mut bytes)?, read(&mut bytes)?);
+            if number < least {
+                return None;
+            }
+            if sections.end_before(number) {
+                break;
+            }
+            let (counts, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+            if sections.has(number) {
+                page.0.reserve(counts.len() / 3);
+                let last = page.take(number << 48, counts, Sections::ALL)?;
+                if last >> 48 != number {
+                    return None;
+                }
+            }
+            (bytes, least) = (rest, number + 1);
+        }
+        Some(page)
+    }
+
+    /// Takes the counts of these sections after a key, and says the last key.
+    fn take(&mut self, mut key: u64, mut bytes: &[u8], sections: Sections) -> Option<u64> {
+        let mut first = true;
         while !bytes.is_empty() {
             let (step, n) = (read(&mut bytes)?, read(&mut bytes)?);
             key = key.checked_add(step).filter(|_| step > 0 || first)?;
             first = false;
             if sections.has(key >> 48) {
-                page.0.push((key, unsigned(n)));
+                self.0.push((key, unsigned(n)));
             } else if sections.end_before(key >> 48) {
                 break;
             }
         }
-        Some(page)
+        Some(key)
     }
 }
 

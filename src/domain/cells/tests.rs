@@ -3,6 +3,7 @@ use crate::domain::account::{HireState, number};
 use crate::domain::category::Category;
 use crate::domain::hire::EndReason;
 use crate::domain::time::{Period, from_day_number};
+use crate::domain::varint;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -179,11 +180,51 @@ proptest! {
             page.add(sections[section], part, measure, n);
         }
         let bytes = page.to_bytes();
-        prop_assert_eq!(Page::from_bytes(&bytes), Some(page.clone()));
+        let older = as_before(&page, &sections);
+        for bytes in [&bytes, &older] {
+            prop_assert_eq!(Page::from_bytes(bytes), Some(page.clone()));
+            for asked in [Sections::FLOW, Sections::of(&[Section::Way]), Sections::of(&[Section::Platform, Section::Turn])] {
+                prop_assert_eq!(Page::sections_of(bytes, asked), Some(page.only(asked)));
+            }
+        }
         if !page.is_empty() {
             prop_assert_ne!(Page::from_bytes(&bytes[..bytes.len() - 1]), Some(page));
         }
     }
+}
+
+/// A page as older versions wrote it: steps and counts in one row.
+fn as_before(page: &Page, sections: &[Section]) -> Vec<u8> {
+    let (mut out, mut last) = (Vec::new(), 0);
+    for section in sections {
+        for (part, measure, n) in page.section(*section) {
+            let key = (*section as u64) << 48 | u64::from(part) << 16 | u64::from(measure);
+            varint::write(&mut out, key - last);
+            varint::write(&mut out, varint::signed(n));
+            last = key;
+        }
+    }
+    out
+}
+
+#[test]
+fn bytes_that_no_version_wrote_are_no_page() {
+    let mut page = Page::default();
+    page.add(Section::Flow, 1, 2, 3);
+    page.add(Section::Turn, 4, 5, 6);
+    let whole = page.to_bytes();
+    assert_eq!(whole, [0, 0, 0, 0, 4, 0x82, 0x80, 4, 6, 9, 4, 0x85, 0x80, 0x10, 12]);
+    // The second section's length goes beyond the end, also for who does not ask for it.
+    let flow_and_way = Sections::of(&[Section::Flow, Section::Offer]);
+    assert_eq!(Page::sections_of(&whole[..whole.len() - 1], flow_and_way), None);
+    let twice = [&whole[..], &whole[9..]].concat();
+    assert_eq!(Page::from_bytes(&twice), None, "a section stands once");
+    let without_step = [0, 0, 0, 9, 4, 5, 12, 0, 12];
+    assert_eq!(Page::from_bytes(&without_step), None);
+    // A step into the next section.
+    let beyond = [&[0, 0, 0, 0, 9][..], &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0, 2]].concat();
+    assert_eq!(Page::from_bytes(&beyond), None);
+    assert_eq!(Page::from_bytes(&[]), Some(Page::default()));
 }
 
 #[test]

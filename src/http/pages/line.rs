@@ -67,7 +67,7 @@ impl Lines {
         let x = |at: usize| LEFT + 14 + (RIGHT - LEFT - 28) * at as u64 / (all.max(2) as u64 - 1);
         // No figure is near 2^64 / 202, but a sum of stated ones may be anything.
         let y = |n: u64| BOTTOM - (u128::from(n) * u128::from(BOTTOM - TOP) / u128::from(top)) as u64;
-        let month = |row: &Row| row.keys.first().cloned().flatten().unwrap_or_default();
+        let month = |row: &Row| row.keys.first().and_then(Option::as_deref).unwrap_or_default().to_owned();
         let every = all.div_ceil(NAMED).max(1);
         let points: Vec<Point> = report
             .rows

@@ -212,7 +212,7 @@ pub async fn fairness(state: Data<State>, request: HttpRequest) -> HttpResponse 
             fields.extend((lang == Lang::En).then(|| ("lang".to_owned(), "en".to_owned())));
             Told {
                 href: deeper.map(|_| format!("/office/fairness?{}", address(&fields))),
-                code: row.keys.first().cloned().flatten().unwrap_or_default(),
+                code: row.keys.first().and_then(Option::as_deref).unwrap_or_default().to_owned(),
                 name: region.map_or_else(String::new, |r| region_name(lang, r)),
                 cells: cells(row),
                 bar: (of(row) / most * 100.0).round() as u64,

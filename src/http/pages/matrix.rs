@@ -94,7 +94,7 @@ impl Matrix {
         let mut rows: Vec<(String, String, Counts)> = Vec::new();
         for row in &report.rows {
             let names = keys(lang, report, row);
-            let key = |at: usize| row.keys.get(at).cloned().flatten().unwrap_or_default();
+            let key = |at: usize| row.keys.get(at).and_then(Option::as_deref).unwrap_or_default().to_owned();
             let place = |at: usize| Place {
                 code: key(at),
                 name: names.get(at + 1).cloned().unwrap_or_default(),

@@ -118,7 +118,7 @@ fn is_known(report: &Report, row: &Row) -> bool {
 }
 
 fn first(rows: &[Row]) -> String {
-    rows.first().and_then(|row| row.keys.first().cloned().flatten()).unwrap_or_default()
+    rows.first().and_then(|row| row.keys.first()?.as_deref()).unwrap_or_default().to_owned()
 }
 
 /// The question in an address, all but what is shown of it.
@@ -141,7 +141,7 @@ fn to(lang: Lang, path: &str, fields: &[(&str, String)]) -> String {
 }
 
 fn month(lang: Lang, report: &Report, row: &Row, columns: &[&str], asked: &Asked) -> Month {
-    let name = row.keys.first().cloned().flatten().unwrap_or_default();
+    let name = row.keys.first().and_then(Option::as_deref).unwrap_or_default().to_owned();
     let value = |column: &&str| report.column(column).and_then(|at| row.values.get(at).copied()).unwrap_or(Value::Unknown);
     let mut fields = fields(asked, &name);
     fields.extend(asked.tier.map(|_| ("by", "tier".to_owned())));

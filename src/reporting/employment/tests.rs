@@ -271,7 +271,7 @@ fn a_place_of_work_coarser_than_the_level_is_a_row_under_its_own_code() {
 #[test]
 fn who_works_nobody_knows_where_stands_under_the_nation() {
     let report = ask(&village(), "000000", work("province"));
-    assert_eq!(report.rows[0].keys, [Some("000000".to_owned()), Some("地区不明".to_owned())]);
+    assert_eq!(report.rows[0].keys, [Some("000000".into()), Some("地区不明".into())]);
     assert_eq!(figure(&report, &report.rows[0], "total"), 1);
     let whole = ask(&village(), "000000", work("nation"));
     assert_eq!(whole.rows[0].keys[1].as_deref(), Some("全国"));

@@ -20,7 +20,7 @@ fn ask(own: &str, params: Params<'_>) -> Report {
 
 /// From where to where, and how many.
 fn ways(report: &Report) -> Vec<(&str, &str, u64)> {
-    let key = |row: &'_ Row, at: usize| row.keys[at].clone().unwrap();
+    let key = |row: &'_ Row, at: usize| row.keys[at].clone().unwrap().into_owned();
     let mut found: Vec<_> = report.rows.iter().map(|r| (key(r, 0), key(r, 3), count(r.values[0]))).collect();
     found.sort();
     found.into_iter().map(|(a, b, n)| (&*a.leak(), &*b.leak(), n)).collect()

@@ -10,8 +10,7 @@ fn ask(people: &[Actor], period: &str, day: jiff::civil::Date, level: Option<&st
     let cells = cells(people);
     let of = |asked| cells.sheet(query.axis, asked);
     let sources = Sources {
-        standing: of(Asked::Standing(day, Sections::ALL)),
-        turns: of(Asked::Turns(query.period, day)),
+        people: of(Asked::Period(query.period, day, SECTIONS)),
         offers: of(Asked::Offers(query.period)),
         postings: PostingCounts::from([(("meituan".to_owned(), Category::DeliveryRider), (2, 40))]),
     };

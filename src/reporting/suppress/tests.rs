@@ -62,7 +62,7 @@ fn row(keys: &[&str], p: &People, baseline: bool) -> Row {
     let known = if baseline { Value::Count(p[9]) } else { Value::Unknown };
     let share = Value::Ratio { numerator: total, denominator: if baseline { p[9] } else { 0 } };
     let rest = [known, share, Value::Ratio { numerator: p[8], denominator: p[7] }];
-    Row { keys: keys.iter().map(|k| Some((*k).to_owned())).collect(), values: counts.into_iter().chain(rest).collect() }
+    Row { keys: keys.iter().map(|k| Some((*k).to_owned().into())).collect(), values: counts.into_iter().chain(rest).collect() }
 }
 
 fn added(all: &[People]) -> People {
@@ -312,7 +312,7 @@ fn flow_tables(dice: &mut Dice) -> Vec<Report> {
     let codes = ["520000", "530000", "620000", "330000"];
     let codes = &codes[..2 + dice.upto(2) as usize];
     let five = |keys: &[&str], [total, out, province, county, place]: [u64; 5]| Row {
-        keys: keys.iter().map(|k| Some((*k).to_owned())).collect(),
+        keys: keys.iter().map(|k| Some((*k).to_owned().into())).collect(),
         values: [total, out, province, county, place].map(Value::Count).to_vec(),
     };
     let (mut rows, mut wholes, mut all) = (Vec::new(), Vec::new(), [0; 5]);
