@@ -37,7 +37,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How often what the log tells of those who look for work is folded.
 const FOLD: Duration = Duration::from_secs(1);
 /// How often what is added to cells is folded into them.
-pub const FOLD_CELLS: Duration = Duration::from_secs(5);
+pub const FOLD_CELLS: Duration = Duration::from_secs(15);
 /// How long `/readyz` says no before the listener closes.
 const DRAIN: Duration = Duration::from_millis(300);
 

@@ -47,7 +47,7 @@ impl Sqlite {
         let alone = if self.tending.on() { 0 } else { 16_000 };
         conn.execute_batch(&format!(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;
-             PRAGMA cache_size=-16384; PRAGMA mmap_size=2147418112; PRAGMA secure_delete=ON; PRAGMA wal_autocheckpoint={alone};"
+             PRAGMA cache_size=-65536; PRAGMA mmap_size=2147418112; PRAGMA secure_delete=ON; PRAGMA wal_autocheckpoint={alone};"
         ))
         .map_err(unavailable)?;
         Ok(conn)

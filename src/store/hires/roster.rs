@@ -101,13 +101,18 @@ fn known(tx: &mut Tx<'_>, lines: &[RosterLine], today: Date) -> Result<Vec<Optio
     Ok(lines.iter().map(of).collect())
 }
 
+/// The present hires of some people at a platform. The platform is no key to look by: the
+/// embedded engine would go through all of its hires for each list.
+macro_rules! present {
+    () => {
+        "SELECT worker, id, posting, started_on, hired_at FROM hires
+         WHERE platform || '' = $1 AND void = 0 AND (ended_on IS NULL OR ended_on >= $2) AND worker IN {list}"
+    };
+}
+
 /// The present hires of these people at the platform, the earliest of each.
 fn current(tx: &mut Tx<'_>, platform: &str, workers: &[Val], today: Date) -> Result<HashMap<Uuid, Current>, StoreError> {
-    static CURRENT: Bulk = Bulk::keys(
-        "SELECT worker, id, posting, started_on, hired_at FROM hires
-         WHERE platform = $1 AND void = 0 AND (ended_on IS NULL OR ended_on >= $2) AND worker IN {list}",
-        2,
-    );
+    static CURRENT: Bulk = Bulk::keys(present!(), 2);
     let mut rows = CURRENT.query(tx, params![platform, day_number(today)], workers)?;
     rows.sort_by_key(|r| (r.opt_int(3).ok().flatten().unwrap_or(i64::MAX), r.uuid(1).ok()));
     let mut out = HashMap::new();
@@ -385,5 +390,23 @@ impl Store {
             tx.exec(sql, params![id, count(received), count(m.matched), count(m.already)]).map(|_| ())
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::engine::{Engine, sqlite::Sqlite};
+    use crate::store::schema::migrate;
+
+    #[test]
+    fn the_hires_of_a_list_are_found_by_person_and_not_by_platform() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut s = Sqlite::new(folder.path().join("plan.db")).connect().unwrap();
+        migrate(s.as_mut()).unwrap();
+        static PLAN: Bulk = Bulk::keys(concat!("EXPLAIN QUERY PLAN ", present!()), 2);
+        let keys: Vec<Val> = (0..64u128).map(|n| Val::from(Uuid::from_u128(n))).collect();
+        let plan = PLAN.query(s.as_mut() as &mut dyn Sql, params!["p", 0], &keys).unwrap();
+        assert_eq!(plan[0].text(3), Ok("SEARCH hires USING INDEX hires_by_worker (worker=?)"));
     }
 }
