@@ -91,14 +91,14 @@ pub async fn report(store: &Store, name: Name, params: Params<'_>, own: Region, 
                 Axis::Home => Baselines::of(store, from, upto, of.clone(), query.period).await?,
                 Axis::Work => Baselines::default(),
             };
-            let sheet = store.sheet(from, query.axis, of, Asked::Standing(day, employment::sections(query.by))).await?;
+            let sheet = store.sheet_of(from, query.axis, of, Asked::Standing(day, employment::sections(query.by)), query.fine()).await?;
             let mut made = employment(&sheet, &query, &Rules::default(), now, &|region| before.get(region));
             made.more.corrections = closing::corrections(store, &query, lock, now).await?;
             made
         }
         Name::Flows => {
             query.unsplit()?;
-            flows(&store.sheet(from, query.axis, of, Asked::Standing(day, flows::SECTIONS)).await?, &query, now)
+            flows(&store.sheet_of(from, query.axis, of, Asked::Standing(day, flows::SECTIONS), query.fine()).await?, &query, now)
         }
         Name::Platforms => {
             query.by_home_alone()?;
@@ -161,9 +161,11 @@ async fn sources(store: &Store, query: &Query, from: Cells, lock: Option<&Lock>,
         }
         None => store.posting_counts(Moment::start_of(query.period.first_day()), Moment::start_of(day.saturating_add(1.day()))).await?,
     };
+    // Rows are of no region where none were asked for.
+    let fine = if query.level_asked { query.fine() } else { query.of_all() };
     Ok(Sources {
-        people: store.sheet(from, Axis::Home, of.clone(), Asked::Period(query.period, day, platforms::SECTIONS)).await?,
-        offers: store.sheet(offers, Axis::Home, of, Asked::Offers(query.period)).await?,
+        people: store.sheet_of(from, Axis::Home, of.clone(), Asked::Period(query.period, day, platforms::SECTIONS), fine).await?,
+        offers: store.sheet_of(offers, Axis::Home, of, Asked::Offers(query.period), fine).await?,
         postings,
     })
 }

@@ -36,6 +36,10 @@ pub fn terms(platform: String) -> HireTerms {
 /// Has the first `workers` of a nation hired, `hires` times in all, by rosters as
 /// platforms send them.
 pub async fn hire(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires: u32) -> Result<(), String> {
+    folding(state, by_rosters(state, nation, workers, hires)).await?
+}
+
+async fn by_rosters(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires: u32) -> Result<(), String> {
     let (progress, now) = (Progress::new("hires", u64::from(hires)), Moment::start_of(TODAY));
     for first in (0..hires).step_by(LINES as usize) {
         let part = first..hires.min(first.saturating_add(LINES));
@@ -46,7 +50,7 @@ pub async fn hire(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires:
             let body = Arc::new(body.ok_or("an invented id number is none")?.into_bytes());
             let rules = RosterRules { min_lines: 0, per_day: u32::MAX };
             let batch = RosterBatch { terms: terms(name(platform)), client: uuid::Uuid::nil(), body, once: None, rules };
-            let answer = folding(state, state.hiring.roster(batch, now)).await?.map_err(|e| format!("{e:?}"))?.body;
+            let answer = state.hiring.roster(batch, now).await.map_err(|e| format!("{e:?}"))?.body;
             if answer["matched"] != answer["received"] {
                 return Err(format!("everybody on a roster is registered: {answer}"));
             }

@@ -154,8 +154,8 @@ pub async fn run(plan: Plan) -> Result<(), String> {
     println!("{workers} people, hired in {took:.0} s ({:.0} a second); {:.0} MiB", f64::from(plan.hires) / took, memory());
     let reader = Readers::start(crate::store::engine_of(&place.url).map_err(text)?, 1).map_err(text)?;
     let offers = offers(&place, &reader, plan.hires / POSTING).await?;
-    let began = Instant::now();
     state.store.fold_additions().await.map_err(text)?;
+    let began = Instant::now();
     let folded = state.store.fold_seekers().await.map_err(text)?;
     let took = began.elapsed().as_secs_f64();
     println!("{offers} offers; who looks for work was counted in {took:.1} s ({:.0} people a second)", folded as f64 / took);

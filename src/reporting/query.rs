@@ -3,6 +3,7 @@
 pub use crate::domain::cells::Axis;
 use crate::domain::region::{FocusSet, Level, Region, RegionFault, focus_set, resolve_code};
 use crate::domain::time::Period;
+use crate::store::cells::Fine;
 use jiff::civil::Date;
 
 /// Parameters as they came; an empty one counts as absent, since forms send
@@ -129,6 +130,24 @@ impl Name {
 }
 
 impl Query {
+    /// How finely its rows tell places apart. A set is one of counties, whoever asks for it
+    /// or is shown it.
+    pub fn fine(&self) -> Fine {
+        let by_county = self.level == Level::County || (self.by == Some(By::Focus) && self.axis == Axis::Home);
+        match self.scope {
+            Scope::Region(_) if !by_county => Fine::Level(self.level),
+            _ => Fine::Places,
+        }
+    }
+
+    /// The same where all of its places are one.
+    pub fn of_all(&self) -> Fine {
+        match self.scope {
+            Scope::Region(region) => Fine::One(region),
+            Scope::Set(..) => Fine::Places,
+        }
+    }
+
     /// Reads the parameters for a caller who may see `own` and what lies in it.
     pub fn parse(params: Params<'_>, own: Region) -> Result<Query, QueryFault> {
         let period = Period::parse(params.period.unwrap_or("")).ok_or(QueryFault::PeriodInvalid)?;

@@ -59,7 +59,7 @@ pub async fn trend(
     }
     let rules = Rules::default();
     let reports = store
-        .sheets(query.axis, of, sheets, move |at, sheet| {
+        .sheets(query.axis, of, sheets, query.of_all(), move |at, sheet| {
             let (query, before) = &made[at];
             employment(&sheet, query, &rules, now, &|region| before.get(region))
         })

@@ -5,6 +5,8 @@
 //! people it counts.
 //! Does not: write a cell; [`books`](super::books) does.
 
+mod asked;
+
 use super::books::{account, cell, first_cell, last_cell, page, platform_number, region_of, strip_of};
 use super::engine::bulk::Bulk;
 use super::engine::{Sql, StoreError, Val, params};
@@ -14,12 +16,11 @@ use super::writer::Tx;
 use super::{Store, additions};
 use crate::domain::account::{Account, number};
 use crate::domain::category::Category;
-use crate::domain::cells::{Axis, Bucket, Change, Month, Offered, Page, Place, Section, Sections, days_of, offers_of, whole_of};
+use crate::domain::cells::{Axis, Bucket, Change, Month, Offered, Page, Place, Section, Sections, offers_of, whole_of};
 use crate::domain::closing::Figure;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period, from_day_number};
-use jiff::civil::Date;
-use std::collections::btree_map::Entry;
+pub use asked::{Asked, Fine};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
@@ -56,91 +57,6 @@ impl Sheet {
     /// The platform of a number.
     pub fn platform(&self, number: u16) -> &str {
         self.platforms.get(usize::from(number)).map_or("", String::as_str)
-    }
-}
-
-/// What is read of each place.
-#[derive(Clone, Copy, Debug)]
-pub enum Asked {
-    /// Who stands there on a day, and of it these sections.
-    Standing(Date, Sections),
-    /// What happened there in a period up to a day of it.
-    Turns(Period, Date),
-    /// Both, for the same day.
-    Period(Period, Date, Sections),
-    /// The offers made in a period to people at home there.
-    Offers(Period),
-}
-
-const TURNS: Sections = Sections::of(&[Section::Turn]);
-
-/// What is read of one bucket.
-#[derive(Clone, Copy, Debug)]
-struct Part {
-    bucket: Bucket,
-    sections: Sections,
-    /// The month that runs, where of what stood in this bucket only some goes on in it.
-    into: Option<Month>,
-    /// What happened once counts.
-    turns: bool,
-}
-
-impl Asked {
-    /// Each bucket once. Days of a month that runs hold differences of what stands beside
-    /// what happened once.
-    fn parts(self) -> Vec<Part> {
-        let whole = |sections| move |bucket| Part { bucket, sections, into: None, turns: false };
-        match self {
-            Asked::Standing(day, sections) => {
-                let (base, nodes) = days_of(number(day));
-                let into = (!nodes.is_empty()).then(|| Month::of(number(day)));
-                let base = Part { into, ..whole(sections)(base) };
-                [base].into_iter().chain(nodes.into_iter().map(whole(sections))).collect()
-            }
-            Asked::Turns(period, day) => {
-                let (over, nodes) = whole_of(period, number(day));
-                over.into_iter().chain(nodes).map(|bucket| Part { turns: true, ..whole(TURNS)(bucket) }).collect()
-            }
-            Asked::Period(period, day, sections) => {
-                let mut parts = Asked::Standing(day, sections.without(TURNS)).parts();
-                for of_turns in Asked::Turns(period, day).parts() {
-                    match parts.iter_mut().find(|part| part.bucket == of_turns.bucket) {
-                        Some(part) => (part.sections, part.turns) = (part.sections.with(TURNS), true),
-                        None => parts.push(of_turns),
-                    }
-                }
-                parts
-            }
-            Asked::Offers(period) => offers_of(period).into_iter().map(whole(Sections::of(&[Section::Offer]))).collect(),
-        }
-    }
-
-    /// Puts the pages of the places together.
-    fn read(
-        self,
-        mut each: impl FnMut(Bucket, Sections, &mut dyn FnMut(Region, Page)) -> Result<(), StoreError>,
-    ) -> Result<Vec<(Region, Page)>, StoreError> {
-        let mut out: BTreeMap<Region, Page> = BTreeMap::new();
-        for Part { bucket, sections, into, turns } in self.parts() {
-            each(bucket, sections, &mut |region, page| match (out.entry(region), into) {
-                (place, Some(month)) => {
-                    let place = place.or_default();
-                    place.add_standing(&page, month);
-                    if turns {
-                        place.merge(&page.only(TURNS));
-                    }
-                }
-                (Entry::Vacant(place), None) => drop(place.insert(page)),
-                (Entry::Occupied(mut place), None) => place.get_mut().merge(&page),
-            })?;
-        }
-        out.retain(|_, page| !page.is_empty());
-        if let Some((region, _)) = out.iter().find(|(_, page)| page.is_below_nothing()) {
-            return Err(StoreError::Corrupt(format!(
-                "the cells of {region} count fewer than nobody; `doorstep report --recount` tells where"
-            )));
-        }
-        Ok(out.into_iter().collect())
     }
 }
 
@@ -300,18 +216,18 @@ pub(super) fn platforms(s: &mut dyn Sql) -> Result<Vec<String>, StoreError> {
 }
 
 /// A sheet within a read of the store.
-pub(super) fn sheet(s: &mut dyn Sql, from: Source, axis: Axis, of: &Within, asked: Asked) -> Result<Sheet, StoreError> {
+pub(super) fn sheet(s: &mut dyn Sql, from: Source, axis: Axis, of: &Within, (asked, fine): (Asked, Fine)) -> Result<Sheet, StoreError> {
     let mut names = platforms(s)?;
     let position = |(seq, at)| Position { seq, at };
     let (pages, as_of) = match from {
         Source::Live | Source::Locked(_) => {
             let locked = if let Source::Locked(period) = from { Some(period.to_string()) } else { None };
-            let pages = asked.read(|bucket, sections, look| read_bucket(s, locked.as_deref(), (bucket, axis), of, sections, look))?;
+            let pages = asked.read(fine, |bucket, sections, look| read_bucket(s, locked.as_deref(), (bucket, axis), of, sections, look))?;
             (pages, position(super::log::ledger_end(s)?))
         }
         Source::AsOf(seq) => {
             let folded = recount::fold(s, Some(seq))?;
-            let pages = folded_pages(&folded, axis, of, asked, &mut names)?;
+            let pages = folded_pages(&folded, axis, of, (asked, fine), &mut names)?;
             (pages, folded.position)
         }
     };
@@ -322,20 +238,20 @@ fn folded_pages(
     folded: &Folded,
     axis: Axis,
     of: &Within,
-    asked: Asked,
+    asked: (Asked, Fine),
     names: &mut Vec<String>,
 ) -> Result<Vec<(Region, Page)>, StoreError> {
     put_together(&recount::pages(folded.accounts.values(), names), axis, of, asked)
 }
 
-fn put_together(change: &Change, axis: Axis, of: &Within, asked: Asked) -> Result<Vec<(Region, Page)>, StoreError> {
+fn put_together(change: &Change, axis: Axis, of: &Within, (asked, fine): (Asked, Fine)) -> Result<Vec<(Region, Page)>, StoreError> {
     let mut by_bucket: HashMap<Bucket, Vec<(Region, &Page)>> = HashMap::new();
     for (place, page) in change.pages().filter(|(p, _)| p.axis == axis) {
         if of.as_ref().is_none_or(|regions| regions.contains(&place.region)) {
             by_bucket.entry(place.bucket).or_default().push((place.region, page));
         }
     }
-    asked.read(|bucket, sections, look| {
+    asked.read(fine, |bucket, sections, look| {
         for (region, page) in by_bucket.get(&bucket).into_iter().flatten() {
             look(*region, page.only(sections));
         }
@@ -366,7 +282,7 @@ pub(super) fn offers_made(
 /// The figures that are signed of a period, by home, as these pages have them; those
 /// that are all zero are left out.
 pub(super) fn figures(change: &Change, period: Period) -> Result<BTreeMap<Region, Figure>, StoreError> {
-    let pages = put_together(change, Axis::Home, &None, Asked::Standing(period.last_day(), Sections::FLOW))?;
+    let pages = put_together(change, Axis::Home, &None, (Asked::Standing(period.last_day(), Sections::FLOW), Fine::Places))?;
     let figures = pages.into_iter().map(|(region, page)| (region, Figure::of(&page, period.kind())));
     Ok(figures.filter(|(_, figure)| *figure != Figure::default()).collect())
 }
@@ -401,7 +317,7 @@ impl Store {
                 }
                 Source::AsOf(_) => true,
             };
-            let sheet = known.then(|| sheet(s, from, Axis::Home, &of, asked)).transpose()?;
+            let sheet = known.then(|| sheet(s, from, Axis::Home, &of, (asked, Fine::Places))).transpose()?;
             Ok(sheet.filter(|sheet| from != Source::AsOf(sheet.as_of.seq) || !sheet.pages.is_empty()))
         })
         .await
@@ -429,7 +345,13 @@ impl Store {
 
     /// The pages of the places that a caller sees, put together as asked.
     pub async fn sheet(&self, from: Source, axis: Axis, of: Within, asked: Asked) -> Result<Sheet, StoreError> {
-        self.read(move |s| sheet(s, from, axis, &of, asked)).await
+        self.sheet_of(from, axis, of, asked, Fine::Places).await
+    }
+
+    /// These pages, told apart no more finely than asked: what is added up as it is read
+    /// costs less than what is put together first.
+    pub async fn sheet_of(&self, from: Source, axis: Axis, of: Within, asked: Asked, fine: Fine) -> Result<Sheet, StoreError> {
+        self.read(move |s| sheet(s, from, axis, &of, (asked, fine))).await
     }
 
     /// What is made of several sheets, all read in one state of the store; each is
@@ -439,10 +361,11 @@ impl Store {
         axis: Axis,
         of: Within,
         asked: Vec<(Source, Asked)>,
+        fine: Fine,
         make: impl Fn(usize, Sheet) -> T + Send + 'static,
     ) -> Result<Vec<T>, StoreError> {
         self.read(move |s| {
-            let one = |(at, (from, asked)): (usize, (Source, Asked))| Ok(make(at, sheet(s, from, axis, &of, asked)?));
+            let one = |(at, (from, asked)): (usize, (Source, Asked))| Ok(make(at, sheet(s, from, axis, &of, (asked, fine))?));
             asked.into_iter().enumerate().map(one).collect()
         })
         .await
@@ -522,7 +445,11 @@ impl Cells {
     }
 
     pub fn sheet(&self, axis: Axis, asked: Asked) -> Sheet {
-        let pages = asked.read(|bucket, sections, look| {
+        self.sheet_of(axis, asked, Fine::Places)
+    }
+
+    pub fn sheet_of(&self, axis: Axis, asked: Asked, fine: Fine) -> Sheet {
+        let pages = asked.read(fine, |bucket, sections, look| {
             let here = self.change.pages().filter(|(p, _)| p.axis == axis && p.bucket == bucket);
             here.for_each(|(p, page)| look(p.region, page.only(sections)));
             Ok(())

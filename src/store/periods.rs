@@ -189,8 +189,13 @@ fn freeze(tx: &mut Tx<'_>, l: &Locking, position: i64, now: Moment) -> Result<()
 /// The figures of the counties that no lock holds yet are those that were found.
 fn is_unchanged(tx: &mut Tx<'_>, l: &Locking) -> Result<bool, StoreError> {
     let held = locks(tx, l.period)?;
-    let sheet =
-        cells::sheet(tx, Source::Live, Axis::Home, &cells::within(l.top), cells::Asked::Standing(l.period.last_day(), Sections::FLOW))?;
+    let sheet = cells::sheet(
+        tx,
+        Source::Live,
+        Axis::Home,
+        &cells::within(l.top),
+        (cells::Asked::Standing(l.period.last_day(), Sections::FLOW), cells::Fine::Places),
+    )?;
     let free = sheet.pages.iter().filter(|(county, _)| !held.iter().any(|lock| county.is_within(lock.region)));
     let now = free.map(|(county, page)| (county.to_string(), Figure::of(page, l.period.kind()))).filter(|(_, f)| *f != Figure::default());
     let found = l.figures.iter().filter(|(code, f)| {

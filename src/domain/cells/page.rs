@@ -191,10 +191,10 @@ impl Page {
         }
     }
 
-    /// Adds the counts of another page, those that `kept` says.
-    pub fn add_if(&mut self, other: &Page, kept: impl Fn(Section, u16) -> bool) {
+    /// Adds all counts of another page.
+    pub fn merge(&mut self, other: &Page) {
         let mut out = Vec::with_capacity(self.0.len().max(other.0.len()));
-        let (mut a, mut b) = (self.0.iter().peekable(), other.0.iter().filter(|(k, _)| kept(section_of(*k), *k as u16)).peekable());
+        let (mut a, mut b) = (self.0.iter().peekable(), other.0.iter().peekable());
         loop {
             let next = match (a.peek(), b.peek()) {
                 (None, None) => break,
@@ -227,16 +227,26 @@ impl Page {
         self.0 = out;
     }
 
-    /// Adds what stood when the month before this one ended, but for who was new in a
-    /// period that is over: it is told anew.
-    pub fn add_standing(&mut self, other: &Page, month: super::Month) {
+    /// Of what stood when the month before this one ended, what goes on in it: not who was
+    /// new in a period that is over, since it is told anew; and what happened once, where
+    /// `turns` says that it counts.
+    pub fn into_month(mut self, month: super::Month, turns: bool) -> Self {
         let over = |measure: u16| NEW.iter().enumerate().any(|(kind, m)| *m as u16 == measure && month.begins(kind));
-        self.add_if(other, |section, measure| section != Section::Turn && !(section < Section::Way && over(measure)));
+        self.0.retain(|(key, _)| {
+            let (section, measure) = (section_of(*key), *key as u16);
+            (turns || section != Section::Turn) && !(section < Section::Way && over(measure))
+        });
+        self
     }
 
-    /// Adds all counts of another page.
-    pub fn merge(&mut self, other: &Page) {
-        self.add_if(other, |_, _| true);
+    /// All counts with their keys, in order.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (u64, i64)> {
+        self.0.iter().copied()
+    }
+
+    /// A page of counts that are in the order of their keys, none of them 0.
+    pub(super) fn of_counts(counts: Vec<(u64, i64)>) -> Self {
+        Self(counts)
     }
 
     /// What takes its counts away.

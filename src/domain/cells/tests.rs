@@ -66,7 +66,7 @@ fn read(change: &Change, axis: Axis, region: Region, on: i32) -> Page {
     if nodes.is_empty() {
         page(base).into_iter().for_each(|p| out.merge(p));
     } else {
-        page(base).into_iter().for_each(|p| out.add_standing(p, Month::of(on)));
+        page(base).into_iter().for_each(|p| out.merge(&p.clone().into_month(Month::of(on), false)));
     }
     nodes.into_iter().filter_map(page).for_each(|p| out.merge(p));
     out

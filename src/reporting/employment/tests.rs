@@ -3,7 +3,7 @@ use super::super::query::Params;
 use super::*;
 use crate::domain::hire::Fact;
 use crate::reporting::actors::{Actor, at, cells, from};
-use crate::store::cells::{Asked, Cells};
+use crate::store::cells::{Asked, Cells, Fine};
 use jiff::ToSpan;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
@@ -21,7 +21,13 @@ fn ask_of(cells: &Cells, own: &str, params: Params<'_>, baseline: &dyn Fn(Region
     let query = Query::parse(Params { period: Some("2020-09"), ..params }, at(own)).unwrap();
     let day = query.day(date(2020, 10, 5)).unwrap();
     let uploaded = |r: Region| baseline(r).map(|total| Baseline { total, source: Source::Upload });
-    employment(&cells.sheet(query.axis, Asked::Standing(day, Sections::ALL)), &query, &Rules::default(), Moment::start_of(day), &uploaded)
+    let of = |fine| {
+        let sheet = cells.sheet_of(query.axis, Asked::Standing(day, Sections::ALL), fine);
+        employment(&sheet, &query, &Rules::default(), Moment::start_of(day), &uploaded)
+    };
+    let report = of(query.fine());
+    assert_eq!(report.to_json(), of(Fine::Places).to_json(), "however finely places are told apart");
+    report
 }
 
 fn level(level: &str) -> Params<'_> {

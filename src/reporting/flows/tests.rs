@@ -1,7 +1,7 @@
 use super::super::query::Params;
 use super::*;
 use crate::reporting::actors::{cells, from};
-use crate::store::cells::Asked;
+use crate::store::cells::{Asked, Fine};
 use jiff::civil::date;
 
 fn ask(own: &str, params: Params<'_>) -> Report {
@@ -15,7 +15,13 @@ fn ask(own: &str, params: Params<'_>) -> Report {
         from("510104").works_in("330000"),
     ];
     let query = Query::parse(Params { period: Some("2020-09"), ..params }, Region::parse(own).unwrap()).unwrap();
-    flows(&cells(&people).sheet(query.axis, Asked::Standing(date(2020, 9, 30), Sections::ALL)), &query, Moment::start_of(date(2020, 10, 1)))
+    let of = |fine| {
+        let sheet = cells(&people).sheet_of(query.axis, Asked::Standing(date(2020, 9, 30), Sections::ALL), fine);
+        flows(&sheet, &query, Moment::start_of(date(2020, 10, 1)))
+    };
+    let report = of(query.fine());
+    assert_eq!(report.to_json(), of(Fine::Places).to_json(), "however finely places are told apart");
+    report
 }
 
 /// From where to where, and how many.

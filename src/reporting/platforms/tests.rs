@@ -2,19 +2,23 @@ use super::super::query::Params;
 use super::*;
 use crate::domain::hire::Fact;
 use crate::reporting::actors::{Actor, cells, from};
-use crate::store::cells::Asked;
+use crate::store::cells::{Asked, Fine};
 use jiff::civil::date;
 
 fn ask(people: &[Actor], period: &str, day: jiff::civil::Date, level: Option<&str>) -> Report {
     let query = Query::parse(Params { period: Some(period), level, ..Params::default() }, Region::NATION).unwrap();
     let cells = cells(people);
-    let of = |asked| cells.sheet(query.axis, asked);
-    let sources = Sources {
-        people: of(Asked::Period(query.period, day, SECTIONS)),
-        offers: of(Asked::Offers(query.period)),
-        postings: PostingCounts::from([(("meituan".to_owned(), Category::DeliveryRider), (2, 40))]),
+    let of = |fine| {
+        let sources = Sources {
+            people: cells.sheet_of(query.axis, Asked::Period(query.period, day, SECTIONS), fine),
+            offers: cells.sheet_of(query.axis, Asked::Offers(query.period), fine),
+            postings: PostingCounts::from([(("meituan".to_owned(), Category::DeliveryRider), (2, 40))]),
+        };
+        platforms(&sources, &query, Moment::start_of(day))
     };
-    platforms(&sources, &query, Moment::start_of(day))
+    let report = of(if level.is_some() { query.fine() } else { query.of_all() });
+    assert_eq!(report.to_json(), of(Fine::Places).to_json(), "however finely places are told apart");
+    report
 }
 
 fn value(report: &Report, row: &Row, name: &str) -> Value {
