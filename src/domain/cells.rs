@@ -26,8 +26,9 @@ use super::account::{Account, Span, Standing};
 use super::hire::Flow;
 use super::region::{Region, focus_sets};
 use super::worker::Tier;
+use foldhash::fast::FixedState;
 use page::Key;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Whether a page is of those who come from its place or of those who work there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +74,8 @@ pub struct Change {
     pages: BTreeMap<Place, Page>,
     /// Months before this one have no pages of days.
     days_from: Option<Month>,
+    /// What is to be added to pages, where it is gathered first.
+    gathered: Option<HashMap<Place, Sums, FixedState>>,
 }
 
 /// The number that stands for a platform in pages.
@@ -92,6 +95,12 @@ impl Change {
     /// A change that keeps the days of no month before this one.
     pub fn with_days_from(first: Month) -> Self {
         Self { days_from: Some(first), ..Self::default() }
+    }
+
+    /// The same for very many changes: what they add is gathered for each page, in no
+    /// order, and put into the pages when the change is settled.
+    pub fn gathering(self) -> Self {
+        Self { gathered: Some(HashMap::default()), ..self }
     }
 
     fn has_days(&self, month: Month) -> bool {
@@ -141,14 +150,18 @@ impl Change {
         self.pages.entry(place).or_default().merge(page);
     }
 
-    /// Forgets what came to nothing.
+    /// Puts what was gathered into the pages, and forgets what came to nothing.
     pub fn settle(&mut self) {
+        for (place, sums) in self.gathered.iter_mut().flat_map(HashMap::drain) {
+            self.pages.entry(place).or_default().merge(&sums.page());
+        }
         self.pages.retain(|_, page| !page.is_empty());
     }
 
     /// Adds offers to people at home in a place.
     pub fn add_offers(&mut self, month: Month, home: Region, job: u32, what: Offered, n: i64) {
-        self.page(Bucket::offers(month), Axis::Home, home).add(Section::Offer, job, what as u16, n);
+        let place = Place { bucket: Bucket::offers(month), axis: Axis::Home, region: home };
+        self.add_counts(place, &[(Key::of(Section::Offer, job, what as u16), 1)], n);
     }
 
     /// The pages, in the order of their places.
@@ -160,8 +173,12 @@ impl Change {
         self.pages.is_empty()
     }
 
-    fn page(&mut self, bucket: Bucket, axis: Axis, region: Region) -> &mut Page {
-        self.pages.entry(Place { bucket, axis, region }).or_default()
+    /// Adds counts, in the order of their keys, so many times.
+    fn add_counts(&mut self, place: Place, sorted: &[(Key, i64)], times: i64) {
+        match &mut self.gathered {
+            Some(gathered) => gathered.entry(place).or_default().add_all(sorted, times),
+            None => self.pages.entry(place).or_default().add_all(sorted, times),
+        }
     }
 
     /// Enters the differences from day to day within a month.
@@ -194,7 +211,7 @@ impl Change {
         for axis in axes.iter().copied() {
             let (region, other) = if axis == Axis::Home { (hire.home, work) } else { (work, hire.home) };
             let counts = who.counts(axis, other, numbers);
-            buckets.iter().for_each(|bucket| self.page(*bucket, axis, region).add_all(&counts, sign));
+            buckets.iter().for_each(|bucket| self.add_counts(Place { bucket: *bucket, axis, region }, &counts, sign));
         }
     }
 
@@ -207,7 +224,8 @@ impl Change {
                 let whole = [Bucket::month(month), Bucket::quarter(month), Bucket::year(month)];
                 let has_days = self.has_days(month);
                 for bucket in whole.into_iter().chain(Bucket::days(month, day).filter(|_| has_days)) {
-                    self.page(bucket, Axis::Home, hire.home).add(Section::Turn, job, turn as u16, sign);
+                    let place = Place { bucket, axis: Axis::Home, region: hire.home };
+                    self.add_counts(place, &[(Key::of(Section::Turn, job, turn as u16), 1)], sign);
                 }
             }
         }

@@ -139,7 +139,7 @@ impl Counting {
     fn of(change: Change, platforms: Vec<String>) -> Self {
         let named = platforms.iter().enumerate().filter(|(_, name)| !name.is_empty());
         let numbers = named.map(|(at, name)| (name.clone(), u16::try_from(at).unwrap_or(u16::MAX))).collect();
-        Self { change, platforms, numbers, waiting: Vec::new() }
+        Self { change: change.gathering(), platforms, numbers, waiting: Vec::new() }
     }
 
     /// Gives those of an account's platforms a number that have none.

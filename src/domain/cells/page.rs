@@ -130,7 +130,7 @@ const MARK: [u8; 3] = [0; 3];
 
 /// Which count of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key(u64);
+pub(super) struct Key(pub(super) u64);
 
 impl Key {
     pub fn of(section: Section, part: u32, measure: u16) -> Self {
@@ -158,6 +158,7 @@ impl Page {
     }
 
     /// Adds to one count.
+    #[cfg(test)]
     pub fn add(&mut self, section: Section, part: u32, measure: u16, n: i64) {
         let key = key(section, part, measure);
         match self.0.binary_search_by_key(&key, |(k, _)| *k) {
@@ -174,19 +175,20 @@ impl Page {
 
     /// Adds to several counts, in the order of their keys: neighbours among them mostly
     /// are neighbours here, so that one is found beside the other.
-    pub(super) fn add_all(&mut self, sorted: &[(Key, i64)], sign: i64) {
+    pub(super) fn add_all(&mut self, sorted: &[(Key, i64)], times: i64) {
         let mut at = 0;
         for (Key(key), n) in sorted {
             let near = self.0[at..].iter().take(4).position(|(k, _)| k >= key);
             at += near.unwrap_or_else(|| self.0[at..].partition_point(|(k, _)| k < key));
             match self.0.get_mut(at) {
                 Some((k, sum)) if k == key => {
-                    *sum += n * sign;
+                    *sum += n * times;
                     if *sum == 0 {
                         self.0.remove(at);
                     }
                 }
-                _ => self.0.insert(at, (*key, n * sign)),
+                _ if n * times != 0 => self.0.insert(at, (*key, n * times)),
+                _ => {}
             }
         }
     }

@@ -1,18 +1,25 @@
 //! Many pages added up as one, in whatever order they come.
 
-use super::page::Page;
+use super::page::{Key, Page};
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
 
 /// The counts of the pages so far. To merge each page into a sorted one would go over all
 /// that was counted before; this looks up what the page counts and no more.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sums(HashMap<u64, i64, FixedState>);
 
 impl Sums {
     /// Adds all counts of a page.
     pub fn add(&mut self, page: &Page) {
         page.counts().for_each(|(key, n)| *self.0.entry(key).or_default() += n);
+    }
+
+    /// Adds counts so many times.
+    pub(super) fn add_all(&mut self, counts: &[(Key, i64)], times: i64) {
+        for (Key(key), n) in counts {
+            *self.0.entry(*key).or_default() += n * times;
+        }
     }
 
     /// What they come to.

@@ -126,6 +126,12 @@ proptest! {
         alone.add(&Account::default(), &new, &numbers);
         alone.settle();
         prop_assert_eq!(&change, &alone);
+        let mut gathered = Change::default().gathering();
+        gathered.add(&Account::default(), &old, &numbers);
+        gathered.settle();
+        gathered.add_many(vec![(&old, &new)], &numbers);
+        gathered.settle();
+        prop_assert!(gathered.pages().eq(alone.pages()));
         change.add(&new, &Account::default(), &numbers);
         change.settle();
         prop_assert!(change.is_empty(), "what is taken away again leaves nothing");
