@@ -115,12 +115,12 @@ fn alert(r: &Row) -> Result<Alert, StoreError> {
 
 fn raise(tx: &mut Tx<'_>, m: &Matter, now: Moment) -> Result<bool, StoreError> {
     let (kind, id) = (m.facts.kind(), tx.ids.v7(now));
-    let subject = format!("{kind}/{}/", m.subject);
-    // Nothing in a subject is a wildcard but `_`, which stands for itself well enough.
+    let subject = format!("{kind}/{}", m.subject);
     let made = tx.exec(
-        "INSERT INTO alerts (id, kind, region, at, worker, posting, detail, facts, matter)
-         SELECT CAST($1 AS {blob}), CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), CAST($5 AS {blob}), CAST($6 AS {blob}), '', CAST($7 AS TEXT), CAST($8 AS TEXT)
-         WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE resolved_at IS NULL AND matter LIKE CAST($9 AS TEXT)) ON CONFLICT (matter) DO NOTHING",
+        "INSERT INTO alerts (id, kind, region, at, worker, posting, detail, facts, matter, subject)
+         SELECT CAST($1 AS {blob}), CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), CAST($5 AS {blob}), CAST($6 AS {blob}), '', CAST($7 AS TEXT), CAST($8 AS TEXT),
+           CAST($9 AS TEXT)
+         WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE resolved_at IS NULL AND subject = $9) ON CONFLICT (matter) DO NOTHING",
         params![
             id,
             kind,
@@ -129,8 +129,8 @@ fn raise(tx: &mut Tx<'_>, m: &Matter, now: Moment) -> Result<bool, StoreError> {
             m.worker,
             m.posting,
             m.facts.object().to_string(),
-            format!("{subject}{}", m.occasion),
-            format!("{subject}%")
+            format!("{subject}/{}", m.occasion),
+            subject.as_str()
         ],
     )?;
     Ok(made == 1)
@@ -303,7 +303,7 @@ impl Store {
         self.read(move |s| {
             let sql = "SELECT f.hire, f.worker, f.posting, w.home, f.at, f.wage, f.month, h.started_on, h.ended_on
                        FROM hire_facts f JOIN workers w ON w.id = f.worker JOIN hires h ON h.id = f.hire
-                       WHERE f.wage IS NOT NULL AND f.received_at >= $1 AND f.hire IS NOT NULL AND w.erased_at IS NULL ORDER BY f.seq";
+                       WHERE f.wage IS NOT NULL AND f.received_at >= $1 AND f.hire IS NOT NULL AND w.erased_at IS NULL ORDER BY f.received_at, f.seq";
             let mut all = Vec::new();
             for r in s.query(sql, params![since.ms()])? {
                 let (posting, wage) = (r.uuid(2)?, Money::from_minor(r.int(5)?));

@@ -30,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     SEEKERS,
     OPEN_OFFERS,
     ALERT_FACTS,
+    FOUND_BY,
 ];
 
 /// Brings the tables up to date; safe when several processes start at once.

@@ -193,6 +193,23 @@ pub(super) fn home_on(s: &mut dyn Sql, worker: WorkerId, day: Date) -> Result<Op
     s.one(sql, params![worker.uuid(), day_number(day)])?.map(|r| super::region(r.int(0)?)).transpose()
 }
 
+/// Takes away what stands of a person beside their row: whom it leads to, and free text
+/// that somebody may have written a name into.
+const FORGET: [&str; 12] = [
+    "UPDATE offers SET reason = NULL WHERE handle = (SELECT handle FROM workers WHERE id = $1) AND state = 'declined'",
+    "UPDATE hire_facts SET raw_status = NULL WHERE hire IN (SELECT id FROM hires WHERE worker = $1)",
+    "UPDATE hire_facts SET raw_status = NULL WHERE worker = $1 AND hire IS NULL",
+    "UPDATE access_log SET reason = '' WHERE worker = $1",
+    "UPDATE alerts SET worker = NULL, detail = CASE WHEN kind = 'complaint' THEN '' ELSE detail END WHERE worker = $1",
+    "UPDATE corrections SET reason = '' WHERE worker = $1",
+    "DELETE FROM platform_workers WHERE worker = $1",
+    "DELETE FROM links WHERE worker = $1",
+    "DELETE FROM replies WHERE phone_mac IN (SELECT phone_mac FROM reply_codes WHERE handle = (SELECT handle FROM workers WHERE id = $1))",
+    "DELETE FROM reply_codes WHERE handle = (SELECT handle FROM workers WHERE id = $1)",
+    "DELETE FROM message_attempts WHERE handle = (SELECT handle FROM workers WHERE id = $1)",
+    "DELETE FROM notices WHERE handle = (SELECT handle FROM workers WHERE id = $1)",
+];
+
 fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) -> Result<bool, StoreError> {
     let sql = "UPDATE workers SET blind = NULL, blind_next = NULL, id_sealed = NULL, name_sealed = NULL, phone_sealed = NULL, birth = 0,
                consent_on = NULL, looking = 0, erased_at = $2 WHERE id = $1 AND erased_at IS NULL";
@@ -223,20 +240,7 @@ fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) 
     for posting in postings {
         seats::settle(tx, posting, now, promoted_within)?;
     }
-    // Free text that somebody may have written a name into.
-    for sql in [
-        "UPDATE offers SET reason = NULL WHERE handle = (SELECT handle FROM workers WHERE id = $1) AND state = 'declined'",
-        "UPDATE hire_facts SET raw_status = NULL WHERE worker = $1",
-        "UPDATE access_log SET reason = '' WHERE worker = $1",
-        "UPDATE alerts SET worker = NULL, detail = CASE WHEN kind = 'complaint' THEN '' ELSE detail END WHERE worker = $1",
-        "UPDATE corrections SET reason = '' WHERE worker = $1",
-        "DELETE FROM platform_workers WHERE worker = $1",
-        "DELETE FROM links WHERE worker = $1",
-        "DELETE FROM replies WHERE phone_mac IN (SELECT phone_mac FROM reply_codes WHERE handle = (SELECT handle FROM workers WHERE id = $1))",
-        "DELETE FROM reply_codes WHERE handle = (SELECT handle FROM workers WHERE id = $1)",
-        "DELETE FROM message_attempts WHERE handle = (SELECT handle FROM workers WHERE id = $1)",
-        "DELETE FROM notices WHERE handle = (SELECT handle FROM workers WHERE id = $1)",
-    ] {
+    for sql in FORGET {
         tx.exec(sql, params![id.uuid()])?;
     }
     // The commitment in the entry that registered them opens to nothing any more.
@@ -459,5 +463,25 @@ impl Store {
     /// The newest change's number.
     pub async fn last_change(&self) -> Result<i64, StoreError> {
         self.read(super::log::last_change).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::engine::{Engine, sqlite::Sqlite};
+    use crate::store::schema::migrate;
+
+    #[test]
+    fn nobody_is_forgotten_by_going_through_what_is_known_of_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut s = Sqlite::new(folder.path().join("plan.db")).connect().unwrap();
+        migrate(s.as_mut()).unwrap();
+        for sql in FORGET {
+            let plan: &'static str = Box::leak(format!("EXPLAIN QUERY PLAN {sql}").into_boxed_str());
+            let rows = s.query(plan, params![Uuid::nil()]).unwrap();
+            let steps: Vec<&str> = rows.iter().map(|row| row.text(3).unwrap()).collect();
+            assert!(!steps.iter().any(|step| step.starts_with("SCAN")), "{sql}: {steps:?}");
+        }
     }
 }

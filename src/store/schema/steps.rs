@@ -419,3 +419,20 @@ CREATE INDEX additions_by_strip ON additions (strip);
 pub(super) const ALERT_FACTS: &str = "
 ALTER TABLE alerts ADD COLUMN facts TEXT NOT NULL DEFAULT '{}';
 ";
+
+/// What was looked for by going through a whole table: what stands of one person, reveals
+/// by a client, open alerts about one subject, old answers, and postings that lack people,
+/// in the order of their ids.
+pub(super) const FOUND_BY: &str = "
+DROP INDEX postings_short;
+CREATE INDEX postings_short ON postings (status, id) WHERE short = 1;
+CREATE INDEX hire_facts_loose ON hire_facts (worker) WHERE hire IS NULL;
+CREATE INDEX access_log_by_worker ON access_log (worker) WHERE worker IS NOT NULL;
+CREATE INDEX access_log_reveals ON access_log (client, at) WHERE action = 'reveal';
+CREATE INDEX alerts_by_worker ON alerts (worker) WHERE worker IS NOT NULL;
+CREATE INDEX replies_by_phone ON replies (phone_mac);
+ALTER TABLE alerts ADD COLUMN subject TEXT;
+DROP INDEX alerts_open;
+CREATE INDEX alerts_open ON alerts (subject) WHERE resolved_at IS NULL;
+CREATE INDEX idempotency_by_age ON idempotency (created_at);
+";
