@@ -74,9 +74,13 @@ pub struct Change {
     pages: BTreeMap<Place, Page>,
     /// Months before this one have no pages of days.
     days_from: Option<Month>,
-    /// What is to be added to pages, where it is gathered first.
-    gathered: Option<HashMap<Place, Sums, FixedState>>,
+    /// What very many accounts add, by axis, in no order; not in the pages yet.
+    many: [Gathered; Axis::ALL.len()],
+    /// Where counts go instead of the pages, while many are added.
+    gathered: Option<Gathered>,
 }
+
+type Gathered = HashMap<Place, Sums, FixedState>;
 
 /// The number that stands for a platform in pages.
 pub trait Numbers: Fn(&str) -> u16 {}
@@ -97,12 +101,6 @@ impl Change {
         Self { days_from: Some(first), ..Self::default() }
     }
 
-    /// The same for very many changes: what they add is gathered for each page, in no
-    /// order, and put into the pages when the change is settled.
-    pub fn gathering(self) -> Self {
-        Self { gathered: Some(HashMap::default()), ..self }
-    }
-
     fn has_days(&self, month: Month) -> bool {
         self.days_from.is_none_or(|first| month >= first)
     }
@@ -113,17 +111,15 @@ impl Change {
         self.add_on(&Axis::ALL, old, new, numbers);
     }
 
-    /// Adds this of many, in an order in which neighbours touch the same pages: first by
-    /// home, then by work.
-    pub fn add_many(&mut self, mut changed: Vec<(&Account, &Account)>, numbers: &impl Numbers) {
-        for axis in Axis::ALL {
-            let place = |account: &Account| {
-                let hire = account.hires.values().next_back();
-                hire.map(|h| if axis == Axis::Home { h.home } else { h.work.unwrap_or(Region::NATION) })
-            };
-            changed.sort_by_cached_key(|(old, new)| place(new).or(place(old)));
-            changed.iter().for_each(|(old, new)| self.add_on(&[axis], old, new, numbers));
-        }
+    /// Adds this of very many, each axis on a core of its own; it is in the pages once the
+    /// change is settled.
+    pub fn add_many(&mut self, changed: &[(&Account, &Account)], numbers: &(impl Numbers + Sync)) {
+        let (days_from, [home, work]) = (self.days_from, &mut self.many);
+        std::thread::scope(|scope| {
+            let beside = scope.spawn(|| gather(Axis::Work, work, changed, days_from, numbers));
+            gather(Axis::Home, home, changed, days_from, numbers);
+            beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        });
     }
 
     fn add_on(&mut self, axes: &[Axis], old: &Account, new: &Account, numbers: &impl Numbers) {
@@ -150,9 +146,9 @@ impl Change {
         self.pages.entry(place).or_default().merge(page);
     }
 
-    /// Puts what was gathered into the pages, and forgets what came to nothing.
+    /// Puts what many added into the pages, and forgets what came to nothing.
     pub fn settle(&mut self) {
-        for (place, sums) in self.gathered.iter_mut().flat_map(HashMap::drain) {
+        for (place, sums) in self.many.iter_mut().flat_map(HashMap::drain) {
             self.pages.entry(place).or_default().merge(&sums.page());
         }
         self.pages.retain(|_, page| !page.is_empty());
@@ -230,6 +226,20 @@ impl Change {
             }
         }
     }
+}
+
+/// Gathers what accounts add on one axis, in an order in which neighbours touch the same
+/// pages.
+fn gather(axis: Axis, into: &mut Gathered, changed: &[(&Account, &Account)], days_from: Option<Month>, numbers: &impl Numbers) {
+    let place = |account: &Account| {
+        let hire = account.hires.values().next_back();
+        hire.map(|h| if axis == Axis::Home { h.home } else { h.work.unwrap_or(Region::NATION) })
+    };
+    let mut sorted = changed.to_vec();
+    sorted.sort_by_cached_key(|(old, new)| place(new).or(place(old)));
+    let mut part = Change { days_from, gathered: Some(std::mem::take(into)), ..Change::default() };
+    sorted.into_iter().for_each(|(old, new)| part.add_on(&[axis], old, new, numbers));
+    *into = part.gathered.unwrap_or_default();
 }
 
 impl Counted<'_> {

@@ -19,7 +19,7 @@ use crate::domain::varint;
 use std::collections::BTreeMap;
 
 /// Most rows that are folded in one transaction.
-const FOLDED: i64 = 4_096;
+const FOLDED: usize = 4_096;
 
 /// Appends what a group adds.
 pub(super) fn append(s: &mut dyn Sql, added: &Change) -> Result<(), StoreError> {
@@ -79,7 +79,7 @@ pub(super) fn waiting_strips(s: &mut dyn Sql) -> Result<Vec<(Bucket, Axis)>, Sto
 fn fold(tx: &mut Tx<'_>, (bucket, axis): (Bucket, Axis)) -> Result<usize, StoreError> {
     static FOLDED_ROWS: Bulk = Bulk::keys("DELETE FROM additions WHERE seq IN {list}", 0);
     let sql = "SELECT seq, counts FROM additions WHERE strip = $1 ORDER BY seq LIMIT $2 {skip_locked}";
-    let rows = tx.query(sql, params![strip_of(bucket, axis), FOLDED])?;
+    let rows = tx.query(sql, params![strip_of(bucket, axis), FOLDED as i64])?;
     let (mut change, mut seqs) = (Change::default(), Vec::with_capacity(rows.len()));
     for row in &rows {
         seqs.push(Val::from(row.int(0)?));
@@ -97,12 +97,18 @@ fn fold(tx: &mut Tx<'_>, (bucket, axis): (Bucket, Axis)) -> Result<usize, StoreE
 }
 
 impl Store {
-    /// Folds what there is, a transaction for each bucket; how many rows there were.
+    /// Folds what there is, bucket by bucket; how many rows there were.
     pub async fn fold_additions(&self) -> Result<usize, StoreError> {
         let mut folded = 0;
         // Mostly there is none, and whoever writes need not wait to hear that.
         for strip in self.read(waiting_strips).await? {
-            folded += self.write(move |tx| fold(tx, strip)).await?;
+            loop {
+                let rows = self.write(move |tx| fold(tx, strip)).await?;
+                folded += rows;
+                if rows < FOLDED {
+                    break;
+                }
+            }
         }
         Ok(folded)
     }

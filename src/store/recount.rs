@@ -139,7 +139,7 @@ impl Counting {
     fn of(change: Change, platforms: Vec<String>) -> Self {
         let named = platforms.iter().enumerate().filter(|(_, name)| !name.is_empty());
         let numbers = named.map(|(at, name)| (name.clone(), u16::try_from(at).unwrap_or(u16::MAX))).collect();
-        Self { change: change.gathering(), platforms, numbers, waiting: Vec::new() }
+        Self { change, platforms, numbers, waiting: Vec::new() }
     }
 
     /// Gives those of an account's platforms a number that have none.
@@ -165,10 +165,10 @@ impl Counting {
 
     fn count(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
-        self.add(waiting.iter().map(|(old, new)| (old, new)).collect());
+        self.add(&waiting.iter().map(|(old, new)| (old, new)).collect::<Vec<_>>());
     }
 
-    fn add(&mut self, changed: Vec<(&Account, &Account)>) {
+    fn add(&mut self, changed: &[(&Account, &Account)]) {
         let numbers = &self.numbers;
         self.change.add_many(changed, &|platform: &str| numbers.get(platform).copied().unwrap_or(0));
     }
@@ -186,7 +186,7 @@ pub(super) fn pages<'a>(accounts: impl Iterator<Item = &'a Account>, platforms: 
     let mut counting = Counting::of(Change::default(), std::mem::take(platforms));
     let (nobody, accounts) = (Account::default(), accounts.collect::<Vec<_>>());
     accounts.iter().for_each(|account| counting.number(account));
-    counting.add(accounts.into_iter().map(|account| (&nobody, account)).collect());
+    counting.add(&accounts.into_iter().map(|account| (&nobody, account)).collect::<Vec<_>>());
     counting.change.settle();
     *platforms = counting.platforms;
     counting.change

@@ -95,3 +95,24 @@ async fn people_are_counted_once_before_and_after_they_are_folded(engine: Engine
     app.settle().await;
     app.finish().await;
 }
+
+#[actix_web::test]
+async fn however_many_groups_have_added_all_of_it_is_folded() {
+    let app = spawn().await;
+    let platform = app.platform("example").await;
+    let posting = platform.publish(a_posting().openings(1)).await;
+    let worker = app.worker(in_region("522624")).await;
+    worker.accepts_offer_for(&posting).await;
+    // One yes as if many had been given one after the other.
+    let db = rusqlite::Connection::open(app.file()).unwrap();
+    let more = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 9999)
+                INSERT INTO additions (strip, counts) SELECT a.strip, a.counts FROM additions a, n";
+    assert_eq!(db.execute(more, []).unwrap(), 9_999);
+    let office = app.office("000000").await;
+    assert_eq!(counted(&office).await, [json!(1), json!(10_000)]);
+    assert_eq!(app.state().store.fold_additions().await.unwrap(), 10_000);
+    assert_eq!(counted(&office).await, [json!(1), json!(10_000)]);
+    assert_eq!(app.state().store.fold_additions().await.unwrap(), 0);
+    app.settle().await;
+    app.finish().await;
+}

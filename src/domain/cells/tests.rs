@@ -126,10 +126,9 @@ proptest! {
         alone.add(&Account::default(), &new, &numbers);
         alone.settle();
         prop_assert_eq!(&change, &alone);
-        let mut gathered = Change::default().gathering();
+        let mut gathered = Change::default();
         gathered.add(&Account::default(), &old, &numbers);
-        gathered.settle();
-        gathered.add_many(vec![(&old, &new)], &numbers);
+        gathered.add_many(&[(&old, &new)], &numbers);
         gathered.settle();
         prop_assert!(gathered.pages().eq(alone.pages()));
         change.add(&new, &Account::default(), &numbers);
