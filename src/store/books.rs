@@ -2,10 +2,10 @@
 //! tier or a person, in the transaction of the change.
 //!
 //! Promises: at the end of a write group the account of everybody it touched, what is
-//! added to the cells that count them ([`additions`]) and the ledger entries that say what their hires came to
-//! stand together; a fold of the ledger gives the same accounts and cells
-//! ([`recount`](super::recount)). Cells are taken in the order of their keys, last
-//! before the log.
+//! added to the cells that count them ([`additions`]) and the ledger entries that say
+//! what their hires came to stand together; a fold of the ledger gives the same accounts
+//! and cells ([`recount`](super::recount)). Whoever writes cells takes them in the order
+//! of their keys, last before the log.
 //! Does not: say what a hire comes to (`domain::account`) or how it is counted
 //! (`domain::cells`).
 

@@ -71,6 +71,7 @@ pub fn within(bound: Region) -> Within {
     (bound != Region::NATION).then(|| Region::all().filter(|r| r.is_within(bound)).collect())
 }
 
+/// Whether a caller sees a region; those of [`Within`] are in order.
 fn holds(of: &Within, region: Region) -> bool {
     of.as_ref().is_none_or(|regions| regions.binary_search(&region).is_ok())
 }
@@ -247,7 +248,7 @@ fn folded_pages(
 fn put_together(change: &Change, axis: Axis, of: &Within, (asked, fine): (Asked, Fine)) -> Result<Vec<(Region, Page)>, StoreError> {
     let mut by_bucket: HashMap<Bucket, Vec<(Region, &Page)>> = HashMap::new();
     for (place, page) in change.pages().filter(|(p, _)| p.axis == axis) {
-        if of.as_ref().is_none_or(|regions| regions.contains(&place.region)) {
+        if holds(of, place.region) {
             by_bucket.entry(place.bucket).or_default().push((place.region, page));
         }
     }

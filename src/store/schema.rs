@@ -58,6 +58,16 @@ pub fn migrate(s: &mut dyn Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// An empty store of today, in a folder that goes with it.
+#[cfg(test)]
+pub fn empty() -> (tempfile::TempDir, Box<dyn Connection>) {
+    use super::engine::{Engine, sqlite::Sqlite};
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut s = Sqlite::new(folder.path().join("empty.db")).connect().expect("a store");
+    migrate(s.as_mut()).expect("its tables");
+    (folder, s)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -469,14 +469,11 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::engine::{Engine, sqlite::Sqlite};
-    use crate::store::schema::migrate;
+    use crate::store::schema::empty;
 
     #[test]
     fn nobody_is_forgotten_by_going_through_what_is_known_of_all() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut s = Sqlite::new(folder.path().join("plan.db")).connect().unwrap();
-        migrate(s.as_mut()).unwrap();
+        let (_folder, mut s) = empty();
         for sql in FORGET {
             let plan: &'static str = Box::leak(format!("EXPLAIN QUERY PLAN {sql}").into_boxed_str());
             let rows = s.query(plan, params![Uuid::nil()]).unwrap();

@@ -396,14 +396,11 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::engine::{Engine, sqlite::Sqlite};
-    use crate::store::schema::migrate;
+    use crate::store::schema::empty;
 
     #[test]
     fn the_hires_of_a_list_are_found_by_person_and_not_by_platform() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut s = Sqlite::new(folder.path().join("plan.db")).connect().unwrap();
-        migrate(s.as_mut()).unwrap();
+        let (_folder, mut s) = empty();
         static PLAN: Bulk = Bulk::keys(concat!("EXPLAIN QUERY PLAN ", present!()), 2);
         let keys: Vec<Val> = (0..64u128).map(|n| Val::from(Uuid::from_u128(n))).collect();
         let plan = PLAN.query(s.as_mut() as &mut dyn Sql, params!["p", 0], &keys).unwrap();
