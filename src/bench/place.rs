@@ -26,7 +26,16 @@ impl Place {
     /// Starts a gateway on this store; without one on an embedded store of its own.
     /// `set` changes its settings.
     pub async fn start(store: Option<&str>, background: bool, set: impl FnOnce(&mut Config)) -> Result<Self, String> {
-        let folder = Scratch::make("bench").map_err(|e| e.to_string())?;
+        Self::start_in(Scratch::make("bench").map_err(|e| e.to_string())?, store, background, set).await
+    }
+
+    /// The same in a folder that may hold the keys and the embedded store of an earlier one.
+    pub async fn start_in(
+        folder: Scratch,
+        store: Option<&str>,
+        background: bool,
+        set: impl FnOnce(&mut Config),
+    ) -> Result<Self, String> {
         let mut config = Config::defaults();
         config.store.url = store.map_or_else(|| format!("sqlite://{}", folder.path().join("doorstep.db").display()), str::to_owned);
         config.http.listen = "127.0.0.1:0".to_owned();

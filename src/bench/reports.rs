@@ -13,10 +13,12 @@ use crate::domain::id::PostingId;
 use crate::domain::region::{Level, Region};
 use crate::domain::time::{Moment, day_number};
 use crate::outbound::ApiClient;
+use crate::scratch::Scratch;
 use crate::store::engine::{Sql, StoreError, params};
 use crate::store::recount::Counters;
 use crate::store::seals::verify::{Asked, Beside, verify_at};
 use crate::store::writer::Readers;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +30,9 @@ pub struct Plan {
     pub questions: u64,
     /// An embedded store of its own where none is named.
     pub store: Option<String>,
+    /// Where the embedded store is kept: hires that an earlier run made there are not made
+    /// again.
+    pub folder: Option<PathBuf>,
 }
 
 /// Of ten people so many have a hire at two platforms.
@@ -143,7 +148,29 @@ const OF_LOCKED: [Question; 4] = [
 /// Measures and prints.
 pub async fn run(plan: Plan) -> Result<(), String> {
     println!("{} hires; load average {}", plan.hires, load_average());
-    let place = Place::start(plan.store.as_deref(), false, |_| {}).await?;
+    let folder = plan.folder.as_deref().map_or_else(|| Scratch::make("bench"), Scratch::kept).map_err(text)?;
+    let place = Place::start_in(folder, plan.store.as_deref(), false, |_| {}).await?;
+    let reader = Readers::start(crate::store::engine_of(&place.url).map_err(text)?, 1).map_err(text)?;
+    let made = reader.read(|s| s.one("SELECT COUNT(*) FROM hires", &[])?.map_or(Ok(0), |r| r.int(0))).await.map_err(text)?;
+    if made == 0 {
+        make(&place, &reader, &plan).await?;
+    } else {
+        println!("{made} hires are there");
+    }
+    let (api, token) = place.client(Role::Office, "bench", "").await?;
+    let url = place.url.clone();
+    println!("store {}, HTTP, one caller\n", place.gateway.state.store.engine_name());
+    let asking = Asking { api, token, reader, questions: plan.questions };
+    let measured = place.beside("callers", move || crate::app::block_on(asking.all())).await;
+    measured?;
+    println!("{:.0} MiB, load average {}\n", memory(), load_average());
+    seal(&place, &url).await?;
+    drop(place.stop().await);
+    Ok(())
+}
+
+/// Registers people, has them hired, and makes offers to others.
+async fn make(place: &Place, reader: &Readers, plan: &Plan) -> Result<(), String> {
     let (state, nation) = (place.gateway.state.clone().into_inner(), Arc::new(Nation::new(2026, 0.0)));
     let workers = (u64::from(plan.hires) * 10 / (10 + u64::from(TWICE))).max(1) as u32;
     // As many again as half of them are not hired, and some of these look for work.
@@ -152,22 +179,12 @@ pub async fn run(plan: Plan) -> Result<(), String> {
     hire(&state, &nation, workers, plan.hires).await?;
     let took = began.elapsed().as_secs_f64();
     println!("{workers} people, hired in {took:.0} s ({:.0} a second); {:.0} MiB", f64::from(plan.hires) / took, memory());
-    let reader = Readers::start(crate::store::engine_of(&place.url).map_err(text)?, 1).map_err(text)?;
-    let offers = offers(&place, &reader, plan.hires / POSTING).await?;
+    let offers = offers(place, reader, plan.hires / POSTING).await?;
     state.store.fold_additions().await.map_err(text)?;
     let began = Instant::now();
     let folded = state.store.fold_seekers().await.map_err(text)?;
     let took = began.elapsed().as_secs_f64();
     println!("{offers} offers; who looks for work was counted in {took:.1} s ({:.0} people a second)", folded as f64 / took);
-    let (api, token) = place.client(Role::Office, "bench", "").await?;
-    let url = place.url.clone();
-    println!("store {}, HTTP, one caller\n", state.store.engine_name());
-    let asking = Asking { api, token, reader, questions: plan.questions };
-    let measured = place.beside("callers", move || crate::app::block_on(asking.all())).await;
-    measured?;
-    println!("{:.0} MiB, load average {}\n", memory(), load_average());
-    seal(&place, &url).await?;
-    drop(place.stop().await);
     Ok(())
 }
 
@@ -212,10 +229,11 @@ impl Asking {
         }
         let began = Instant::now();
         let answer = self.api.call("POST", "/v1/periods/2026-10/lock", Some(&self.token), None).await.map_err(text)?;
-        if answer.status != 200 {
-            return Err(format!("the lock answered {}: {}", answer.status, answer.json()));
+        match answer.status {
+            200 => println!("{:<40} {:>8.1}", "to lock a month", millis(began.elapsed())),
+            409 if answer.json()["code"] == "period_locked" => println!("the month is locked"),
+            status => return Err(format!("the lock answered {status}: {}", answer.json())),
         }
-        println!("{:<40} {:>8.1}", "to lock a month", millis(began.elapsed()));
         for question in &OF_LOCKED {
             self.measure(question).await?;
         }

@@ -97,6 +97,9 @@ pub struct Reports {
     /// Measure on this store, which is written to; default: an embedded one that goes again
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// Keep an embedded store in this folder; one that an earlier run made is measured as it is
+    #[arg(long, value_name = "FOLDER", conflicts_with = "store")]
+    folder: Option<std::path::PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -169,8 +172,8 @@ pub fn run(command: Command) -> Outcome {
             crate::app::block_on(rosters::run(rosters::Plan { lines, workers, known, store })).map_err(Failure)?;
         }
         Command::Reports(args) => {
-            let Reports { hires, questions, store } = args;
-            crate::app::block_on(reports::run(reports::Plan { hires, questions, store })).map_err(Failure)?;
+            let Reports { hires, questions, store, folder } = args;
+            crate::app::block_on(reports::run(reports::Plan { hires, questions, store, folder })).map_err(Failure)?;
         }
         Command::Deliver(args) => {
             let Deliver { endpoints, events, rate, store } = args;

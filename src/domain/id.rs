@@ -17,6 +17,24 @@ pub fn v7(unix_ms: i64, random: u128) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(u64::try_from(unix_ms).unwrap_or(0), &tail).into_uuid()
 }
 
+/// A UUIDv7 above this one, of the same millisecond, by a step that this randomness
+/// chooses; none where there is none above it.
+pub fn v7_after(last: Uuid, random: u128) -> Option<Uuid> {
+    // 12 bits above the variant and 62 below it are free.
+    let bits = last.as_u128();
+    let free = (((bits >> 64) & 0xfff) << 62) | (bits & ((1 << 62) - 1));
+    let next = free + 1 + (random & u128::from(u32::MAX));
+    (next >> 74 == 0).then(|| {
+        let kept = bits & !((0xfff << 64) | ((1 << 62) - 1));
+        Uuid::from_u128(kept | ((next >> 62) << 64) | (next & ((1 << 62) - 1)))
+    })
+}
+
+/// The millisecond of a UUIDv7.
+pub fn ms_of(v7: Uuid) -> u64 {
+    (v7.as_u128() >> 80) as u64
+}
+
 /// The random UUIDv4 of RFC 9562 §5.4 from this randomness.
 pub fn v4(random: u128) -> Uuid {
     uuid::Builder::from_random_bytes(random.to_be_bytes()).into_uuid()

@@ -5,10 +5,23 @@ use super::report::{Column, Report, Row, Value};
 use serde::Serialize;
 use serde_json::json;
 
+/// Bytes of a piece of a document, or a line more.
+const PIECE: usize = 64 * 1024;
+
 /// The document's bytes.
 pub fn write(report: &Report) -> Vec<u8> {
-    let line = (report.keys.len() + report.columns.len()) * 28;
-    let mut doc = Document { out: Vec::with_capacity(1_024 + (report.rows.len() + 1) * line) };
+    let mut whole = Vec::new();
+    pieces(report, &mut |piece| {
+        whole.extend(piece);
+        true
+    });
+    whole
+}
+
+/// Hands the document on in pieces, each as soon as it is written, so that no nation's
+/// stands in memory as a whole; ends where `give` says that nobody takes them any more.
+pub fn pieces(report: &Report, give: &mut dyn FnMut(Vec<u8>) -> bool) {
+    let mut doc = Document { out: Vec::with_capacity(PIECE + 1_024) };
     let column = |c: &Column| json!({"name": c.name, "title": c.title, "unit": c.unit.code(), "additive": c.additive});
     doc.out.push(b'{');
     doc.field("report", report.name);
@@ -27,6 +40,9 @@ pub fn write(report: &Report) -> Vec<u8> {
             doc.out.push(b',');
         }
         lines.write(&mut doc, row);
+        if doc.out.len() >= PIECE && !give(std::mem::replace(&mut doc.out, Vec::with_capacity(PIECE + 1_024))) {
+            return;
+        }
     }
     doc.out.push(b']');
     doc.name("totals");
@@ -35,7 +51,7 @@ pub fn write(report: &Report) -> Vec<u8> {
         doc.field("corrections", corrections);
     }
     doc.out.push(b'}');
-    doc.out
+    give(doc.out);
 }
 
 /// The document to look into.

@@ -254,6 +254,11 @@ impl Report {
         })
     }
 
+    /// The document that callers rely on, in pieces until `give` wants no more of them.
+    pub fn json_pieces(&self, give: &mut dyn FnMut(Vec<u8>) -> bool) {
+        json::pieces(self, give);
+    }
+
     /// The document that callers rely on, to look into.
     pub fn to_json(&self) -> serde_json::Value {
         json::value(self)

@@ -3,7 +3,7 @@
 
 use super::engine::{Sql, StoreError, params};
 use super::log::ChangeKind;
-use super::offers::{COLUMNS, Offer, by_id, columns, offer, pseudonym, withdrawn};
+use super::offers::{COLUMNS, Offer, by_id, columns, home_of, offer, pseudonym, withdrawn};
 use super::seats::{self, Seats, Taken};
 use super::writer::Tx;
 use super::{Store, access, counties};
@@ -60,12 +60,13 @@ fn reach(tx: &mut Tx<'_>, a: &Answering) -> Result<Option<Reached>, StoreError> 
     if tx.is_shared() && !seats::lock_of(tx, a.offer)? {
         return Ok(None);
     }
-    let sql = columns!(
-        ", w.home, p.per_county, p.taken, p.openings, p.sequence, p.source_id, p.category",
-        "JOIN workers w ON w.id = o.worker WHERE o.id = $1 AND w.erased_at IS NULL"
-    );
+    let sql = columns!(", o.closed, o.home, p.per_county, p.taken, p.openings, p.sequence, p.source_id, p.category", "WHERE o.id = $1");
     let Some(row) = tx.one(sql, params![a.offer.uuid()])? else { return Ok(None) };
-    let (offer, home, seats) = (offer(&row)?, super::region(row.int(COLUMNS)?)?, Seats::read(&row, COLUMNS + 1)?);
+    let (offer, seats) = (offer(&row)?, Seats::read(&row, COLUMNS + 2)?);
+    // Whoever has an open offer is there, and at home where it says; of others it says
+    // where they were.
+    let home = if row.flag(COLUMNS)? { home_of(tx, offer.worker)? } else { Some(super::region(row.int(COLUMNS + 1)?)?) };
+    let Some(home) = home else { return Ok(None) };
     let may = match &a.by {
         Answerer::Worker(who) | Answerer::Reply(who) => *who == offer.worker,
         Answerer::Office { region, .. } => home.is_within(*region),

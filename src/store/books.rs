@@ -20,6 +20,7 @@ use crate::domain::cells::{Axis, Bucket, Change, Month, Offered, Page, Place, Se
 use crate::domain::hire::{EndReason, Fact, Flow, Life, Tags};
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, from_day_number};
+use foldhash::fast::FixedState;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
@@ -31,7 +32,7 @@ pub struct Books {
     touched: BTreeMap<Uuid, Moment>,
     notes: Vec<Note>,
     /// Offers by month, home, platform and category.
-    offers: HashMap<(Month, Region, String, u8, Offered), i64>,
+    offers: HashMap<(Month, Region, String, u8, Offered), i64, FixedState>,
 }
 
 /// One thing that happened to a hire.
@@ -45,7 +46,7 @@ struct Note {
 
 impl Books {
     pub(super) fn new(stale_months: u32) -> Self {
-        Self { stale_months, touched: BTreeMap::new(), notes: Vec::new(), offers: HashMap::new() }
+        Self { stale_months, touched: BTreeMap::new(), notes: Vec::new(), offers: HashMap::default() }
     }
 
     /// Something that reports count of this person may have changed.

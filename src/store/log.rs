@@ -7,6 +7,7 @@ use super::engine::{Sql, StoreError, Val, params};
 use crate::domain::id::{EventId, PostingId};
 use crate::domain::time::Moment;
 use serde_json::Value;
+use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 
 /// Log rows of one write group, in the order in which they arose.
@@ -53,6 +54,8 @@ pub struct Event {
     pub data: Value,
 }
 
+type Asking = HashMap<String, Vec<(Uuid, String)>>;
+
 impl Log {
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -89,14 +92,11 @@ impl Log {
     pub(super) fn write(&self, s: &mut dyn super::engine::Connection) -> Result<(), StoreError> {
         static CHANGES: Bulk = Bulk::rows("INSERT INTO changes (kind, id, version, at) VALUES {list}", 0, "", 4);
         static EVENTS: Bulk = Bulk::rows("INSERT INTO events (id, platform, type, at, posting, data) VALUES {list}", 0, "", 6);
+        static DUE: Bulk = Bulk::rows("INSERT INTO deliveries (state, endpoint, event, due_at) VALUES {list}", 0, "'due', ", 3);
         static LEDGER: Bulk = Bulk::rows("INSERT INTO ledger (seq, at, kind, worker, hire, leaf, salt) VALUES {list}", 0, "", 7);
-        static DUE: Bulk = Bulk::keys(
-            "INSERT INTO deliveries (endpoint, event, due_at, state) SELECT p.id, e.id, e.at, 'due' FROM events e JOIN endpoints p
-             ON p.platform = e.platform WHERE e.id IN {list} AND p.enabled = 1 AND (p.types = '' OR p.types LIKE '%|' || e.type || '|%')",
-            0,
-        );
         // Each kind stands in a table of its own, in its order.
-        let (mut changes, mut events, mut ids, mut ledger) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut changes, mut events, mut due, mut ledger) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let asking = self.asking(s)?;
         // Entries are counted here and by no serial of the database, which leaves gaps.
         let mut seq = None;
         for row in &self.rows {
@@ -107,7 +107,12 @@ impl Log {
                 LogRow::Event(e) => {
                     let (id, posting) = (e.id.uuid(), e.posting.map(PostingId::uuid));
                     events.extend_from_slice(params![id, e.platform.as_str(), e.kind, e.at.ms(), posting, e.data.to_string()]);
-                    ids.push(id.into());
+                    let wanted = format!("|{}|", e.kind);
+                    for (endpoint, types) in asking.get(e.platform.as_str()).into_iter().flatten() {
+                        if types.is_empty() || types.contains(&wanted) {
+                            due.extend_from_slice(params![*endpoint, id, e.at.ms()]);
+                        }
+                    }
                 }
                 LogRow::Ledger { at, kind, worker, hire, leaf, salt } => {
                     let next = 1 + seq.map_or_else(|| ledger_length(s), Ok)?;
@@ -118,9 +123,22 @@ impl Log {
             }
         }
         EVENTS.insert(s, &[], &events, |_, _| Ok(()))?;
-        DUE.exec(s, &[], &ids)?;
+        DUE.insert(s, &[], &due, |_, _| Ok(()))?;
         LEDGER.insert(s, &[], &ledger, |_, _| Ok(()))?;
         CHANGES.insert(s, &[], &changes, |_, _| Ok(()))
+    }
+
+    /// The endpoints that may have asked for these events, by platform, each with the
+    /// types that it asked for, between bars; none means all.
+    fn asking(&self, s: &mut dyn Sql) -> Result<Asking, StoreError> {
+        static ENDPOINTS: Bulk = Bulk::keys("SELECT platform, id, types FROM endpoints WHERE enabled = 1 AND platform IN {list}", 0);
+        let platforms = self.rows.iter().filter_map(|row| if let LogRow::Event(e) = row { Some(e.platform.as_str()) } else { None });
+        let platforms: BTreeSet<&str> = platforms.collect();
+        let mut asking = Asking::new();
+        for row in ENDPOINTS.query(s, &[], &platforms.into_iter().map(Val::from).collect::<Vec<_>>())? {
+            asking.entry(row.text(0)?.to_owned()).or_default().push((row.uuid(1)?, row.text(2)?.to_owned()));
+        }
+        Ok(asking)
     }
 }
 

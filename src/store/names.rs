@@ -18,12 +18,12 @@ use super::engine::{Connection, Sql, StoreError, Val, params};
 use super::ids::Ids;
 use super::vault::{Place, Vault};
 use crate::domain::id::{Pseudonym, WorkerId};
-use crate::domain::pseudonym::PseudonymKey;
+use crate::domain::pseudonym::{self, PseudonymKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::zeroize::Zeroizing;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use uuid::Uuid;
 
 const PLACE: Place<'static> = Place { table: "meta", row: Uuid::nil(), column: "pseudonym_key" };
@@ -32,6 +32,9 @@ const PLACE: Place<'static> = Place { table: "meta", row: Uuid::nil(), column: "
 #[derive(Clone)]
 pub struct Names {
     key: Arc<PseudonymKey>,
+    /// Those towards platforms and offices that were asked for before: their keys are
+    /// worth more to make than a name.
+    towards: Arc<RwLock<HashMap<String, Arc<pseudonym::Names>>>>,
     /// Some people have names that were given at random.
     given: bool,
 }
@@ -65,7 +68,16 @@ impl Names {
 
     /// Those that a key makes, none of them given at random.
     pub fn new(key: &[u8; 32]) -> Self {
-        Self { key: Arc::new(PseudonymKey::new(key)), given: false }
+        Self { key: Arc::new(PseudonymKey::new(key)), towards: Arc::default(), given: false }
+    }
+
+    fn towards(&self, whom: &str) -> Arc<pseudonym::Names> {
+        if let Some(names) = self.towards.read().unwrap_or_else(PoisonError::into_inner).get(whom) {
+            return names.clone();
+        }
+        let names = Arc::new(self.key.towards(whom));
+        self.towards.write().unwrap_or_else(PoisonError::into_inner).insert(whom.to_owned(), names.clone());
+        names
     }
 
     /// The name of a person towards a platform or office.
@@ -76,7 +88,7 @@ impl Names {
                 return row.uuid(0).map(Pseudonym::new);
             }
         }
-        Ok(self.key.towards(whom).name(worker))
+        Ok(self.towards(whom).name(worker))
     }
 
     /// Those of several, in their order.
@@ -94,7 +106,7 @@ impl Names {
     }
 
     fn computed(&self, whom: &str, workers: &[WorkerId]) -> Vec<Pseudonym> {
-        let towards = self.key.towards(whom);
+        let towards = self.towards(whom);
         workers.iter().map(|worker| towards.name(*worker)).collect()
     }
 
@@ -107,7 +119,7 @@ impl Names {
                 return row.uuid(0).map(|id| Some(WorkerId::new(id)));
             }
         }
-        Ok(self.key.towards(whom).worker(name))
+        Ok(self.towards(whom).worker(name))
     }
 }
 

@@ -11,7 +11,6 @@ use crate::domain::id::{OfferId, PostingId, Pseudonym, WorkerId};
 use crate::domain::offer::{OfferState, Reason};
 use crate::domain::region::Region;
 use crate::domain::time::Moment;
-use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -69,7 +68,7 @@ macro_rules! columns {
     ($more:literal, $tail:literal) => {
         concat!(
             "SELECT o.id, o.posting, o.worker, o.platform, o.state, o.wave, o.reasons, o.offered_at, o.expires_at, o.promoted,
-               o.share_contact, o.answered_by, o.method, p.content,
+               o.share_contact, o.answered_by, o.method, p.title,
                CASE WHEN o.state = 'waitlisted' THEN
                  (SELECT COUNT(*) FROM offers q WHERE q.posting = o.posting AND q.state = 'waitlisted' AND q.waiting <= o.waiting) END, o.accepted_at, o.reason",
             $more,
@@ -84,25 +83,17 @@ pub(super) fn state(text: &str) -> Result<OfferState, StoreError> {
     OfferState::parse(text).ok_or_else(|| StoreError::Corrupt("an offer's state".to_owned()))
 }
 
-/// What an offer shows of its posting's content; the rest is passed over.
-#[derive(Deserialize)]
-struct Titled {
-    #[serde(default)]
-    title: String,
-}
-
 /// How many columns [`offer`] reads.
 pub(super) const COLUMNS: usize = 17;
 
 /// Reads the first [`COLUMNS`] of a row.
 pub(super) fn offer(row: &Row) -> Result<Offer, StoreError> {
-    let Titled { title } = serde_json::from_str(row.text(13)?).map_err(|_| StoreError::Corrupt("a posting's content".to_owned()))?;
     Ok(Offer {
         id: OfferId::new(row.uuid(0)?),
         posting: PostingId::new(row.uuid(1)?),
         worker: WorkerId::new(row.uuid(2)?),
         platform: row.text(3)?.to_owned(),
-        title,
+        title: row.text(13)?.to_owned(),
         state: state(row.text(4)?)?,
         wave: row.int(5)?,
         grounds: row.text(6)?.to_owned(),

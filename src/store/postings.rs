@@ -149,9 +149,9 @@ fn upsert(tx: &mut Tx<'_>, slice: &Slice, p: &Prepared, now: Moment, tally: &mut
     let per_county = c.openings_per_county.unwrap_or(0);
     let inserted = tx.exec(
         "INSERT INTO postings (id, platform, source_id, content, content_hash, fingerprint, group_key, declared, status, closes_at,
-           total_declared, openings, created_at, updated_at, review, review_key, per_county, counties, category)
+           total_declared, openings, created_at, updated_at, review, review_key, per_county, counties, category, title)
          VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN EXISTS (SELECT 1 FROM split_groups s WHERE s.fingerprint = $6) THEN $1 ELSE $6 END,
-           $7, $8, $9, $10, $10, $11, $11, CASE WHEN CAST($12 AS {blob}) IS NULL THEN '' ELSE 'held' END, $12, $13, $14, $15)
+           $7, $8, $9, $10, $10, $11, $11, CASE WHEN CAST($12 AS {blob}) IS NULL THEN '' ELSE 'held' END, $12, $13, $14, $15, $16)
          ON CONFLICT (platform, source_id) DO NOTHING",
         params![
             id.uuid(),
@@ -168,7 +168,8 @@ fn upsert(tx: &mut Tx<'_>, slice: &Slice, p: &Prepared, now: Moment, tally: &mut
             p.review_key.as_deref(),
             per_county,
             p.counties,
-            c.category as u8
+            c.category as u8,
+            c.title.as_str()
         ],
     )?;
     if inserted == 1 {
@@ -191,7 +192,7 @@ fn upsert(tx: &mut Tx<'_>, slice: &Slice, p: &Prepared, now: Moment, tally: &mut
            group_key = CASE WHEN EXISTS (SELECT 1 FROM split_groups s WHERE s.fingerprint = $4) THEN $1 ELSE $4 END,
            declared = $5, closes_at = $6, total_declared = $7, openings = CASE WHEN taken > $7 THEN taken ELSE $7 END,
            review = CASE WHEN CAST($9 AS {blob}) IS NULL THEN '' WHEN review_key = $9 THEN review ELSE 'held' END, review_key = $9,
-           revision = revision + 1, updated_at = $8, short = 1, per_county = $10, counties = $11, category = $12 WHERE id = $1",
+           revision = revision + 1, updated_at = $8, short = 1, per_county = $10, counties = $11, category = $12, title = $13 WHERE id = $1",
         params![
             id.uuid(),
             p.json.as_str(),
@@ -204,7 +205,8 @@ fn upsert(tx: &mut Tx<'_>, slice: &Slice, p: &Prepared, now: Moment, tally: &mut
             p.review_key.as_deref(),
             per_county,
             p.counties,
-            c.category as u8
+            c.category as u8,
+            c.title.as_str()
         ],
     )?;
     counties::recount(tx, id, counted, per_county)?;

@@ -208,7 +208,9 @@ fn update(
         touched = true;
     }
     if r.home_region != before.home {
-        tx.exec("UPDATE workers SET home = $2 WHERE id = $1", params![id, i64::from(r.home_region.code())])?;
+        let home = i64::from(r.home_region.code());
+        tx.exec("UPDATE workers SET home = $2 WHERE id = $1", params![id, home])?;
+        tx.exec("UPDATE offers SET home = $2 WHERE handle = $1 AND closed = 0", params![handle, home])?;
         record_home(tx, handle, r.home_region, r.home_since.unwrap_or(now.day()), now)?;
         counties::moved(tx, WorkerId::new(id), promoted_within, now)?;
         let facts = Facts::MovedAway { region: r.home_region.to_string() };

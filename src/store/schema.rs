@@ -31,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
     OPEN_OFFERS,
     ALERT_FACTS,
     FOUND_BY,
+    ANSWERED,
 ];
 
 /// Brings the tables up to date; safe when several processes start at once.

@@ -77,7 +77,8 @@ pub(super) enum Beyond {
 
 /// Locks the posting for the rest of the transaction.
 pub(super) fn lock(tx: &mut Tx<'_>, posting: PostingId) -> Result<Option<Row>, StoreError> {
-    let sql = "SELECT declared, status, closes_at, openings, taken, per_county, counties FROM postings WHERE id = $1 {for_update}";
+    let sql = "SELECT declared, status, closes_at, openings, taken, per_county, counties, platform, sequence, source_id
+               FROM postings WHERE id = $1 {for_update}";
     tx.one(sql, params![posting.uuid()])
 }
 
@@ -98,10 +99,22 @@ pub(super) fn take(
     told: bool,
     now: Moment,
 ) -> Result<Taken, StoreError> {
-    let sql = "UPDATE postings SET taken = taken + 1, updated_at = $2, sequence = sequence + $4
-         WHERE id = $1 AND taken < openings AND declared <> 'closed' AND closes_at > $2
-           AND NOT EXISTS (SELECT 1 FROM county_seats c WHERE c.posting = $1 AND c.county = $3 AND c.taken >= c.openings)";
-    if tx.exec(sql, params![posting.uuid(), now.ms(), i64::from(home.code()), told])? == 1 {
+    macro_rules! take {
+        ($and:literal) => {
+            concat!(
+                "UPDATE postings SET taken = taken + 1, updated_at = $2, sequence = sequence + $3
+                 WHERE id = $1 AND taken < openings AND declared <> 'closed' AND closes_at > $2",
+                $and
+            )
+        };
+    }
+    let took = if per_county > 0 {
+        let sql = take!(" AND NOT EXISTS (SELECT 1 FROM county_seats c WHERE c.posting = $1 AND c.county = $4 AND c.taken >= c.openings)");
+        tx.exec(sql, params![posting.uuid(), now.ms(), told, i64::from(home.code())])? == 1
+    } else {
+        tx.exec(take!(""), params![posting.uuid(), now.ms(), told])? == 1
+    };
+    if took {
         if per_county > 0 {
             counties::take(tx, posting, home, per_county)?;
         }
@@ -193,7 +206,15 @@ pub(super) fn settle_taken(tx: &mut Tx<'_>, posting: PostingId, now: Moment, pro
     if after == before {
         return Ok(after);
     }
-    tx.exec("UPDATE postings SET status = $2, updated_at = $3 WHERE id = $1", params![posting.uuid(), after.code(), now.ms()])?;
+    let told = match after {
+        Status::Filled => Some(("posting.filled", json!({"openings": openings}))),
+        Status::Closed | Status::Expired => Some(("posting.closed", json!({"reason": after.code()}))),
+        Status::Open | Status::Paused => None,
+    };
+    tx.exec(
+        "UPDATE postings SET status = $2, updated_at = $3, sequence = sequence + $4 WHERE id = $1",
+        params![posting.uuid(), after.code(), now.ms(), told.is_some()],
+    )?;
     tx.log.change(ChangeKind::Posting, posting.uuid(), 0, now);
     if before == Status::Filled || after == Status::Filled {
         // Unanswered offers of a filled posting do not count toward the cap.
@@ -202,13 +223,11 @@ pub(super) fn settle_taken(tx: &mut Tx<'_>, posting: PostingId, now: Moment, pro
             tx.log.change(ChangeKind::Worker, row.uuid(0)?, 0, now);
         }
     }
-    match after {
-        Status::Filled => tell(tx, posting, "posting.filled", json!({"openings": openings}), now)?,
-        Status::Closed | Status::Expired => {
-            withdraw_waiting(tx, posting, now)?;
-            tell(tx, posting, "posting.closed", json!({"reason": after.code()}), now)?;
-        }
-        Status::Open | Status::Paused => {}
+    if matches!(after, Status::Closed | Status::Expired) {
+        withdraw_waiting(tx, posting, now)?;
+    }
+    if let Some((kind, data)) = told {
+        listed(tx, posting, row.text(7)?, (row.int(8)? + 1, row.text(9)?), kind, data, now);
     }
     Ok(after)
 }

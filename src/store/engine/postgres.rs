@@ -17,6 +17,7 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("{for_update}", "FOR UPDATE"),
     ("{room}", "NULL"),
     ("{skip_locked}", "FOR UPDATE SKIP LOCKED"),
+    ("{title}", "content::json ->> 'title'"),
 ];
 
 /// The advisory lock behind which log rows are inserted.

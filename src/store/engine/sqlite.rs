@@ -7,6 +7,7 @@ use super::{Connection, Engine, Row, Sql, StoreError, Update, Val, expand};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags};
+use foldhash::fast::FixedState;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("{for_update}", ""),
     ("{room}", "zeroblob(24)"),
     ("{skip_locked}", ""),
+    ("{title}", "json_extract(content, '$.title')"),
 ];
 
 /// The file behind `sqlite://PATH`.
@@ -62,7 +64,7 @@ impl Engine for Sqlite {
     fn connect(&self) -> Result<Box<dyn Connection>, StoreError> {
         let conn = self.open()?;
         conn.set_prepared_statement_cache_capacity(512);
-        Ok(Box::new(SqliteConnection { conn, tending: self.tending.clone(), texts: HashMap::new() }))
+        Ok(Box::new(SqliteConnection { conn, tending: self.tending.clone(), texts: HashMap::default() }))
     }
 
     fn tend(&self) -> Result<(), StoreError> {
@@ -80,7 +82,7 @@ struct SqliteConnection {
     tending: Arc<checkpoint::Tending>,
     /// Each text rewritten once, by its address: `$1` is a named parameter to
     /// SQLite, `?1` a numbered one.
-    texts: HashMap<(usize, usize), Arc<str>>,
+    texts: HashMap<(usize, usize), Arc<str>, FixedState>,
 }
 
 impl SqliteConnection {

@@ -436,3 +436,12 @@ DROP INDEX alerts_open;
 CREATE INDEX alerts_open ON alerts (subject) WHERE resolved_at IS NULL;
 CREATE INDEX idempotency_by_age ON idempotency (created_at);
 ";
+
+/// What an answer needs of other rows, in those it reads anyway: a posting's title beside
+/// its content, and where the worker of an open offer is at home.
+pub(super) const ANSWERED: &str = "
+ALTER TABLE postings ADD COLUMN title TEXT NOT NULL DEFAULT '';
+UPDATE postings SET title = COALESCE({title}, '');
+ALTER TABLE offers ADD COLUMN home BIGINT NOT NULL DEFAULT 0;
+UPDATE offers SET home = COALESCE((SELECT w.home FROM workers w WHERE w.handle = offers.handle), 0);
+";

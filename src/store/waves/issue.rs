@@ -140,11 +140,11 @@ fn room(tx: &mut Tx<'_>, open: &[Open<'_>], cap: u32, now: Moment) -> Result<Roo
 /// place.
 fn fill(tx: &mut Tx<'_>, open: &mut [Open<'_>], room: &mut Room, terms: &WaveTerms, now: Moment) -> Result<bool, StoreError> {
     static OFFERS: Bulk = Bulk::rows(
-        "INSERT INTO offers (offered_at, updated_at, expires_at, state, room, id, posting, handle, worker, platform, wave, reasons, group_key)
+        "INSERT INTO offers (offered_at, updated_at, expires_at, state, room, id, posting, handle, worker, platform, wave, reasons, group_key, home)
          VALUES {list} ON CONFLICT DO NOTHING",
         2,
         "$1, $1, $2, 'offered', {room}, ",
-        8,
+        9,
     );
     static MADE: Bulk = Bulk::keys("SELECT id FROM offers WHERE id IN {list}", 0);
     // Which wave, whom, and as which offer.
@@ -177,6 +177,7 @@ fn fill(tx: &mut Tx<'_>, open: &mut [Open<'_>], room: &mut Room, terms: &WaveTer
                 o.number,
                 candidate.grounds.stored(),
                 o.posting.blob(GROUP)?,
+                i64::from(home.code()),
             ]);
         }
     }
