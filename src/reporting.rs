@@ -15,6 +15,7 @@ mod chart;
 pub mod closing;
 mod csv;
 mod dhis2;
+mod draft;
 mod employment;
 mod flows;
 mod gini;
@@ -34,6 +35,7 @@ pub mod watch;
 mod xlsx;
 
 pub use baseline::{Baseline, Baselines, Source};
+pub use draft::Draft;
 pub use employment::{Rules, employment};
 pub use flows::flows;
 pub use html::STYLE_HASH;
@@ -80,6 +82,11 @@ impl From<StoreError> for ReportFault {
 /// of a period that is closed, as it was locked, for a caller who may see `own` and what
 /// lies in it.
 pub async fn report(store: &Store, name: Name, params: Params<'_>, own: Region, now: Moment) -> Result<Report, ReportFault> {
+    Ok(draft(store, name, params, own, now).await?.report())
+}
+
+/// What is to become of this question a [`report`], or the document of one.
+pub async fn draft(store: &Store, name: Name, params: Params<'_>, own: Region, now: Moment) -> Result<Draft, ReportFault> {
     let query = Query::parse(params, own)?;
     let day = query.day(now.day())?;
     let Origin { sealed, from, upto } = origin(store, &query).await?;
@@ -92,21 +99,25 @@ pub async fn report(store: &Store, name: Name, params: Params<'_>, own: Region, 
                 Axis::Work => Baselines::default(),
             };
             let sheet = store.sheet_of(from, query.axis, of, Asked::Standing(day, employment::sections(query.by)), query.fine()).await?;
-            let mut made = employment(&sheet, &query, &Rules::default(), now, &|region| before.get(region));
-            made.more.corrections = closing::corrections(store, &query, lock, now).await?;
+            let asked = query.clone();
+            let mut made = aside(move || employment(&sheet, &asked, &Rules::default(), now, &|region| before.get(region))).await?;
+            made.head.more.corrections = closing::corrections(store, &query, lock, now).await?;
             made
         }
         Name::Flows => {
             query.unsplit()?;
-            flows(&store.sheet_of(from, query.axis, of, Asked::Standing(day, flows::SECTIONS), query.fine()).await?, &query, now)
+            let sheet = store.sheet_of(from, query.axis, of, Asked::Standing(day, flows::SECTIONS), query.fine()).await?;
+            aside(move || flows(&sheet, &query, now)).await?
         }
         Name::Platforms => {
             query.by_home_alone()?;
-            platforms(&sources(store, &query, from, lock, day).await?, &query, now)
+            let sources = sources(store, &query, from, lock, day).await?;
+            aside(move || platforms(&sources, &query, now).into()).await?
         }
         Name::Months => {
             query.by_home_alone()?;
-            months(&store.people(upto, query.scope.homes()).await?, &query, day, now)
+            let people = store.people(upto, query.scope.homes()).await?;
+            aside(move || months(&people, &query, day, now).into()).await?
         }
         Name::Routing => {
             query.by_home_alone()?;
@@ -123,15 +134,20 @@ pub async fn report(store: &Store, name: Name, params: Params<'_>, own: Region, 
                 }
                 None => store.seeking(query.scope.homes(), Moment::start_of(query.period.first_day()), day).await?,
             };
-            routing(&seeking, &query, now)
+            aside(move || routing(&seeking, &query, now).into()).await?
         }
     };
     if let Some(sealed) = sealed {
-        made.sealed = true;
-        made.generated_at = sealed.lock.at;
-        made.as_of = AsOf { seq: sealed.lock.position, time: sealed.time, root: Some(sealed.checkpoint.root_text()) };
+        made.head.sealed = true;
+        made.head.generated_at = sealed.lock.at;
+        made.head.as_of = AsOf { seq: sealed.lock.position, time: sealed.time, root: Some(sealed.checkpoint.root_text()) };
     }
     Ok(made)
+}
+
+/// Adds up on a thread that may be busy with it.
+async fn aside(make: impl FnOnce() -> Draft + Send + 'static) -> Result<Draft, StoreError> {
+    tokio::task::spawn_blocking(make).await.map_err(|e| StoreError::Statement(e.to_string()))
 }
 
 /// Where the figures of a question come from.

@@ -1,6 +1,8 @@
 //! `doorstep bench accept`: yeses a second, durable, by many callers at once, over
-//! HTTP and at the store's own interface; beside them the bare rate of the same
-//! group-commit writer, one row of an event's size for each caller, in the same run.
+//! HTTP and at the store's own interface; beside them, in the same run, the bare rate of
+//! the same group-commit writer: where each caller changes the row of an offer, which is
+//! the least of a yes, and where each appends one of an event's size, which is the least
+//! of anything.
 
 use super::offered;
 use super::people::{Draw, Nation};
@@ -85,15 +87,19 @@ impl Bench {
         if made.await.map_err(text)?.status != 201 {
             return Err("no endpoint was made".to_owned());
         }
-        let bare = self.bare().await?;
-        println!("{:<34} {:>9} {:>9} {:>9} {:>9}", "", "a second", "p50 ms", "p99 ms", "of bare");
+        let appended = self.append().await?;
+        let changed = self.change(self.offers("bare", false, SEATS).await?).await?;
+        let bare = [changed.rate(), appended.rate()];
+        println!("{:<34} {:>9} {:>9} {:>9} {:>11} {:>11}", "", "a second", "p50 ms", "p99 ms", "of changed", "of appended");
         let shown = |what: &str, mut taken: Taken| {
             taken.each.sort_unstable();
             let (p50, p99) = (millis(percentile(&taken.each, 0.5)), millis(percentile(&taken.each, 0.99)));
             let rate = rate(taken.each.len(), taken.took);
-            println!("{what:<34} {rate:>9.0} {p50:>9.1} {p99:>9.1} {:>8.0}%   {}", 100.0 * rate / bare.rate(), taken.shares);
+            let of = bare.map(|bare| 100.0 * rate / bare);
+            println!("{what:<34} {rate:>9.0} {p50:>9.1} {p99:>9.1} {:>10.0}% {:>10.0}%   {}", of[0], of[1], taken.shares);
         };
-        shown("bare: one row for each yes", bare.clone());
+        shown("bare: the row of an offer changed", changed);
+        shown("bare: a row appended", appended);
         for (pattern, seats) in [("one posting", self.plan.accepts), ("ten seats each", SEATS)] {
             for over_http in [false, true] {
                 let ready = self.offers(pattern, over_http, seats).await?;
@@ -113,8 +119,9 @@ impl Bench {
         let openings = seats - (seats * BEYOND).div_ceil(100);
         let source = |n: u32| format!("{pattern}-{over_http}-{n}");
         offered::push(&self.api, &self.token, postings, openings, source).await?;
+        let these = format!("{pattern}-{over_http}-%");
         let ids = self.reader.read(move |s| {
-            let rows = s.query("SELECT id FROM postings WHERE taken = 0 AND queue = 0 ORDER BY id", &[])?;
+            let rows = s.query("SELECT id FROM postings WHERE source_id LIKE $1 ORDER BY id", params![these])?;
             rows.iter().map(|r| r.uuid(0).map(PostingId::new)).collect::<Result<Vec<_>, _>>()
         });
         let ids = ids.await.map_err(text)?;
@@ -174,12 +181,33 @@ impl Bench {
         at_once(self.plan.clients, ready.len(), |n| accept(&ready[n])).await
     }
 
-    /// One row for each caller, by a writer of the same kind.
-    async fn bare(&self) -> Result<Taken, String> {
+    /// Everybody's offer is marked as looked at, and no more.
+    async fn change(&self, ready: Vec<Ready>) -> Result<Taken, String> {
+        let (writer, now) = (self.writer()?, self.state.clock.now());
+        let change = |n: usize| {
+            let (writer, offer) = (writer.clone(), ready[n].offer.uuid());
+            async move {
+                let row = writer.write(move |tx| {
+                    let sql = "UPDATE offers SET state = 'seen', seen_at = $2, updated_at = $2, room = NULL WHERE id = $1";
+                    tx.exec(sql, params![offer, now.ms()])
+                });
+                row.await.map(|_| ()).map_err(text)
+            }
+        };
+        at_once(self.plan.clients, ready.len(), change).await
+    }
+
+    /// A writer of the same kind.
+    fn writer(&self) -> Result<Writer, String> {
         let engine = crate::store::engine_of(&self.url).map_err(text)?;
         let ids = Arc::new(crate::store::ids::Ids::from_os());
         let names = Names::new(&ids.bytes());
-        let writer = Writer::start(engine, ids, names, 3).map_err(text)?;
+        Writer::start(engine, ids, names, 3).map_err(text)
+    }
+
+    /// One row for each caller.
+    async fn append(&self) -> Result<Taken, String> {
+        let writer = self.writer()?;
         let table =
             "DROP TABLE IF EXISTS bench_rows; CREATE TABLE bench_rows (id {blob} PRIMARY KEY, at BIGINT NOT NULL, data TEXT NOT NULL)";
         writer.write(move |tx| tx.batch(table)).await.map_err(text)?;

@@ -4,7 +4,6 @@
 use super::people::{Draw, Nation, TODAY};
 use super::registry::registration;
 use super::text;
-use crate::app::FOLD_CELLS;
 use crate::config::PlatformConfig;
 use crate::domain::category::Category;
 use crate::domain::hire::{EndReason, HireStatus, StatusReport};
@@ -33,15 +32,18 @@ pub fn terms(platform: String) -> HireTerms {
     HireTerms { platform, share: PlatformConfig::default(), promoted_within: Duration::ZERO, displaced_for: Duration::ZERO }
 }
 
+/// How often what is added to cells is folded while nobody reads them.
+const FOLD: Duration = Duration::from_secs(120);
+
 /// Has the first `workers` of a nation hired, `hires` times in all, by rosters as
-/// platforms send them.
-pub async fn hire(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires: u32) -> Result<(), String> {
-    folding(state, by_rosters(state, nation, workers, hires)).await?
+/// platforms send them; so many hires are there from a run that was ended.
+pub async fn hire(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires: u32, there: u32) -> Result<(), String> {
+    folding(state, FOLD, by_rosters(state, nation, workers, hires, there)).await?
 }
 
-async fn by_rosters(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires: u32) -> Result<(), String> {
+async fn by_rosters(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires: u32, there: u32) -> Result<(), String> {
     let (progress, now) = (Progress::new("hires", u64::from(hires)), Moment::start_of(TODAY));
-    for first in (0..hires).step_by(LINES as usize) {
+    for first in (there / LINES * LINES..hires).step_by(LINES as usize) {
         let part = first..hires.min(first.saturating_add(LINES));
         for platform in 0..PLATFORMS {
             let (of, part) = (nation.clone(), part.clone());
@@ -51,7 +53,8 @@ async fn by_rosters(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hire
             let rules = RosterRules { min_lines: 0, per_day: u32::MAX };
             let batch = RosterBatch { terms: terms(name(platform)), client: uuid::Uuid::nil(), body, once: None, rules };
             let answer = state.hiring.roster(batch, now).await.map_err(|e| format!("{e:?}"))?.body;
-            if answer["matched"] != answer["received"] {
+            let count = |name: &str| answer[name].as_u64().unwrap_or_default();
+            if count("matched") + count("already") != count("received") {
                 return Err(format!("everybody on a roster is registered: {answer}"));
             }
         }
@@ -61,12 +64,11 @@ async fn by_rosters(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hire
     lay_off(state, workers, hires, now).await
 }
 
-/// Awaits this while what it adds to cells is folded as often as a gateway does, and the
-/// rest of it after.
-pub async fn folding<T>(state: &State, work: impl Future<Output = T>) -> Result<T, String> {
+/// Awaits this while what it adds to cells is folded so often, and the rest of it after.
+pub async fn folding<T>(state: &State, often: Duration, work: impl Future<Output = T>) -> Result<T, String> {
     let beside = async {
         loop {
-            tokio::time::sleep(FOLD_CELLS).await;
+            tokio::time::sleep(often).await;
             if let Err(e) = state.store.fold_additions().await {
                 return e;
             }

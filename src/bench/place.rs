@@ -30,12 +30,7 @@ impl Place {
     }
 
     /// The same in a folder that may hold the keys and the embedded store of an earlier one.
-    pub async fn start_in(
-        folder: Scratch,
-        store: Option<&str>,
-        background: bool,
-        set: impl FnOnce(&mut Config),
-    ) -> Result<Self, String> {
+    pub async fn start_in(folder: Scratch, store: Option<&str>, background: bool, set: impl FnOnce(&mut Config)) -> Result<Self, String> {
         let mut config = Config::defaults();
         config.store.url = store.map_or_else(|| format!("sqlite://{}", folder.path().join("doorstep.db").display()), str::to_owned);
         config.http.listen = "127.0.0.1:0".to_owned();

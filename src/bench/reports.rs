@@ -28,6 +28,8 @@ pub struct Plan {
     pub hires: u32,
     /// How often each report is asked for.
     pub questions: u64,
+    /// How often each is asked in SQL.
+    pub sql: u64,
     /// An embedded store of its own where none is named.
     pub store: Option<String>,
     /// Where the embedded store is kept: hires that an earlier run made there are not made
@@ -40,8 +42,6 @@ const TWICE: u32 = 1;
 /// For so many hires there is a posting, with so many openings and offers.
 const POSTING: u32 = 50;
 const OFFERS: u32 = 10;
-/// How often each question is asked in SQL.
-const SQL: u64 = 5;
 
 /// Where a question is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -151,16 +151,11 @@ pub async fn run(plan: Plan) -> Result<(), String> {
     let folder = plan.folder.as_deref().map_or_else(|| Scratch::make("bench"), Scratch::kept).map_err(text)?;
     let place = Place::start_in(folder, plan.store.as_deref(), false, |_| {}).await?;
     let reader = Readers::start(crate::store::engine_of(&place.url).map_err(text)?, 1).map_err(text)?;
-    let made = reader.read(|s| s.one("SELECT COUNT(*) FROM hires", &[])?.map_or(Ok(0), |r| r.int(0))).await.map_err(text)?;
-    if made == 0 {
-        make(&place, &reader, &plan).await?;
-    } else {
-        println!("{made} hires are there");
-    }
+    make(&place, &reader, &plan).await?;
     let (api, token) = place.client(Role::Office, "bench", "").await?;
     let url = place.url.clone();
     println!("store {}, HTTP, one caller\n", place.gateway.state.store.engine_name());
-    let asking = Asking { api, token, reader, questions: plan.questions };
+    let asking = Asking { api, token, reader, questions: plan.questions, sql: plan.sql };
     let measured = place.beside("callers", move || crate::app::block_on(asking.all())).await;
     measured?;
     println!("{:.0} MiB, load average {}\n", memory(), load_average());
@@ -169,16 +164,30 @@ pub async fn run(plan: Plan) -> Result<(), String> {
     Ok(())
 }
 
-/// Registers people, has them hired, and makes offers to others.
+/// Registers people, has them hired, and makes offers to others; what an earlier run did of
+/// it in the same folder is not done again.
 async fn make(place: &Place, reader: &Readers, plan: &Plan) -> Result<(), String> {
+    let there = reader.read(|s| {
+        let hires = s.one("SELECT COUNT(*) FROM hires", &[])?.map_or(Ok(0), |r| r.count(0))?;
+        Ok((hires, s.one("SELECT 1 FROM offers LIMIT 1", &[])?.is_some()))
+    });
+    let (there, all) = there.await.map_err(text)?;
+    if there > 0 {
+        println!("{there} hires are there");
+    }
+    if all {
+        return Ok(());
+    }
     let (state, nation) = (place.gateway.state.clone().into_inner(), Arc::new(Nation::new(2026, 0.0)));
     let workers = (u64::from(plan.hires) * 10 / (10 + u64::from(TWICE))).max(1) as u32;
-    // As many again as half of them are not hired, and some of these look for work.
-    register(&state.store, &nation, workers + workers / 2).await?;
+    if there == 0 {
+        // As many again as half of them are not hired, and some of these look for work.
+        register(&state.store, &nation, workers + workers / 2).await?;
+    }
     let began = Instant::now();
-    hire(&state, &nation, workers, plan.hires).await?;
+    hire(&state, &nation, workers, plan.hires, there).await?;
     let took = began.elapsed().as_secs_f64();
-    println!("{workers} people, hired in {took:.0} s ({:.0} a second); {:.0} MiB", f64::from(plan.hires) / took, memory());
+    println!("{workers} people, hired in {took:.0} s ({:.0} a second); {:.0} MiB", f64::from(plan.hires - there) / took, memory());
     let offers = offers(place, reader, plan.hires / POSTING).await?;
     state.store.fold_additions().await.map_err(text)?;
     let began = Instant::now();
@@ -218,6 +227,7 @@ struct Asking {
     token: String,
     reader: Readers,
     questions: u64,
+    sql: u64,
 }
 
 impl Asking {
@@ -264,7 +274,7 @@ impl Asking {
             let (time, body) = self.report(&path).await?;
             took.push(time);
             bytes += body.len();
-            if n < SQL
+            if n < self.sql
                 && let Some(asked) = q.sql
             {
                 let day = if q.path.contains("2026-10") { TODAY.first_of_month().yesterday().map_err(text)? } else { TODAY };

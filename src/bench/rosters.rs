@@ -6,6 +6,7 @@ use super::people::{Nation, TODAY};
 use super::place::Place;
 use super::registry::{register, registration};
 use super::{anonymous_memory, load_average};
+use crate::app::FOLD_CELLS;
 use crate::domain::time::Moment;
 use crate::hiring::rosters::{RosterBatch, RosterRules};
 use serde_json::json;
@@ -51,7 +52,7 @@ pub async fn run(plan: Plan) -> Result<(), String> {
         let began = Instant::now();
         let batch = RosterBatch { terms, client: uuid::Uuid::nil(), body: body.clone(), once: None, rules };
         let roster = state.hiring.roster(batch, Moment::start_of(TODAY));
-        let answer = folding(&state, roster).await?.map_err(|e| format!("{e:?}"))?.body;
+        let answer = folding(&state, FOLD_CELLS, roster).await?.map_err(|e| format!("{e:?}"))?.body;
         let took = began.elapsed().as_secs_f64();
         println!(
             "{round}: {took:.1} s, {:.0} lines/s, matched {}, already {}, {:.0} MiB",

@@ -19,7 +19,7 @@ mod sums;
 mod time;
 
 pub use page::{LIFTED_SINCE, MEASURES, Measure, Offered, PAY_STEP, POOR_AT_HIRE, Page, Section, Sections, job, job_of};
-pub use sums::Sums;
+pub use sums::{Sums, Together, WideSums};
 pub use time::{Bucket, Month, days_of, offers_of, whole_of};
 
 use super::account::{Account, Span, Standing};

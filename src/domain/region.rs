@@ -196,6 +196,12 @@ impl Region {
     /// province is its own prefecture row, a city or province without children
     /// its own row at every finer level. None where it is coarser than asked.
     pub fn at_level(self, level: Level) -> Option<Region> {
+        static ROWS: LazyLock<[Vec<Option<Region>>; Level::ALL.len()]> =
+            LazyLock::new(|| Level::ALL.map(|level| Region::all().map(|region| region.row_at(level)).collect()));
+        ROWS[level as usize][self.index()]
+    }
+
+    fn row_at(self, level: Level) -> Option<Region> {
         let mut at = self;
         loop {
             let parent_too_coarse = at.parent().is_none_or(|p| p.level() < level);

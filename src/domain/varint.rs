@@ -20,7 +20,26 @@ pub fn read(bytes: &mut &[u8]) -> Option<u64> {
     read_long(bytes)
 }
 
+#[inline]
 fn read_long(bytes: &mut &[u8]) -> Option<u64> {
+    // Up to eight bytes at once, where so many are there.
+    if let Some(word) = bytes.first_chunk() {
+        let word = u64::from_le_bytes(*word);
+        let ends = !word & 0x8080_8080_8080_8080;
+        if ends != 0 {
+            let length = ends.trailing_zeros() / 8 + 1;
+            *bytes = &bytes[length as usize..];
+            // The sevens of bits are pushed together, two by two.
+            let n = word & (u64::MAX >> (64 - 8 * length)) & 0x7f7f_7f7f_7f7f_7f7f;
+            let n = (n & 0x007f_007f_007f_007f) | (n & 0x7f00_7f00_7f00_7f00) >> 1;
+            let n = (n & 0x0000_3fff_0000_3fff) | (n & 0x3fff_0000_3fff_0000) >> 2;
+            return Some((n & 0x0fff_ffff) | (n & 0x0fff_ffff_0000_0000) >> 4);
+        }
+    }
+    read_bytes(bytes)
+}
+
+fn read_bytes(bytes: &mut &[u8]) -> Option<u64> {
     let mut n = 0u64;
     for shift in (0..64).step_by(7) {
         let (byte, rest) = bytes.split_first()?;
@@ -49,10 +68,15 @@ mod tests {
 
     #[test]
     fn numbers_and_counts_come_back_and_halves_do_not() {
-        for n in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX] {
+        let powers = (0..64).map(|bit| 1 << bit);
+        for n in [0, 127, 300, u64::from(u32::MAX), 0x1234_5678_9abc_def0, u64::MAX].into_iter().chain(powers) {
             let mut bytes = Vec::new();
             write(&mut bytes, n);
             assert_eq!(read(&mut bytes.as_slice()), Some(n));
+            // And where others follow.
+            let more = [bytes.as_slice(), &[0xff; 9]].concat();
+            let mut rest = more.as_slice();
+            assert_eq!((read(&mut rest), rest.len()), (Some(n), 9));
             assert_eq!(read(&mut &bytes[..bytes.len() - 1]), None, "half of {n}");
         }
         for n in [0, 1, -1, 63, -64, i64::MAX, i64::MIN] {

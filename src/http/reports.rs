@@ -4,7 +4,7 @@ use super::auth::OfficeToken;
 use super::problem::{Problem, ProblemBody};
 use super::{State, optional};
 use crate::domain::region::Region;
-use crate::reporting::{self, Format, Name, Params, QueryFault, Report, ReportFault, STYLE_HASH, Table};
+use crate::reporting::{self, Draft, Format, Name, Params, QueryFault, Report, ReportFault, STYLE_HASH, Table};
 use actix_web::web::{Bytes, Data, Path, Query};
 use actix_web::{HttpResponse, get};
 use futures_util::Stream;
@@ -118,26 +118,28 @@ async fn public(state: &State, name: &str, asked: &Asked) -> Result<HttpResponse
     if !reporting::locked(&state.store, period).await? {
         return Err(Problem::new(409, "period_open", "The period is not locked yet; its figures are not public."));
     }
-    file(state.published.table(&state.store, &state.config.report, table, period, state.clock.now()).await?, format)
+    let table = state.published.table(&state.store, &state.config.report, table, period, state.clock.now()).await?;
+    file(table.into(), format)
 }
 
 /// A report of a subtree as a file or document.
 pub async fn document(state: &State, own: Region, name: Name, asked: &Asked) -> Result<HttpResponse, Problem> {
     let format = asked.format()?;
-    let made = made(state, own, name, asked).await?;
-    file(made, format)
+    let draft = reporting::draft(&state.store, name, asked.params(), own, state.clock.now()).await?;
+    file(draft, format)
 }
 
 /// Rows from which on a document leaves while it is written.
 const MANY: usize = 1_000;
 
 /// A report in one of its forms.
-fn file(made: Report, format: Format) -> Result<HttpResponse, Problem> {
+fn file(draft: Draft, format: Format) -> Result<HttpResponse, Problem> {
     let mut response = HttpResponse::Ok();
     response.content_type(format.media_type());
-    if format == Format::Json && made.rows.len() >= MANY {
-        return Ok(response.streaming(pieces(made)));
+    if format == Format::Json && draft.len >= MANY {
+        return Ok(response.streaming(pieces(draft)));
     }
+    let made = draft.report();
     let body = made.write(format).map_err(Problem::internal)?;
     match format {
         Format::Json | Format::Dhis2 => {}
@@ -154,10 +156,7 @@ fn file(made: Report, format: Format) -> Result<HttpResponse, Problem> {
     Ok(response.body(body))
 }
 
-/// The document of a report, written on a thread that may be busy with it, as fast as it
-/// is taken.
-fn pieces(made: Report) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
-    let (give, taken) = tokio::sync::mpsc::channel(4);
-    tokio::task::spawn_blocking(move || made.json_pieces(&mut |piece| give.blocking_send(Bytes::from(piece)).is_ok()));
-    futures_util::stream::unfold(taken, async |mut taken| taken.recv().await.map(|piece| (Ok(piece), taken)))
+/// The document of a report, written as fast as it is taken.
+fn pieces(draft: Draft) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
+    futures_util::stream::iter(draft.json().map(|piece| Ok(Bytes::from(piece))))
 }

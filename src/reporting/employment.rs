@@ -6,16 +6,17 @@
 //! with the people: cells are added up, nobody is looked at.
 
 use super::baseline::Baseline;
+use super::draft::Draft;
 use super::query::{Axis, By, Query, Scope};
 use super::report::{AsOf, Column, Key, More, Report, Row, Text, Unit, Value};
 use crate::domain::category::Category;
 use crate::domain::cells::{MEASURES, Measure, Page, Section, Sections};
 use crate::domain::hire::Flow;
-use crate::domain::region::{FocusSet, Region, focus_sets};
+use crate::domain::region::{FocusSet, Level, Region, focus_sets};
 use crate::domain::time::Moment;
 use crate::domain::worker::Tier;
 use crate::store::cells::Sheet;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::AddAssign;
 
 /// What the operator decides about the figures.
@@ -64,10 +65,14 @@ impl Figures {
         self.flows.iter().sum()
     }
 
-    fn values(&self, baseline: Option<u64>) -> Vec<Value> {
-        let mut values = vec![Value::Count(self.total())];
-        values.extend(flow_values(&self.flows));
-        values.extend([
+    fn values(&self, baseline: Option<u64>) -> [Value; 12] {
+        let [out_of_province, in_province, in_county, in_place] = flow_values(&self.flows);
+        [
+            Value::Count(self.total()),
+            out_of_province,
+            in_province,
+            in_county,
+            in_place,
             Value::Count(self.confirmed),
             Value::Count(self.total() - self.confirmed),
             Value::Count(self.awaiting_start),
@@ -75,8 +80,7 @@ impl Figures {
             baseline.map_or(Value::Unknown, Value::Count),
             Value::Ratio { numerator: self.total(), denominator: baseline.unwrap_or(0) },
             Value::Ratio { numerator: self.lifted_since, denominator: self.poor_at_hire },
-        ]);
-        values
+        ]
     }
 }
 
@@ -133,22 +137,106 @@ pub(super) fn flow_values(flows: &[u64; Flow::ALL.len()]) -> [Value; 4] {
     [n(Flow::OutOfProvince), n(Flow::InProvince), in_county, n(Flow::InPlace)].map(Value::Count)
 }
 
-/// What a row shows besides its region: the place in the order of its kind, and
-/// the value.
-type Part<'a> = Option<(usize, &'a str)>;
+/// The values by which rows of a region are told apart, in their order.
+struct Parts {
+    names: Vec<Text>,
+    /// Where a value stands among them, by its number in cells.
+    places: Vec<Option<usize>>,
+}
+
+impl Parts {
+    fn of(by: By, sheet: &Sheet, rules: &Rules) -> Self {
+        let fixed = |names: Vec<&'static str>| Self {
+            places: (0..names.len()).map(Some).collect(),
+            names: names.into_iter().map(Text::from).collect(),
+        };
+        match by {
+            By::Tier | By::TierAtHire => fixed(Tier::ALL.map(Tier::code).to_vec()),
+            By::Flow => fixed(Flow::ALL.map(Flow::code).to_vec()),
+            By::Category => fixed(Category::ALL.map(Category::code).to_vec()),
+            By::Platform => {
+                // Numbers that stand for no platform are those of the one without a name.
+                let names: BTreeSet<&str> = sheet.platforms.iter().map(String::as_str).chain([""]).collect();
+                let names: Vec<Text> = names.into_iter().map(|name| name.to_owned().into()).collect();
+                let place = |number: usize| {
+                    let name = u16::try_from(number).map_or("", |number| sheet.platform(number));
+                    names.binary_search_by(|known| known.as_ref().cmp(name)).ok()
+                };
+                Self { places: (0..=sheet.platforms.len()).map(place).collect(), names }
+            }
+            By::Focus => {
+                let place = |set: &FocusSet| rules.focus_sets.iter().position(|listed| listed.name == set.name);
+                Self {
+                    names: rules.focus_sets.iter().map(|set| set.name.into()).collect(),
+                    places: focus_sets().iter().map(place).collect(),
+                }
+            }
+        }
+    }
+
+    fn place(&self, by: By, number: u32) -> Option<usize> {
+        let number = usize::try_from(number).ok()?;
+        let last = self.places.len().checked_sub(1)?;
+        *self.places.get(if by == By::Platform { number.min(last) } else { number })?
+    }
+}
+
+/// A row: where, and which of the [`Parts`], where it is told apart by them.
+type Line = ((Region, usize), Figures);
+
+/// The rows of one region while its pages are looked at.
+struct Rows {
+    figures: Vec<Figures>,
+    met: Vec<usize>,
+    /// A region has a row for each part, whether it has anybody in it or not.
+    whole: bool,
+    out: Vec<Line>,
+}
+
+impl Rows {
+    fn add(&mut self, at: usize, figures: Figures) {
+        if figures == Figures::default() {
+            return;
+        }
+        if self.figures[at] == Figures::default() {
+            self.met.push(at);
+        }
+        self.figures[at] += figures;
+    }
+
+    fn end(&mut self, region: Option<Region>) {
+        let Some(region) = region else { return };
+        if self.whole {
+            self.met = (0..self.figures.len()).collect();
+        }
+        self.met.sort_unstable();
+        let figures = &mut self.figures;
+        self.out.extend(self.met.drain(..).map(|at| ((region, at), std::mem::take(&mut figures[at]))));
+    }
+
+    /// All rows in their order.
+    fn sorted(mut self) -> Vec<Line> {
+        // Places of one row follow each other but where divisions do not go by their codes.
+        self.out.sort_by_key(|(key, _)| *key);
+        self.out.dedup_by(|(key, figures), (kept, sums)| {
+            let same = key == kept;
+            if same {
+                *sums += *figures;
+            }
+            same
+        });
+        self.out
+    }
+}
 
 /// Adds the cells of a day up to the report. `baseline` answers last year's total of
 /// a region by home.
-pub fn employment<'a>(
-    sheet: &'a Sheet,
-    query: &Query,
-    rules: &'a Rules,
-    now: Moment,
-    baseline: &dyn Fn(Region) -> Option<Baseline>,
-) -> Report {
-    let mut rows: BTreeMap<(Region, Part<'a>), Figures> = BTreeMap::new();
-    let mut regions = BTreeSet::new();
-    let mut totals = Figures::default();
+pub fn employment(sheet: &Sheet, query: &Query, rules: &Rules, now: Moment, baseline: &dyn Fn(Region) -> Option<Baseline>) -> Draft {
+    let names = query.by.map(|by| Parts::of(by, sheet, rules));
+    let slots = names.as_ref().map_or(1, |parts| parts.names.len());
+    let whole = query.by == Some(By::Focus);
+    let mut rows = Rows { figures: vec![Figures::default(); slots], met: Vec::new(), whole, out: Vec::new() };
+    let (mut totals, mut here) = (Figures::default(), None);
     let kind = query.period.kind();
     for (place, page) in sheet.pages.iter().filter(|(place, _)| query.scope.holds(*place)) {
         let whole = parts(page, Section::Flow).fold(Figures::default(), |mut sum, (_, sums)| {
@@ -159,41 +247,39 @@ pub fn employment<'a>(
             continue;
         }
         totals += whole;
-        let region = place.at_level(query.level).unwrap_or(*place);
-        regions.insert(region);
-        let mut add = |part: Part<'a>, figures: Figures| *rows.entry((region, part)).or_default() += figures;
-        match query.by {
-            None => add(None, whole),
-            // All who come from a place come from the sets that it is in.
-            Some(By::Focus) if query.axis == Axis::Home => {
-                let sets = rules.focus_sets.iter().enumerate().filter(|(_, set)| set.contains(*place));
-                sets.for_each(|(at, set)| add(Some((at, set.name)), whole));
-            }
-            Some(by) => {
+        let region = Some(place.at_level(query.level).unwrap_or(*place));
+        if region != here {
+            rows.end(here);
+            here = region;
+        }
+        match (query.by, &names) {
+            (Some(by), Some(names)) if by != By::Focus || query.axis == Axis::Work => {
                 for (part, sums) in parts(page, section(by)) {
-                    if let Some(part) = part_of(by, part, sheet, rules) {
-                        add(Some(part), Figures::of(&sums, kind));
+                    if let Some(at) = names.place(by, part) {
+                        rows.add(at, Figures::of(&sums, kind));
                     }
                 }
             }
-        }
-    }
-    if query.by == Some(By::Focus) {
-        for region in regions {
-            for (at, set) in rules.focus_sets.iter().enumerate() {
-                rows.entry((region, Some((at, set.name)))).or_default();
+            // All who come from a place come from the sets that it is in.
+            (Some(_), _) => {
+                let sets = rules.focus_sets.iter().enumerate().filter(|(_, set)| set.contains(*place));
+                sets.for_each(|(at, _)| rows.add(at, whole));
             }
+            (None, _) => rows.add(0, whole),
         }
     }
+    rows.end(here);
     // What was counted last year by home says nothing of a part or of where people work.
     let known = |area: Region| (query.axis == Axis::Home).then(|| baseline_of(area, query.scope, baseline)).flatten();
     if query.by.is_none() && query.axis == Axis::Home {
-        for region in query.scope.rows(query.level) {
-            if known(region).is_some_and(|b| b.total > 0) {
-                rows.entry((region, None)).or_default();
-            }
-        }
+        let there: BTreeSet<Region> = rows.out.iter().map(|((region, _), _)| *region).collect();
+        let over = query.scope.rows(query.level).into_iter().filter(|r| !there.contains(r) && known(*r).is_some_and(|b| b.total > 0));
+        rows.out.extend(over.map(|region| ((region, 0), Figures::default())));
     }
+    let rows: Vec<(Line, Option<u64>)> = {
+        let before = |region: Region| if query.by.is_none() { known(region) } else { None };
+        rows.sorted().into_iter().map(|line| (line, before(line.0.0).map(|b| b.total))).collect()
+    };
     let key = |name, title| Key { name, title };
     let totals_baseline = known(query.scope.bound());
     let mut more = More::default();
@@ -201,10 +287,10 @@ pub fn employment<'a>(
         more.baseline_sources.insert(query.scope.code(), known.source.code());
     }
     if query.by.is_none() {
-        let sources = rows.keys().filter_map(|(region, _)| Some((region.to_string(), known(*region)?.source.code())));
+        let sources = rows.iter().filter_map(|(((region, _), _), _)| Some((region.to_string(), known(*region)?.source.code())));
         more.baseline_sources.extend(sources);
     }
-    Report {
+    let head = Report {
         name: "employment",
         title: "就业情况",
         period: query.period,
@@ -218,19 +304,23 @@ pub fn employment<'a>(
             .chain(query.by.map(|by| key(by.code(), by.title_zh())))
             .collect(),
         columns: columns(query.by != Some(By::Focus)),
-        rows: rows
-            .iter()
-            .map(|((region, part), figures)| Row {
-                keys: keys(region.code_text().into(), row_name(*region, query).into(), part.map(|(_, value)| value), query.by),
-                values: figures.values(if query.by.is_none() { known(*region).map(|b| b.total) } else { None }),
-            })
-            .collect(),
+        rows: Vec::new(),
         totals: Row {
-            keys: keys(query.scope.code().into(), format!("{}合计", query.scope.name()).into(), None, query.by),
-            values: totals.values(totals_baseline.map(|b| b.total)),
+            keys: [Some(query.scope.code().into()), Some(format!("{}合计", query.scope.name()).into())]
+                .into_iter()
+                .chain(query.by.map(|_| None))
+                .collect(),
+            values: totals.values(totals_baseline.map(|b| b.total)).to_vec(),
         },
         more,
-    }
+    };
+    let level = query.level;
+    Draft::new(head, rows.len(), move |at, row| {
+        let (((region, part), figures), before) = &rows[at];
+        row.keys.extend([Some(region.code_text().into()), Some(row_name(*region, level).into())]);
+        row.keys.extend(names.as_ref().map(|parts| parts.names.get(*part).cloned()));
+        row.values.extend(figures.values(*before));
+    })
 }
 
 /// What the report reads of cells.
@@ -265,21 +355,6 @@ pub(super) fn parts(page: &Page, section: Section) -> impl Iterator<Item = (u32,
     })
 }
 
-/// What a part of a section is called, with its place in the order of its kind.
-fn part_of<'a>(by: By, part: u32, sheet: &'a Sheet, rules: &Rules) -> Option<(usize, &'a str)> {
-    let at = usize::try_from(part).ok()?;
-    Some(match by {
-        By::Tier | By::TierAtHire => (at, Tier::ALL.get(at)?.code()),
-        By::Flow => (at, Flow::ALL.get(at)?.code()),
-        By::Category => (at, Category::ALL.get(at)?.code()),
-        By::Platform => (0, sheet.platform(u16::try_from(part).ok()?)),
-        By::Focus => {
-            let name = focus_sets().get(at)?.name;
-            (rules.focus_sets.iter().position(|set| set.name == name)?, name)
-        }
-    })
-}
-
 /// Last year's total of what a scope holds of an area; none where one part has
 /// none.
 fn baseline_of(area: Region, scope: Scope, baseline: &dyn Fn(Region) -> Option<Baseline>) -> Option<Baseline> {
@@ -291,14 +366,9 @@ fn baseline_of(area: Region, scope: Scope, baseline: &dyn Fn(Region) -> Option<B
     held.map(|child| baseline_of(*child, scope, baseline)).sum()
 }
 
-fn row_name(region: Region, query: &Query) -> &'static str {
-    let unknown = region == Region::NATION && region.at_level(query.level).is_none();
+fn row_name(region: Region, level: Level) -> &'static str {
+    let unknown = region == Region::NATION && region.at_level(level).is_none();
     if unknown { "地区不明" } else { region.name() }
-}
-
-fn keys(region: Text, name: Text, part: Option<&str>, by: Option<By>) -> Vec<Option<Text>> {
-    let part = by.map(|_| part.map(|part| Text::from(part.to_owned())));
-    [Some(region), Some(name)].into_iter().chain(part).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! rows add up to the total, which is that of `employment`. A place of work that is
 //! known no better than a province stands as that province.
 
+use super::draft::Draft;
 use super::employment::{flow_columns, flow_values};
 use super::query::{Axis, Query};
 use super::report::{AsOf, Column, Key, More, Report, Row, Text, Unit, Value};
@@ -31,8 +32,9 @@ fn columns() -> Vec<Column> {
     [total].into_iter().chain(flow_columns(true)).collect()
 }
 
-fn values(flows: &Flows) -> Vec<Value> {
-    [Value::Count(flows.iter().sum())].into_iter().chain(flow_values(flows)).collect()
+fn values(flows: &Flows) -> [Value; 5] {
+    let [out_of_province, in_province, in_county, in_place] = flow_values(flows);
+    [Value::Count(flows.iter().sum()), out_of_province, in_province, in_county, in_place]
 }
 
 /// How fine the other side of a row is: no finer than prefectures, as cells are.
@@ -100,7 +102,7 @@ fn ways(sheet: &Sheet, query: &Query) -> Vec<Way> {
 }
 
 /// Adds up who of each place went to which, or, by work, who came from which.
-pub fn flows(sheet: &Sheet, query: &Query, now: Moment) -> Report {
+pub fn flows(sheet: &Sheet, query: &Query, now: Moment) -> Draft {
     let rows = ways(sheet, query);
     let mut totals = Flows::default();
     rows.iter().for_each(|(_, flows)| totals.iter_mut().zip(flows).for_each(|(sum, n)| *sum += n));
@@ -110,7 +112,7 @@ pub fn flows(sheet: &Sheet, query: &Query, now: Moment) -> Report {
         Axis::Home => [key("work_region", "就业地代码"), key("work_name", "就业地"), key("work_zone", "就业地带")],
         Axis::Work => [key("home_region", "户籍地代码"), key("home_name", "户籍地"), key("home_zone", "户籍地带")],
     });
-    Report {
+    let head = Report {
         name: "flows",
         title: "务工流向",
         period: query.period,
@@ -121,16 +123,19 @@ pub fn flows(sheet: &Sheet, query: &Query, now: Moment) -> Report {
         sealed: false,
         keys,
         columns: columns(),
-        rows: rows
-            .iter()
-            .map(|((here, there), flows)| Row { keys: place(*here).into_iter().chain(place(*there)).collect(), values: values(flows) })
-            .collect(),
+        rows: Vec::new(),
         totals: Row {
             keys: [Some(query.scope.code().into()), Some(format!("{}合计", query.scope.name()).into()), None, None, None, None].to_vec(),
-            values: values(&totals),
+            values: values(&totals).to_vec(),
         },
         more: More::default(),
-    }
+    };
+    Draft::new(head, rows.len(), move |at, row| {
+        let ((here, there), flows) = &rows[at];
+        row.keys.extend(place(*here));
+        row.keys.extend(place(*there));
+        row.values.extend(values(flows));
+    })
 }
 
 /// Code, name and zone of a place.

@@ -1,57 +1,88 @@
 //! A report as the JSON document that callers rely on, written row by row: a nation's
 //! has tens of thousands of them.
 
-use super::report::{Column, Report, Row, Value};
+use super::report::{Column, Report, Row, Text, Value};
 use serde::Serialize;
 use serde_json::json;
+use std::borrow::Borrow;
 
-/// Bytes of a piece of a document, or a line more.
-const PIECE: usize = 64 * 1024;
+/// Bytes of a piece of a document, and room for the line that it ends with.
+const PIECE: usize = 512 * 1024;
+const SPARE: usize = 2 * 1024;
 
 /// The document's bytes.
 pub fn write(report: &Report) -> Vec<u8> {
-    let mut whole = Vec::new();
-    pieces(report, &mut |piece| {
-        whole.extend(piece);
-        true
-    });
-    whole
+    Pieces::of(report, report.rows.len(), |at, row: &mut Row| row.clone_from(&report.rows[at])).flatten().collect()
 }
 
-/// Hands the document on in pieces, each as soon as it is written, so that no nation's
-/// stands in memory as a whole; ends where `give` says that nobody takes them any more.
-pub fn pieces(report: &Report, give: &mut dyn FnMut(Vec<u8>) -> bool) {
-    let mut doc = Document { out: Vec::with_capacity(PIECE + 1_024) };
+/// A document, piece by piece.
+pub struct Pieces<H, R> {
+    /// The report without its rows.
+    head: H,
+    len: usize,
+    make: R,
+    lines: Lines,
+    /// The next row, and how many were written; none after the end.
+    row: Row,
+    written: Option<usize>,
+}
+
+impl<H: Borrow<Report>, R: FnMut(usize, &mut Row)> Pieces<H, R> {
+    /// That of a report with so many rows, each made in the place of the one before.
+    pub fn of(head: H, len: usize, make: R) -> Self {
+        let lines = Lines::of(head.borrow());
+        Self { head, len, make, lines, row: Row::default(), written: Some(0) }
+    }
+}
+
+impl<H: Borrow<Report>, R: FnMut(usize, &mut Row)> Iterator for Pieces<H, R> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let mut written = self.written?;
+        let (head, mut doc) = (self.head.borrow(), Document { out: Vec::with_capacity(PIECE + SPARE) });
+        if written == 0 {
+            begin(head, &mut doc);
+        }
+        while written < self.len {
+            if written > 0 {
+                doc.out.push(b',');
+            }
+            self.row.clear();
+            (self.make)(written, &mut self.row);
+            self.lines.write(&mut doc, head, &self.row);
+            written += 1;
+            if doc.out.len() >= PIECE {
+                self.written = Some(written);
+                return Some(doc.out);
+            }
+        }
+        self.written = None;
+        doc.out.push(b']');
+        doc.name("totals");
+        self.lines.write(&mut doc, head, &head.totals);
+        if let Some(corrections) = &head.more.corrections {
+            doc.field("corrections", corrections);
+        }
+        doc.out.push(b'}');
+        Some(doc.out)
+    }
+}
+
+/// What stands before the rows.
+fn begin(head: &Report, doc: &mut Document) {
     let column = |c: &Column| json!({"name": c.name, "title": c.title, "unit": c.unit.code(), "additive": c.additive});
     doc.out.push(b'{');
-    doc.field("report", report.name);
-    doc.field("period", &report.period.to_string());
-    doc.field("region", &report.region);
-    doc.field("axis", report.axis.code());
-    doc.field("generated_at", &report.generated_at);
-    doc.field("as_of", &json!({"seq": report.as_of.seq, "time": report.as_of.time, "root": report.as_of.root}));
-    doc.field("sealed", &report.sealed);
-    doc.field("columns", &report.columns.iter().map(column).collect::<Vec<_>>());
-    let lines = Lines::of(report);
+    doc.field("report", head.name);
+    doc.field("period", &head.period.to_string());
+    doc.field("region", &head.region);
+    doc.field("axis", head.axis.code());
+    doc.field("generated_at", &head.generated_at);
+    doc.field("as_of", &json!({"seq": head.as_of.seq, "time": head.as_of.time, "root": head.as_of.root}));
+    doc.field("sealed", &head.sealed);
+    doc.field("columns", &head.columns.iter().map(column).collect::<Vec<_>>());
     doc.name("rows");
     doc.out.push(b'[');
-    for (at, row) in report.rows.iter().enumerate() {
-        if at > 0 {
-            doc.out.push(b',');
-        }
-        lines.write(&mut doc, row);
-        if doc.out.len() >= PIECE && !give(std::mem::replace(&mut doc.out, Vec::with_capacity(PIECE + 1_024))) {
-            return;
-        }
-    }
-    doc.out.push(b']');
-    doc.name("totals");
-    lines.write(&mut doc, &report.totals);
-    if let Some(corrections) = &report.more.corrections {
-        doc.field("corrections", corrections);
-    }
-    doc.out.push(b'}');
-    give(doc.out);
 }
 
 /// The document to look into.
@@ -86,36 +117,65 @@ impl Document {
     }
 }
 
-/// The lines of a report. Names of fields are put together once, not for each line.
-struct Lines<'a> {
-    report: &'a Report,
-    keys: Vec<Vec<u8>>,
+/// How the lines of a report are written.
+struct Lines {
+    keys: Vec<Named>,
+    /// The names of the columns, put together once.
     columns: Vec<Vec<u8>>,
     /// Where the column of last year's total stands.
     baseline: Option<usize>,
 }
 
-impl<'a> Lines<'a> {
-    fn of(report: &'a Report) -> Self {
-        let field = |name: &str| format!(",\"{name}\":").into_bytes();
+/// A key with its name as it was written last: rows of one place follow each other.
+struct Named {
+    written: Vec<u8>,
+    /// Where its value begins.
+    value: usize,
+    of: Option<&'static str>,
+}
+
+/// What a field of this name begins with.
+fn field(name: &str) -> Vec<u8> {
+    format!(",\"{name}\":").into_bytes()
+}
+
+impl Named {
+    fn of(name: &str) -> Self {
+        let written = field(name);
+        Self { value: written.len(), written, of: None }
+    }
+
+    /// The field with this value.
+    fn with(&mut self, key: Option<&Text>) -> &[u8] {
+        let fixed = if let Some(Text::Borrowed(text)) = key { Some(*text) } else { None };
+        if fixed.is_none() || !self.of.zip(fixed).is_some_and(|(a, b)| std::ptr::eq(a, b)) {
+            self.written.truncate(self.value);
+            match key {
+                // Text has no end that cannot be written, and a vector takes all bytes.
+                Some(text) => drop(serde_json::to_writer(&mut self.written, &**text)),
+                None => self.written.extend_from_slice(b"null"),
+            }
+            self.of = fixed;
+        }
+        &self.written
+    }
+}
+
+impl Lines {
+    fn of(report: &Report) -> Self {
         Self {
-            report,
-            keys: report.keys.iter().map(|key| field(key.name)).collect(),
+            keys: report.keys.iter().map(|key| Named::of(key.name)).collect(),
             columns: report.columns.iter().map(|column| field(column.name)).collect(),
             baseline: report.column("baseline"),
         }
     }
 
-    fn write(&self, doc: &mut Document, row: &Row) {
+    fn write(&mut self, doc: &mut Document, report: &Report, row: &Row) {
         let begin = doc.out.len();
-        for (name, key) in self.keys.iter().zip(&row.keys) {
-            doc.out.extend_from_slice(name);
-            match key {
-                Some(key) => doc.value(&**key),
-                None => doc.out.extend_from_slice(b"null"),
-            }
+        for (named, key) in self.keys.iter_mut().zip(&row.keys) {
+            doc.out.extend_from_slice(named.with(key.as_ref()));
         }
-        for ((name, column), value) in self.columns.iter().zip(&self.report.columns).zip(&row.values) {
+        for ((name, column), value) in self.columns.iter().zip(&report.columns).zip(&row.values) {
             doc.out.extend_from_slice(name);
             figure(doc, column, *value);
         }
@@ -123,13 +183,13 @@ impl<'a> Lines<'a> {
             Some(comma) => *comma = b'{',
             None => doc.out.push(b'{'),
         }
-        let hidden = || self.report.columns.iter().zip(&row.values).filter(|(_, v)| matches!(v, Value::Suppressed { .. }));
+        let hidden = || report.columns.iter().zip(&row.values).filter(|(_, v)| matches!(v, Value::Suppressed { .. }));
         if hidden().next().is_some() {
             doc.field("suppressed", &hidden().map(|(column, _)| column.name).collect::<Vec<_>>());
         }
         let shown = self.baseline.is_some_and(|at| row.values.get(at) != Some(&Value::Unknown));
         let region = row.keys.first().and_then(Option::as_deref).filter(|_| shown);
-        if let Some(source) = region.and_then(|region| self.report.more.baseline_sources.get(region)) {
+        if let Some(source) = region.and_then(|region| report.more.baseline_sources.get(region)) {
             doc.field("baseline_source", source);
         }
         doc.out.push(b'}');

@@ -105,7 +105,7 @@ pub enum Unit {
 pub type Text = Cow<'static, str>;
 
 /// One line of a report.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
     /// As many as the report's keys; none where a key does not apply.
     pub keys: Vec<Option<Text>>,
@@ -143,6 +143,14 @@ pub enum Format {
     Html,
     /// Aligned text for a terminal.
     Table,
+}
+
+impl Row {
+    /// Makes room for another line.
+    pub fn clear(&mut self) {
+        self.keys.clear();
+        self.values.clear();
+    }
 }
 
 impl Unit {
@@ -252,11 +260,6 @@ impl Report {
             Format::Html => self.to_html().into_bytes(),
             Format::Table => self.to_table().into_bytes(),
         })
-    }
-
-    /// The document that callers rely on, in pieces until `give` wants no more of them.
-    pub fn json_pieces(&self, give: &mut dyn FnMut(Vec<u8>) -> bool) {
-        json::pieces(self, give);
     }
 
     /// The document that callers rely on, to look into.

@@ -61,7 +61,7 @@ pub async fn trend(
     let reports = store
         .sheets(query.axis, of, sheets, query.of_all(), move |at, sheet| {
             let (query, before) = &made[at];
-            employment(&sheet, query, &rules, now, &|region| before.get(region))
+            employment(&sheet, query, &rules, now, &|region| before.get(region)).report()
         })
         .await?;
     Ok(joined(reports, tier, query))
@@ -123,7 +123,7 @@ mod tests {
             let period = format!("2020-{month:02}");
             let query = Query::parse(Params { period: Some(&period), by, ..Params::default() }, at(own)).unwrap();
             let sheet = cells.sheet(query.axis, Asked::Standing(query.day(date(2020, 10, 31)).unwrap(), sections(query.by)));
-            employment(&sheet, &query, &Rules::default(), Moment::start_of(date(2020, 11, 1)), &|_| None)
+            employment(&sheet, &query, &Rules::default(), Moment::start_of(date(2020, 11, 1)), &|_| None).report()
         };
         let query = Query::parse(Params { period: Some("2020-10"), by, ..Params::default() }, at(own)).unwrap();
         joined((1..=10).map(of).collect(), tier, query)

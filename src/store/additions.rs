@@ -10,11 +10,11 @@
 
 use super::Store;
 use super::books::{keep_cells, page, strip_of, strips};
+use super::cells::Look;
 use super::engine::bulk::Bulk;
 use super::engine::{Sql, StoreError, Val, params};
 use super::writer::Tx;
-use crate::domain::cells::{Axis, Bucket, Change, Page, Place, Sections};
-use crate::domain::region::Region;
+use crate::domain::cells::{Axis, Bucket, Change, Place, Sections};
 use crate::domain::varint;
 use std::collections::BTreeMap;
 
@@ -40,33 +40,26 @@ pub(super) fn append(s: &mut dyn Sql, added: &Change) -> Result<(), StoreError> 
     APPEND.insert(s, &[], &rows, |_, _| Ok(()))
 }
 
-/// The pages of a row, these sections of them.
-fn pages(mut counts: &[u8], sections: Sections) -> Result<Vec<(Region, Page)>, StoreError> {
+/// Looks at the pages of a row, as they are kept.
+fn pages(mut counts: &[u8], look: Look<'_>) -> Result<(), StoreError> {
     let corrupt = || StoreError::Corrupt("additions to cells".to_owned());
-    let (mut out, mut code) = (Vec::new(), 0i64);
+    let mut code = 0i64;
     while !counts.is_empty() {
         let (step, length) = (varint::read(&mut counts).ok_or_else(corrupt)?, varint::read(&mut counts).ok_or_else(corrupt)?);
         code = code.checked_add(varint::unsigned(step)).ok_or_else(corrupt)?;
         let length = usize::try_from(length).ok().filter(|n| *n <= counts.len()).ok_or_else(corrupt)?;
-        let (of_page, rest) = counts.split_at(length);
+        let (page, rest) = counts.split_at(length);
         counts = rest;
-        out.push((super::region(code)?, page(of_page, sections)?));
+        look(super::region(code)?, page)?;
     }
-    Ok(out)
+    Ok(())
 }
 
 /// Looks at what was not folded yet into the cells of a bucket, each place as often as it
 /// was added to.
-pub(super) fn waiting(
-    s: &mut dyn Sql,
-    (bucket, axis): (Bucket, Axis),
-    sections: Sections,
-    look: &mut dyn FnMut(Region, Page),
-) -> Result<(), StoreError> {
-    s.each("SELECT counts FROM additions WHERE strip = $1 ORDER BY seq", params![strip_of(bucket, axis)], &mut |row| {
-        pages(row.blob(0)?, sections)?.into_iter().for_each(|(region, page)| look(region, page));
-        Ok(())
-    })
+pub(super) fn waiting(s: &mut dyn Sql, (bucket, axis): (Bucket, Axis), look: Look<'_>) -> Result<(), StoreError> {
+    let sql = "SELECT counts FROM additions WHERE strip = $1 ORDER BY seq";
+    s.each(sql, params![strip_of(bucket, axis)], &mut |row| pages(row.blob(0)?, look))
 }
 
 /// The buckets and axes of which something waits.
@@ -83,9 +76,10 @@ fn fold(tx: &mut Tx<'_>, (bucket, axis): (Bucket, Axis)) -> Result<usize, StoreE
     let (mut change, mut seqs) = (Change::default(), Vec::with_capacity(rows.len()));
     for row in &rows {
         seqs.push(Val::from(row.int(0)?));
-        for (region, page) in pages(row.blob(1)?, Sections::ALL)? {
-            change.merge(Place { bucket, axis, region }, &page);
-        }
+        pages(row.blob(1)?, &mut |region, added| {
+            change.merge(Place { bucket, axis, region }, &page(added, Sections::ALL)?);
+            Ok(())
+        })?;
     }
     change.settle();
     let shared = tx.is_shared();

@@ -20,6 +20,7 @@ use crate::domain::cells::{Axis, Bucket, Change, Month, Offered, Page, Place, Se
 use crate::domain::closing::Figure;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period, from_day_number};
+pub(in crate::store) use asked::Look;
 pub use asked::{Asked, Fine};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
@@ -81,15 +82,11 @@ fn read_bucket(
     locked: Option<&str>,
     (bucket, axis): (Bucket, Axis),
     of: &Within,
-    sections: Sections,
-    look: &mut dyn FnMut(Region, Page),
+    look: Look<'_>,
 ) -> Result<(), StoreError> {
     static FEW: Bulk = Bulk::keys("SELECT cell, page FROM cells WHERE cell IN {list}", 0);
     static FEW_LOCKED: Bulk = Bulk::keys("SELECT cell, page FROM locked_cells WHERE period = $1 AND cell IN {list}", 1);
-    let mut row = |row: super::engine::Row| -> Result<(), StoreError> {
-        look(region_of(row.int(0)?)?, page(row.blob(1)?, sections)?);
-        Ok(())
-    };
+    let mut row = |row: super::engine::Row| look(region_of(row.int(0)?)?, row.blob(1)?);
     let (first, last) = (first_cell(bucket, axis), last_cell(bucket, axis));
     match of {
         None => {
@@ -119,11 +116,7 @@ fn read_bucket(
     if locked.is_some() {
         return Ok(());
     }
-    additions::waiting(s, (bucket, axis), sections, &mut |region, page| {
-        if holds(of, region) {
-            look(region, page);
-        }
-    })
+    additions::waiting(s, (bucket, axis), &mut |region, page| if holds(of, region) { look(region, page) } else { Ok(()) })
 }
 
 /// Copies the pages that reports of a period are made from, as they stand: of the
@@ -169,10 +162,11 @@ fn waiting(tx: &mut Tx<'_>, name: &str, of: &Within, period: Period) -> Result<C
         let sql = "SELECT cell FROM locked_cells WHERE period = $1 AND cell BETWEEN $2 AND $3";
         let locked = tx.query(sql, params![name, first_cell(bucket, axis), last_cell(bucket, axis)])?;
         let locked = locked.iter().map(|row| region_of(row.int(0)?)).collect::<Result<HashSet<_>, _>>()?;
-        additions::waiting(tx, (bucket, axis), Sections::ALL, &mut |region, page| {
+        additions::waiting(tx, (bucket, axis), &mut |region, added| {
             if holds(of, region) && !locked.contains(&region) {
-                waiting.merge(Place { bucket, axis, region }, &page);
+                waiting.merge(Place { bucket, axis, region }, &page(added, Sections::ALL)?);
             }
+            Ok(())
         })?;
     }
     Ok(waiting)
@@ -223,7 +217,7 @@ pub(super) fn sheet(s: &mut dyn Sql, from: Source, axis: Axis, of: &Within, (ask
     let (pages, as_of) = match from {
         Source::Live | Source::Locked(_) => {
             let locked = if let Source::Locked(period) = from { Some(period.to_string()) } else { None };
-            let pages = asked.read(fine, |bucket, sections, look| read_bucket(s, locked.as_deref(), (bucket, axis), of, sections, look))?;
+            let pages = asked.read(fine, |bucket, _, look| read_bucket(s, locked.as_deref(), (bucket, axis), of, look))?;
             (pages, position(super::log::ledger_end(s)?))
         }
         Source::AsOf(seq) => {
@@ -253,10 +247,7 @@ fn put_together(change: &Change, axis: Axis, of: &Within, (asked, fine): (Asked,
         }
     }
     asked.read(fine, |bucket, sections, look| {
-        for (region, page) in by_bucket.get(&bucket).into_iter().flatten() {
-            look(*region, page.only(sections));
-        }
-        Ok(())
+        by_bucket.get(&bucket).into_iter().flatten().try_for_each(|(region, page)| look(*region, &page.only(sections).to_bytes()))
     })
 }
 
@@ -270,11 +261,13 @@ pub(super) fn offers_made(
     let of = (homes.len() < Region::leaf_count() / MANY).then(|| homes.to_vec());
     let mut made: BTreeMap<Region, i64> = BTreeMap::new();
     for month in months {
-        read_bucket(s, None, (Bucket::offers(month), Axis::Home), &of, Sections::of(&[Section::Offer]), &mut |home, page| {
+        read_bucket(s, None, (Bucket::offers(month), Axis::Home), &of, &mut |home, bytes| {
             if homes.binary_search(&home).is_ok() {
+                let page = page(bytes, Sections::of(&[Section::Offer]))?;
                 let offers = page.section(Section::Offer).filter(|(_, what, _)| *what == Offered::Made as u16);
                 *made.entry(home).or_default() += offers.map(|(_, _, n)| n).sum::<i64>();
             }
+            Ok(())
         })?;
     }
     Ok(made.into_iter().filter_map(|(home, n)| Some((home, u64::try_from(n).ok().filter(|n| *n > 0)?))).collect())
@@ -452,8 +445,8 @@ impl Cells {
     pub fn sheet_of(&self, axis: Axis, asked: Asked, fine: Fine) -> Sheet {
         let pages = asked.read(fine, |bucket, sections, look| {
             let here = self.change.pages().filter(|(p, _)| p.axis == axis && p.bucket == bucket);
-            here.for_each(|(p, page)| look(p.region, page.only(sections)));
-            Ok(())
+            let mut here = here;
+            here.try_for_each(|(p, page)| look(p.region, &page.only(sections).to_bytes()))
         });
         let pages = pages.expect("accounts count nobody less than once");
         Sheet { pages, platforms: self.platforms.clone(), as_of: Position { seq: 9, at: None } }

@@ -287,8 +287,10 @@ fn expected(change: &Change) -> HashMap<i64, Page> {
 fn expected_of_cells(s: &mut dyn Sql, change: &Change, days_from: Month) -> Result<HashMap<i64, Page>, StoreError> {
     let mut expected = expected(change);
     for (bucket, axis) in additions::waiting_strips(s)? {
-        additions::waiting(s, (bucket, axis), Sections::ALL, &mut |region, page| {
-            expected.entry(cell(&Place { bucket, axis, region })).or_default().merge(&page.negated());
+        additions::waiting(s, (bucket, axis), &mut |region, added| {
+            let added = books::page(added, Sections::ALL)?.negated();
+            expected.entry(cell(&Place { bucket, axis, region })).or_default().merge(&added);
+            Ok(())
         })?;
     }
     expected.retain(|key, page| !page.is_empty() && !is_of_offers(*key) && !is_of_days_before(*key, days_from));

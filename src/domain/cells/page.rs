@@ -232,13 +232,12 @@ impl Page {
     /// Of what stood when the month before this one ended, what goes on in it: not who was
     /// new in a period that is over, since it is told anew; and what happened once, where
     /// `turns` says that it counts.
-    pub fn into_month(mut self, month: super::Month, turns: bool) -> Self {
+    pub fn go_into(&mut self, month: super::Month, turns: bool) {
         let over = |measure: u16| NEW.iter().enumerate().any(|(kind, m)| *m as u16 == measure && month.begins(kind));
         self.0.retain(|(key, _)| {
             let (section, measure) = (section_of(*key), *key as u16);
             (turns || section != Section::Turn) && !(section < Section::Way && over(measure))
         });
-        self
     }
 
     /// All counts with their keys, in order.
@@ -299,9 +298,16 @@ impl Page {
     /// Reads these sections of it, and nothing behind the last of them.
     pub fn sections_of(bytes: &[u8], sections: Sections) -> Option<Self> {
         let mut page = Self::default();
+        page.read(bytes, sections)?;
+        Some(page)
+    }
+
+    /// The same in the place of the page that was read before.
+    pub fn read(&mut self, bytes: &[u8], sections: Sections) -> Option<()> {
+        self.0.clear();
         let Some(mut bytes) = bytes.strip_prefix(&MARK) else {
-            page.take(0, bytes, sections)?;
-            return Some(page);
+            self.take(0, bytes, sections)?;
+            return Some(());
         };
         let mut least = 0;
         while !bytes.is_empty() {
@@ -314,15 +320,15 @@ impl Page {
             }
             let (counts, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
             if sections.has(number) {
-                page.0.reserve(counts.len() / 3);
-                let last = page.take(number << 48, counts, Sections::ALL)?;
+                self.0.reserve(counts.len() / 3);
+                let last = self.take(number << 48, counts, Sections::ALL)?;
                 if last >> 48 != number {
                     return None;
                 }
             }
             (bytes, least) = (rest, number + 1);
         }
-        Some(page)
+        Some(())
     }
 
     /// Takes the counts of these sections after a key, and says the last key.

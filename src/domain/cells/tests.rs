@@ -66,7 +66,11 @@ fn read(change: &Change, axis: Axis, region: Region, on: i32) -> Page {
     if nodes.is_empty() {
         page(base).into_iter().for_each(|p| out.merge(p));
     } else {
-        page(base).into_iter().for_each(|p| out.merge(&p.clone().into_month(Month::of(on), false)));
+        if let Some(base) = page(base) {
+            let mut base = base.clone();
+            base.go_into(Month::of(on), false);
+            out.merge(&base);
+        }
     }
     nodes.into_iter().filter_map(page).for_each(|p| out.merge(p));
     out

@@ -23,7 +23,7 @@ fn ask_of(cells: &Cells, own: &str, params: Params<'_>, baseline: &dyn Fn(Region
     let uploaded = |r: Region| baseline(r).map(|total| Baseline { total, source: Source::Upload });
     let of = |fine| {
         let sheet = cells.sheet_of(query.axis, Asked::Standing(day, Sections::ALL), fine);
-        employment(&sheet, &query, &Rules::default(), Moment::start_of(day), &uploaded)
+        employment(&sheet, &query, &Rules::default(), Moment::start_of(day), &uploaded).report()
     };
     let report = of(query.fine());
     assert_eq!(report.to_json(), of(Fine::Places).to_json(), "however finely places are told apart");
@@ -369,7 +369,8 @@ fn while_the_period_runs_the_day_is_today() {
                 &Rules::default(),
                 Moment::start_of(today),
                 &|_| None,
-            ),
+            )
+            .report(),
             "total",
         )
     };

@@ -17,7 +17,7 @@ fn ask(own: &str, params: Params<'_>) -> Report {
     let query = Query::parse(Params { period: Some("2020-09"), ..params }, Region::parse(own).unwrap()).unwrap();
     let of = |fine| {
         let sheet = cells(&people).sheet_of(query.axis, Asked::Standing(date(2020, 9, 30), Sections::ALL), fine);
-        flows(&sheet, &query, Moment::start_of(date(2020, 10, 1)))
+        flows(&sheet, &query, Moment::start_of(date(2020, 10, 1))).report()
     };
     let report = of(query.fine());
     assert_eq!(report.to_json(), of(Fine::Places).to_json(), "however finely places are told apart");

@@ -4,10 +4,10 @@
 mod checkpoint;
 
 use super::{Connection, Engine, Row, Sql, StoreError, Update, Val, expand};
+use foldhash::fast::FixedState;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags};
-use foldhash::fast::FixedState;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,0 +1,48 @@
+//! A report on its way out. One of the nation has tens of thousands of rows: each is made
+//! when it is written, in the place of the one before; who wants them all at hand asks
+//! for the [`Report`].
+
+use super::json::Pieces;
+use super::report::{Report, Row};
+
+/// All of a report but its rows, and how these are made.
+pub struct Draft {
+    /// Without rows.
+    pub head: Report,
+    /// How many rows there are.
+    pub len: usize,
+    /// Makes the row of this place.
+    row: Box<dyn FnMut(usize, &mut Row) + Send>,
+}
+
+impl Draft {
+    /// `row` is given an empty row, and the place of which it is to be, below `len`.
+    pub(super) fn new(head: Report, len: usize, row: impl FnMut(usize, &mut Row) + Send + 'static) -> Self {
+        Self { head, len, row: Box::new(row) }
+    }
+
+    /// The whole of it.
+    pub fn report(self) -> Report {
+        let Self { head: mut report, len, row: mut make } = self;
+        let made = |at| {
+            let mut row = Row::default();
+            make(at, &mut row);
+            row
+        };
+        report.rows = (0..len).map(made).collect();
+        report
+    }
+
+    /// The JSON document in pieces, each written when it is asked for, so that no nation's
+    /// stands in memory as a whole.
+    pub fn json(self) -> impl Iterator<Item = Vec<u8>> + Send {
+        Pieces::of(self.head, self.len, self.row)
+    }
+}
+
+impl From<Report> for Draft {
+    fn from(mut report: Report) -> Self {
+        let mut rows = std::mem::take(&mut report.rows);
+        Self::new(report, rows.len(), move |at, row| std::mem::swap(row, &mut rows[at]))
+    }
+}
