@@ -5,25 +5,27 @@
 use super::json::Pieces;
 use super::report::{Report, Row};
 
+/// Makes the row of a place, below the number of rows, in an empty one.
+type Make = Box<dyn FnMut(usize, &mut Row) + Send>;
+
 /// All of a report but its rows, and how these are made.
 pub struct Draft {
     /// Without rows.
     pub head: Report,
     /// How many rows there are.
     pub len: usize,
-    /// Makes the row of this place.
-    row: Box<dyn FnMut(usize, &mut Row) + Send>,
+    make: Make,
 }
 
 impl Draft {
-    /// `row` is given an empty row, and the place of which it is to be, below `len`.
-    pub(super) fn new(head: Report, len: usize, row: impl FnMut(usize, &mut Row) + Send + 'static) -> Self {
-        Self { head, len, row: Box::new(row) }
+    /// See [`Make`].
+    pub(super) fn new(head: Report, len: usize, make: impl FnMut(usize, &mut Row) + Send + 'static) -> Self {
+        Self { head, len, make: Box::new(make) }
     }
 
     /// The whole of it.
     pub fn report(self) -> Report {
-        let Self { head: mut report, len, row: mut make } = self;
+        let Self { head: mut report, len, mut make } = self;
         let made = |at| {
             let mut row = Row::default();
             make(at, &mut row);
@@ -36,7 +38,7 @@ impl Draft {
     /// The JSON document in pieces, each written when it is asked for, so that no nation's
     /// stands in memory as a whole.
     pub fn json(self) -> impl Iterator<Item = Vec<u8>> + Send {
-        Pieces::of(self.head, self.len, self.row)
+        Pieces::of(self.head, self.len, self.make)
     }
 }
 

@@ -82,15 +82,15 @@ async fn a_feed_that_would_close_too_much_is_held_until_somebody_decides(engine:
     app.settle().await;
     let offered = worker.offers().await.len();
 
-    let exactly = push(&platform, "run=r1&complete=true", &all[..8]).await.expect(200).json;
+    let exactly = push(&platform, "run=r1&complete=true", &all[2..]).await.expect(200).json;
     assert_eq!((&exactly["closed"], &exactly["held"]), (&json!(2), &json!(null)), "a fifth is not more than a fifth");
-    let held = push(&platform, "run=r2&complete=true", &all[..6]).await.expect(200).json;
+    let held = push(&platform, "run=r2&complete=true", &all[4..]).await.expect(200).json;
     assert_eq!(
         (&held["closed"], &held["held"]["reason"], &held["held"]["would_close"]),
         (&json!(0), &json!("hold_share"), &json!(2)),
         "{held}"
     );
-    assert_eq!(source_ids(&held["held"]["diff"]), ["F-6", "F-7"]);
+    assert_eq!(source_ids(&held["held"]["diff"]), ["F-2", "F-3"]);
     assert_eq!(live(&platform).await, 8);
     app.settle().await;
     assert_eq!(platform.received("feed.held").body["data"]["run"], "r2");
@@ -104,7 +104,7 @@ async fn a_feed_that_would_close_too_much_is_held_until_somebody_decides(engine:
     assert_eq!((&released["state"], &released["closed"]), (&json!("applied"), &json!(2)), "{released}");
     assert_eq!(live(&platform).await, 6);
     platform.caller.post("/v1/feed-runs/r2/release", &json!({})).await.expect_problem(409, "run_not_held");
-    assert_eq!(push(&platform, "run=r2&complete=true", &all[..6]).await.expect(200).json, held, "and the push answers what it answered");
+    assert_eq!(push(&platform, "run=r2&complete=true", &all[4..]).await.expect(200).json, held, "and the push answers what it answered");
     let withdrawn = worker.offers().await.iter().filter(|o| o["state"] == "withdrawn").count();
     assert!(withdrawn > 0 && withdrawn <= offered, "who waited for an answer is told: {withdrawn} of {offered}");
     app.settle().await;

@@ -17,6 +17,8 @@ const POSTINGS: usize = 60;
 const OPENINGS: usize = 4;
 const PEOPLE: usize = 400;
 const CALLERS: usize = 8;
+/// What is answered in each round before the process is killed.
+const AT_LEAST: usize = 8;
 
 /// How often the process is killed.
 fn kills() -> usize {
@@ -30,6 +32,12 @@ struct Acknowledged {
     accepts: BTreeMap<String, String>,
     /// Offers whose hire was reported, with the hire.
     hires: BTreeMap<String, String>,
+}
+
+impl Acknowledged {
+    fn count(&self) -> usize {
+        self.accepts.len() + self.hires.len()
+    }
 }
 
 async fn accept(office: &Caller, offer: &str, known: &Mutex<Acknowledged>) {
@@ -76,7 +84,7 @@ async fn nothing_answered_is_lost_however_often_it_is_killed(engine: Engine) {
     let (sink, receiver, _) = Sink::start().unwrap();
     let installation = Installation::new(engine).with("DOORSTEP_OUTBOUND__ALLOW", &receiver.to_string());
     let (platform, office) = (installation.client("platform", "p"), installation.client("office", "nation"));
-    let known = Mutex::new(Acknowledged::default());
+    let known = Arc::new(Mutex::new(Acknowledged::default()));
     let mut draw = 7u64;
     for round in 0..=kills() {
         // Minutes apart, past any lease of the dead process.
@@ -105,20 +113,28 @@ async fn nothing_answered_is_lost_however_often_it_is_killed(engine: Engine) {
         }
         draw = doorstep::domain::ranking::mix(draw);
         let moment = Duration::from_millis(20 + draw % 400);
-        let kill = async move {
+        // A machine that is busy with something else takes a while to have a load.
+        let answered = known.lock().unwrap().count();
+        let (wanted, until) = (answered + AT_LEAST, Instant::now() + Duration::from_secs(10));
+        let seen = known.clone();
+        let kill = tokio::spawn(async move {
+            while seen.lock().unwrap().count() < wanted && Instant::now() < until {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             tokio::time::sleep(moment).await;
             drop(served);
-        };
+        });
         let under_way = async {
-            let until = Instant::now() + Duration::from_secs(2);
-            while Instant::now() < until {
+            loop {
                 load(&office, &platform, round, &known).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         // Whatever is still asked of the dead one is given up.
-        let killed = tokio::spawn(kill);
-        let _ = tokio::time::timeout(Duration::from_secs(1), under_way).await;
-        killed.await.unwrap();
+        tokio::select! {
+            () = under_way => {}
+            killed = kill => killed.unwrap(),
+        }
     }
 }
 
