@@ -141,6 +141,13 @@ pub struct Account {
     pub hires: BTreeMap<Uuid, HireState>,
 }
 
+impl Account {
+    /// Where whoever is counted was at home at their last hire.
+    pub fn last_home(&self) -> Option<Region> {
+        Some(self.hires.iter().max_by_key(|(id, hire)| (hire.started_on, **id))?.1.home)
+    }
+}
+
 /// Days over which a person comes to the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span<'a> {

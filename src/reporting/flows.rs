@@ -10,9 +10,10 @@ use super::query::{Axis, Query};
 use super::report::{AsOf, Column, Key, More, Report, Row, Text, Unit, Value};
 use crate::domain::cells::{Section, Sections};
 use crate::domain::hire::Flow;
-use crate::domain::region::{Level, Region};
+use crate::domain::region::{Level, Region, Zone};
 use crate::domain::time::Moment;
 use crate::store::cells::Sheet;
+use std::sync::LazyLock;
 
 /// What the report reads of cells.
 pub const SECTIONS: Sections = Sections::of(&[Section::Way]);
@@ -140,8 +141,11 @@ pub fn flows(sheet: &Sheet, query: &Query, now: Moment) -> Draft {
 
 /// Code, name and zone of a place.
 fn place(region: Region) -> [Option<Text>; 3] {
-    let name = if region == Region::NATION { "地区不明" } else { region.name() };
-    [Some(region.code_text().into()), Some(name.into()), region.zone().map(|zone| zone.code().into())]
+    static PLACES: LazyLock<Vec<[Option<&'static str>; 3]>> = LazyLock::new(|| {
+        let name = |region: Region| if region == Region::NATION { "地区不明" } else { region.name() };
+        Region::all().map(|region| [Some(region.code_text()), Some(name(region)), region.zone().map(Zone::code)]).collect()
+    });
+    PLACES[region.index()].map(|text| text.map(Text::Borrowed))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::borrow::Borrow;
 
 /// Bytes of a piece of a document, and room for the line that it ends with.
-const PIECE: usize = 512 * 1024;
+const PIECE: usize = 128 * 1024;
 const SPARE: usize = 2 * 1024;
 
 /// The document's bytes.

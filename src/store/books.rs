@@ -74,10 +74,10 @@ impl Books {
             return Ok(());
         }
         let people = people(s, self.touched.keys())?;
-        let mut known = accounts(s, people.iter().map(|p| p.handle))?;
+        let mut known = accounts(s, &people)?;
         let mut now = counted(s, &people, self.stale_months)?;
         let mut states: Vec<(Uuid, Uuid, Option<HireState>)> = Vec::new();
-        let mut changed: Vec<(i64, Account, Account)> = Vec::new();
+        let mut changed: Vec<(&Person, Account, Account)> = Vec::new();
         for person in &people {
             let old = known.remove(&person.handle).unwrap_or_default();
             let new = now.remove(&person.id).unwrap_or_default();
@@ -89,7 +89,7 @@ impl Books {
                 let differ = ids.into_iter().filter(|id| old.hires.get(*id) != new.hires.get(*id));
                 states.extend(differ.map(|id| (person.id, *id, new.hires.get(id).cloned())));
             }
-            changed.push((person.handle, old, new));
+            changed.push((person, old, new));
         }
         self.enter(states, log);
         if changed.is_empty() && self.offers.is_empty() {
@@ -158,22 +158,24 @@ fn people<'a>(s: &mut dyn Sql, ids: impl Iterator<Item = &'a Uuid>) -> Result<Ve
 }
 
 /// Accounts as they were kept last, locked.
-fn accounts(s: &mut dyn Connection, handles: impl Iterator<Item = i64>) -> Result<HashMap<i64, Account>, StoreError> {
+fn accounts(s: &mut dyn Connection, people: &[Person]) -> Result<HashMap<i64, Account>, StoreError> {
     static KNOWN: Bulk = Bulk::keys("SELECT handle, account FROM accounts WHERE handle IN {list} ORDER BY handle {for_update}", 0);
-    static BLANK: Bulk = Bulk::rows("INSERT INTO accounts (account, handle) VALUES {list} ON CONFLICT (handle) DO NOTHING", 0, "'', ", 1);
-    let handles: Vec<Val> = handles.map(Val::from).collect();
+    static BLANK: Bulk =
+        Bulk::rows("INSERT INTO accounts (home, account, handle, worker) VALUES {list} ON CONFLICT (handle) DO NOTHING", 0, "-1, '', ", 2);
+    let handles: Vec<Val> = people.iter().map(|p| Val::from(p.handle)).collect();
     let mut rows = KNOWN.query(s, &[], &handles)?;
     let found: BTreeSet<i64> = rows.iter().map(|r| r.int(0)).collect::<Result<_, _>>()?;
-    let missing: Vec<Val> = handles.iter().filter(|h| !matches!(h, Val::Int(h) if found.contains(h))).cloned().collect();
+    let missing: Vec<&Person> = people.iter().filter(|p| !found.contains(&p.handle)).collect();
     if !missing.is_empty() && s.is_shared() {
         // Another node may have made them meanwhile: then they are waited for, and read.
         let mut met = false;
-        BLANK.insert(s, &[], &missing, |_, _| {
+        let blank: Vec<Val> = missing.iter().flat_map(|p| [Val::from(p.handle), Val::from(p.id)]).collect();
+        BLANK.insert(s, &[], &blank, |_, _| {
             met = true;
             Ok(())
         })?;
         if met {
-            rows.extend(KNOWN.query(s, &[], &missing)?);
+            rows.extend(KNOWN.query(s, &[], &missing.iter().map(|p| Val::from(p.handle)).collect::<Vec<_>>())?);
         }
     }
     let mut out = HashMap::new();
@@ -191,17 +193,23 @@ pub(super) fn account(text: &str) -> Result<Account, StoreError> {
     serde_json::from_str(text).map_err(|_| StoreError::Corrupt("an account".to_owned()))
 }
 
-fn keep_accounts(s: &mut dyn Sql, changed: Vec<(i64, Account, Account)>) -> Result<(), StoreError> {
+/// The home that an account is kept under.
+pub(super) fn place_of(account: &Account) -> i64 {
+    account.last_home().map_or(-1, |home| i64::from(home.code()))
+}
+
+fn keep_accounts(s: &mut dyn Sql, changed: Vec<(&Person, Account, Account)>) -> Result<(), StoreError> {
     static KEEP: Bulk = Bulk::rows(
-        "INSERT INTO accounts (handle, account) VALUES {list} ON CONFLICT (handle) DO UPDATE SET account = excluded.account",
+        "INSERT INTO accounts (home, handle, worker, account) VALUES {list}
+         ON CONFLICT (handle) DO UPDATE SET home = excluded.home, account = excluded.account",
         0,
         "",
-        2,
+        4,
     );
-    let mut rows = Vec::with_capacity(changed.len() * 2);
-    for (handle, _, new) in changed {
+    let mut rows = Vec::with_capacity(changed.len() * 4);
+    for (person, _, new) in changed {
         let text = if new == Account::default() { String::new() } else { json!(new).to_string() };
-        rows.extend_from_slice(params![handle, text]);
+        rows.extend_from_slice(params![place_of(&new), person.handle, person.id, text]);
     }
     KEEP.insert(s, &[], &rows, |_, _| Ok(()))
 }

@@ -368,11 +368,7 @@ impl Store {
     /// What is counted of the people whose last hire is from these counties, as it stands
     /// or stood at a position of the ledger.
     pub async fn people(&self, as_of: Option<i64>, homes: Vec<Region>) -> Result<People, StoreError> {
-        static HERE: Bulk = Bulk::keys(
-            "SELECT w.id, a.account FROM workers w JOIN accounts a ON a.handle = w.handle
-             WHERE w.id IN (SELECT h.worker FROM hires h WHERE h.home IN {list}) AND a.account <> ''",
-            0,
-        );
+        static HERE: Bulk = Bulk::keys("SELECT worker, account FROM accounts WHERE home IN {list}", 0);
         self.read(move |s| {
             let (everybody, as_of): (Vec<(Uuid, Account)>, _) = match as_of {
                 None => {
@@ -387,8 +383,7 @@ impl Store {
                     (folded.accounts.into_iter().collect(), folded.position)
                 }
             };
-            let home = |account: &Account| Some(account.hires.iter().max_by_key(|(id, h)| (h.started_on, **id))?.1.home);
-            let here = |(id, account): (Uuid, Account)| Some((home(&account).filter(|home| homes.contains(home))?, id, account));
+            let here = |(id, account): (Uuid, Account)| Some((account.last_home().filter(|home| homes.contains(home))?, id, account));
             let mut people: Vec<_> = everybody.into_iter().filter_map(here).collect();
             people.sort_by_key(|(home, id, _)| (*home, *id));
             // A list is filled up with its last key.

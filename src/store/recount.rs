@@ -218,12 +218,16 @@ impl Recount {
 
 fn compare_accounts(s: &mut dyn Sql, folded: &Folded, out: &mut Recount) -> Result<(), StoreError> {
     let mut seen: HashSet<Uuid> = HashSet::new();
-    let sql = "SELECT w.id, a.account FROM accounts a JOIN workers w ON w.handle = a.handle WHERE a.account <> '' ORDER BY a.handle";
+    let sql = "SELECT w.id, a.account, a.home, a.worker FROM accounts a JOIN workers w ON w.handle = a.handle
+               WHERE a.account <> '' ORDER BY a.handle";
     s.each(sql, &[], &mut |row| {
         let id = row.uuid(0)?;
         seen.insert(id);
-        if folded.accounts.get(&id) != Some(&account(row.text(1)?)?) {
+        let account = account(row.text(1)?)?;
+        if folded.accounts.get(&id) != Some(&account) {
             out.differs(|| format!("person {id}: the account differs from the ledger"));
+        } else if row.int(2)? != books::place_of(&account) || row.uuid(3)? != id {
+            out.differs(|| format!("person {id}: the account stands in the place of another"));
         }
         Ok(())
     })?;

@@ -32,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     ALERT_FACTS,
     FOUND_BY,
     ANSWERED,
+    PLACED_ACCOUNTS,
 ];
 
 /// Brings the tables up to date; safe when several processes start at once.
@@ -77,15 +78,58 @@ mod tests {
     use crate::store::engine::{Engine, Sql, sqlite::Sqlite};
     use crate::store::offers;
 
-    #[test]
-    fn offers_of_an_older_store_stand_as_they_stood() {
+    /// A store that ran all steps before this one.
+    fn store_before(step: &str) -> (tempfile::TempDir, Box<dyn Connection>) {
         let folder = tempfile::tempdir().unwrap();
         let mut s = Sqlite::new(folder.path().join("old.db")).connect().unwrap();
         s.batch("CREATE TABLE migrations (number BIGINT PRIMARY KEY)").unwrap();
-        for (number, text) in (1i64..).zip(&MIGRATIONS[..6]) {
+        for (number, text) in (1i64..).zip(MIGRATIONS.iter().take_while(|text| **text != step)) {
             s.batch(text).unwrap();
             s.exec("INSERT INTO migrations (number) VALUES ($1)", params![number]).unwrap();
         }
+        (folder, s)
+    }
+
+    #[test]
+    fn accounts_of_an_older_store_stand_at_the_home_of_the_last_hire() {
+        let (_folder, mut s) = store_before(PLACED_ACCOUNTS);
+        let hire = |home: &str, started: &str| {
+            format!(
+                r#"{{"category":"driver","confirmed_on":null,"flow":"in_county","hired_on":"2020-01-02","home":"{home}","monthly_pay":null,
+                "over_on":null,"platform":"p","started_on":{started},"tier_at_hire":"lifted","work":null,"working":[]}}"#
+            )
+        };
+        let id = |n: u32| format!("00000000-0000-7000-8000-00000000000{n}");
+        let of = |hires: &[(u32, &str, &str)]| {
+            let hires: Vec<String> = hires.iter().map(|(n, home, started)| format!("\"{}\":{}", id(*n), hire(home, started))).collect();
+            format!(r#"{{"hires":{{{}}},"tiers":{{}}}}"#, hires.join(","))
+        };
+        let accounts = [
+            of(&[(1, "522624", "\"2020-03-01\""), (2, "330212", "\"2020-02-01\""), (3, "440305", "null")]),
+            of(&[(1, "522624", "\"2020-03-01\""), (2, "330212", "\"2020-03-01\"")]),
+            of(&[(1, "522624", "null")]),
+            String::new(),
+        ];
+        for (handle, account) in (1i64..).zip(&accounts) {
+            let worker = "INSERT INTO workers (id, handle, home, birth, tier, seeking_since, registered_at, updated_at)
+                          VALUES ($1, $2, 110101, 0, 'lifted', 0, 1, 1)";
+            s.exec(worker, params![vec![handle as u8; 16], handle]).unwrap();
+            s.exec("INSERT INTO accounts (handle, account) VALUES ($1, $2)", params![handle, account.as_str()]).unwrap();
+        }
+        migrate(s.as_mut()).unwrap();
+        let rows = s.query("SELECT handle, home, account, worker FROM accounts ORDER BY handle", &[]).unwrap();
+        let homes: Vec<i64> = rows.iter().map(|row| row.int(1).unwrap()).collect();
+        assert_eq!(homes, [522_624, 330_212, 522_624, -1]);
+        for (row, account) in rows.iter().zip(&accounts) {
+            let read = crate::store::books::account(account).unwrap();
+            assert_eq!(crate::store::books::place_of(&read), row.int(1).unwrap(), "as it is computed");
+            assert_eq!((row.text(2), row.blob(3).unwrap()[0]), (Ok(account.as_str()), row.int(0).unwrap() as u8));
+        }
+    }
+
+    #[test]
+    fn offers_of_an_older_store_stand_as_they_stood() {
+        let (_folder, mut s) = store_before(OFFERS_BY_HANDLE);
         s.batch(
             r#"INSERT INTO workers (id, handle, home, birth, tier, seeking_since, registered_at, updated_at) VALUES (x'07', 42, 522624, 0, 'lifted', 0, 1, 1);
             INSERT INTO postings (id, platform, source_id, content, content_hash, group_key, declared, status, closes_at, total_declared,
@@ -107,6 +151,8 @@ mod tests {
         // A worker's id is 16 bytes, which this one's is not.
         s.batch("UPDATE offers SET worker = posting").unwrap();
         let offer = offers::by_id(s.as_mut() as &mut dyn Sql, OfferId::new(row.uuid(1).unwrap())).unwrap().unwrap();
+        assert_eq!(offer.title, "t", "the posting's, out of its content");
+        assert_eq!(s.one("SELECT home FROM offers WHERE handle = 42", &[]).unwrap().unwrap().int(0), Ok(522_624), "the worker's");
         assert_eq!((offer.state, offer.position, offer.reasons()[0].text.as_str()), (OfferState::Waitlisted, Some(1), "words of old"));
         let twice = "INSERT INTO offers (id, posting, handle, worker, platform, state, wave, reasons, group_key, offered_at, expires_at, updated_at)
           SELECT x'11', posting, handle, worker, platform, state, wave, reasons, x'bb', 1, 1, 1 FROM offers WHERE closed = 0";
@@ -115,14 +161,7 @@ mod tests {
 
     #[test]
     fn a_ledger_with_gaps_is_counted_anew_in_its_order_and_forgets_salts_of_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut s = Sqlite::new(folder.path().join("old.db")).connect().unwrap();
-        s.batch("CREATE TABLE migrations (number BIGINT PRIMARY KEY)").unwrap();
-        let before = MIGRATIONS.iter().position(|text| *text == SEALS).unwrap();
-        for (number, text) in (1i64..).zip(&MIGRATIONS[..before]) {
-            s.batch(text).unwrap();
-            s.exec("INSERT INTO migrations (number) VALUES ($1)", params![number]).unwrap();
-        }
+        let (_folder, mut s) = store_before(SEALS);
         for (seq, leaf) in [(3, "a"), (9, "c"), (7, "b")] {
             let sql = "INSERT INTO ledger (seq, at, kind, worker, leaf, salt) VALUES ($1, 5, 'tier', $2, $3, $2)";
             s.exec(sql, params![seq, vec![1u8; 16], leaf]).unwrap();
@@ -135,14 +174,7 @@ mod tests {
 
     #[test]
     fn an_alert_from_before_facts_keeps_its_words_and_has_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut s = Sqlite::new(folder.path().join("old.db")).connect().unwrap();
-        s.batch("CREATE TABLE migrations (number BIGINT PRIMARY KEY)").unwrap();
-        let before = MIGRATIONS.iter().position(|text| *text == ALERT_FACTS).unwrap();
-        for (number, text) in (1i64..).zip(&MIGRATIONS[..before]) {
-            s.batch(text).unwrap();
-            s.exec("INSERT INTO migrations (number) VALUES ($1)", params![number]).unwrap();
-        }
+        let (_folder, mut s) = store_before(ALERT_FACTS);
         s.batch("INSERT INTO alerts (id, kind, region, at, detail) VALUES (x'07', 'platform_silent', 0, 1, 'no postings')").unwrap();
         migrate(s.as_mut()).unwrap();
         let row = s.one("SELECT detail, facts FROM alerts", &[]).unwrap().unwrap();
@@ -152,14 +184,7 @@ mod tests {
 
     #[test]
     fn names_given_at_random_are_kept_where_no_older_version_adds_any() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut s = Sqlite::new(folder.path().join("old.db")).connect().unwrap();
-        s.batch("CREATE TABLE migrations (number BIGINT PRIMARY KEY)").unwrap();
-        let before = MIGRATIONS.iter().position(|text| *text == GIVEN_NAMES).unwrap();
-        for (number, text) in (1i64..).zip(&MIGRATIONS[..before]) {
-            s.batch(text).unwrap();
-            s.exec("INSERT INTO migrations (number) VALUES ($1)", params![number]).unwrap();
-        }
+        let (_folder, mut s) = store_before(GIVEN_NAMES);
         let insert = "INSERT INTO pseudonyms (platform, worker, pseudonym) VALUES ('p', $1, $2)";
         s.exec(insert, params![vec![1u8; 16], vec![2u8; 16]]).unwrap();
         migrate(s.as_mut()).unwrap();

@@ -83,6 +83,9 @@ async fn a_recount_at_the_command_line_names_whatever_was_altered() {
     tampered("an addition cut in two", &|| add(&counts[..counts.len() - 1]), &none, &["additions to cells"]);
     let account_set = |text: &String| set("UPDATE accounts SET account = ?1 WHERE account <> ''", params![text]);
     tampered("an account", &|| account_set(&more), &|| account_set(&account), &[person, "the account differs"]);
+    let placed: i64 = db.query_row("SELECT home FROM accounts WHERE account <> ''", [], |row| row.get(0)).unwrap();
+    let account_at = |home: i64| set("UPDATE accounts SET home = ?1 WHERE account <> ''", params![home]);
+    tampered("an account's place", &|| account_at(330_212), &|| account_at(placed), &[person, "in the place of another"]);
     let locked_named = format!("locked 2020-05, cell {locked} (");
     let locked_set = |bytes: &Vec<u8>| set("UPDATE locked_cells SET page = ?2 WHERE cell = ?1", params![locked, bytes]);
     tampered("a locked page", &|| locked_set(&foreign), &|| locked_set(&kept), &[&locked_named, "differs from the ledger"]);

@@ -18,6 +18,11 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("{room}", "NULL"),
     ("{skip_locked}", "FOR UPDATE SKIP LOCKED"),
     ("{title}", "content::json ->> 'title'"),
+    (
+        "{last_home}",
+        "(SELECT h.value ->> 'home' FROM json_each(a.account::json -> 'hires') h
+          ORDER BY h.value ->> 'started_on' DESC NULLS LAST, h.key DESC LIMIT 1)",
+    ),
 ];
 
 /// The advisory lock behind which log rows are inserted.

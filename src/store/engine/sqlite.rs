@@ -22,6 +22,11 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ("{room}", "zeroblob(24)"),
     ("{skip_locked}", ""),
     ("{title}", "json_extract(content, '$.title')"),
+    (
+        "{last_home}",
+        "(SELECT json_extract(h.value, '$.home') FROM json_each(a.account, '$.hires') h
+          ORDER BY json_extract(h.value, '$.started_on') DESC NULLS LAST, h.key DESC LIMIT 1)",
+    ),
 ];
 
 /// The file behind `sqlite://PATH`.

@@ -445,3 +445,16 @@ UPDATE postings SET title = COALESCE({title}, '');
 ALTER TABLE offers ADD COLUMN home BIGINT NOT NULL DEFAULT 0;
 UPDATE offers SET home = COALESCE((SELECT w.home FROM workers w WHERE w.handle = offers.handle), 0);
 ";
+
+/// Accounts in the order of their last hire's home, so that those of a county are read one
+/// after the other; of whom nothing is counted the home is -1.
+pub(super) const PLACED_ACCOUNTS: &str = "
+ALTER TABLE accounts RENAME TO accounts_by_handle;
+CREATE TABLE accounts (
+  home BIGINT NOT NULL, handle BIGINT NOT NULL, worker {blob} NOT NULL, account TEXT NOT NULL,
+  PRIMARY KEY (home, handle), UNIQUE (handle)) {clustered};
+INSERT INTO accounts (home, handle, worker, account)
+  SELECT CASE WHEN a.account = '' THEN -1 ELSE CAST({last_home} AS BIGINT) END, a.handle, w.id, a.account
+  FROM accounts_by_handle a JOIN workers w ON w.handle = a.handle;
+DROP TABLE accounts_by_handle;
+";
