@@ -39,8 +39,10 @@ pub struct Plan {
 
 /// Of ten people so many have a hire at two platforms.
 const TWICE: u32 = 1;
-/// For so many hires there is a posting, with so many openings and offers.
+/// For so many hires there is a posting, up to a number of them that fills the pages of
+/// offers, with so many openings and offers.
 const POSTING: u32 = 50;
+const POSTINGS: u32 = 20_000;
 const OFFERS: u32 = 10;
 
 /// Where a question is about.
@@ -188,7 +190,7 @@ async fn make(place: &Place, reader: &Readers, plan: &Plan) -> Result<(), String
     hire(&state, &nation, workers, plan.hires, there).await?;
     let took = began.elapsed().as_secs_f64();
     println!("{workers} people, hired in {took:.0} s ({:.0} a second); {:.0} MiB", f64::from(plan.hires - there) / took, memory());
-    let offers = offers(place, reader, plan.hires / POSTING).await?;
+    let offers = offers(place, reader, (plan.hires / POSTING).min(POSTINGS)).await?;
     state.store.fold_additions().await.map_err(text)?;
     let began = Instant::now();
     let folded = state.store.fold_seekers().await.map_err(text)?;
