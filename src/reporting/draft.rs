@@ -42,6 +42,20 @@ impl Draft {
     }
 }
 
+/// Rows in the order of their keys, those of one key added up: places of a row follow each
+/// other but where divisions do not go by their codes.
+pub(super) fn in_order<K: Ord + Copy, V: Copy>(mut rows: Vec<(K, V)>, add: impl Fn(&mut V, V)) -> Vec<(K, V)> {
+    rows.sort_by_key(|(key, _)| *key);
+    rows.dedup_by(|(key, more), (kept, sums)| {
+        let same = key == kept;
+        if same {
+            add(sums, *more);
+        }
+        same
+    });
+    rows
+}
+
 impl From<Report> for Draft {
     fn from(mut report: Report) -> Self {
         let mut rows = std::mem::take(&mut report.rows);

@@ -6,7 +6,7 @@
 //! with the people: cells are added up, nobody is looked at.
 
 use super::baseline::Baseline;
-use super::draft::Draft;
+use super::draft::{Draft, in_order};
 use super::query::{Axis, By, Query, Scope};
 use super::report::{AsOf, Column, Key, More, Report, Row, Text, Unit, Value};
 use crate::domain::category::Category;
@@ -66,9 +66,9 @@ impl Figures {
     }
 
     fn values(&self, baseline: Option<u64>) -> [Value; 12] {
-        let [out_of_province, in_province, in_county, in_place] = flow_values(&self.flows);
+        let [total, out_of_province, in_province, in_county, in_place] = flow_values(&self.flows);
         [
-            Value::Count(self.total()),
+            total,
             out_of_province,
             in_province,
             in_county,
@@ -130,11 +130,11 @@ pub(super) fn flow_columns(additive: bool) -> [Column; 4] {
     ]
 }
 
-/// What stands in [`flow_columns`], of people by [`Flow`].
-pub(super) fn flow_values(flows: &[u64; Flow::ALL.len()]) -> [Value; 4] {
+/// The total, and what stands in [`flow_columns`], of people by [`Flow`].
+pub(super) fn flow_values(flows: &[u64; Flow::ALL.len()]) -> [Value; 5] {
     let n = |f: Flow| flows[f as usize];
     let in_county = n(Flow::InCounty) + n(Flow::InPlace);
-    [n(Flow::OutOfProvince), n(Flow::InProvince), in_county, n(Flow::InPlace)].map(Value::Count)
+    [flows.iter().sum(), n(Flow::OutOfProvince), n(Flow::InProvince), in_county, n(Flow::InPlace)].map(Value::Count)
 }
 
 /// The values by which rows of a region are told apart, in their order.
@@ -142,6 +142,8 @@ struct Parts {
     names: Vec<Text>,
     /// Where a value stands among them, by its number in cells.
     places: Vec<Option<usize>>,
+    /// Where those of higher numbers stand.
+    beyond: Option<usize>,
 }
 
 impl Parts {
@@ -149,6 +151,7 @@ impl Parts {
         let fixed = |names: Vec<&'static str>| Self {
             places: (0..names.len()).map(Some).collect(),
             names: names.into_iter().map(Text::from).collect(),
+            beyond: None,
         };
         match by {
             By::Tier | By::TierAtHire => fixed(Tier::ALL.map(Tier::code).to_vec()),
@@ -158,26 +161,22 @@ impl Parts {
                 // Numbers that stand for no platform are those of the one without a name.
                 let names: BTreeSet<&str> = sheet.platforms.iter().map(String::as_str).chain([""]).collect();
                 let names: Vec<Text> = names.into_iter().map(|name| name.to_owned().into()).collect();
-                let place = |number: usize| {
-                    let name = u16::try_from(number).map_or("", |number| sheet.platform(number));
-                    names.binary_search_by(|known| known.as_ref().cmp(name)).ok()
-                };
-                Self { places: (0..=sheet.platforms.len()).map(place).collect(), names }
+                let place = |name: &str| names.binary_search_by(|known| known.as_ref().cmp(name)).ok();
+                Self { places: sheet.platforms.iter().map(|name| place(name)).collect(), beyond: place(""), names }
             }
             By::Focus => {
                 let place = |set: &FocusSet| rules.focus_sets.iter().position(|listed| listed.name == set.name);
                 Self {
                     names: rules.focus_sets.iter().map(|set| set.name.into()).collect(),
                     places: focus_sets().iter().map(place).collect(),
+                    beyond: None,
                 }
             }
         }
     }
 
-    fn place(&self, by: By, number: u32) -> Option<usize> {
-        let number = usize::try_from(number).ok()?;
-        let last = self.places.len().checked_sub(1)?;
-        *self.places.get(if by == By::Platform { number.min(last) } else { number })?
+    fn place(&self, number: u32) -> Option<usize> {
+        self.places.get(usize::try_from(number).ok()?).copied().unwrap_or(self.beyond)
     }
 }
 
@@ -213,20 +212,6 @@ impl Rows {
         let figures = &mut self.figures;
         self.out.extend(self.met.drain(..).map(|at| ((region, at), std::mem::take(&mut figures[at]))));
     }
-
-    /// All rows in their order.
-    fn sorted(mut self) -> Vec<Line> {
-        // Places of one row follow each other but where divisions do not go by their codes.
-        self.out.sort_by_key(|(key, _)| *key);
-        self.out.dedup_by(|(key, figures), (kept, sums)| {
-            let same = key == kept;
-            if same {
-                *sums += *figures;
-            }
-            same
-        });
-        self.out
-    }
 }
 
 /// Adds the cells of a day up to the report. `baseline` answers last year's total of
@@ -255,7 +240,7 @@ pub fn employment(sheet: &Sheet, query: &Query, rules: &Rules, now: Moment, base
         match (query.by, &names) {
             (Some(by), Some(names)) if by != By::Focus || query.axis == Axis::Work => {
                 for (part, sums) in parts(page, section(by)) {
-                    if let Some(at) = names.place(by, part) {
+                    if let Some(at) = names.place(part) {
                         rows.add(at, Figures::of(&sums, kind));
                     }
                 }
@@ -276,9 +261,9 @@ pub fn employment(sheet: &Sheet, query: &Query, rules: &Rules, now: Moment, base
         let over = query.scope.rows(query.level).into_iter().filter(|r| !there.contains(r) && known(*r).is_some_and(|b| b.total > 0));
         rows.out.extend(over.map(|region| ((region, 0), Figures::default())));
     }
-    let rows: Vec<(Line, Option<u64>)> = {
+    let rows: Vec<(Line, Option<Baseline>)> = {
         let before = |region: Region| if query.by.is_none() { known(region) } else { None };
-        rows.sorted().into_iter().map(|line| (line, before(line.0.0).map(|b| b.total))).collect()
+        in_order(rows.out, |sums, figures| *sums += figures).into_iter().map(|line| (line, before(line.0.0))).collect()
     };
     let key = |name, title| Key { name, title };
     let totals_baseline = known(query.scope.bound());
@@ -286,10 +271,8 @@ pub fn employment(sheet: &Sheet, query: &Query, rules: &Rules, now: Moment, base
     if let Some(known) = totals_baseline {
         more.baseline_sources.insert(query.scope.code(), known.source.code());
     }
-    if query.by.is_none() {
-        let sources = rows.iter().filter_map(|(((region, _), _), _)| Some((region.to_string(), known(*region)?.source.code())));
-        more.baseline_sources.extend(sources);
-    }
+    let sources = rows.iter().filter_map(|(((region, _), _), before)| Some((region.to_string(), (*before)?.source.code())));
+    more.baseline_sources.extend(sources);
     let head = Report {
         name: "employment",
         title: "就业情况",
@@ -319,7 +302,7 @@ pub fn employment(sheet: &Sheet, query: &Query, rules: &Rules, now: Moment, base
         let (((region, part), figures), before) = &rows[at];
         row.keys.extend([Some(region.code_text().into()), Some(row_name(*region, level).into())]);
         row.keys.extend(names.as_ref().map(|parts| parts.names.get(*part).cloned()));
-        row.values.extend(figures.values(*before));
+        row.values.extend(figures.values(before.map(|b| b.total)));
     })
 }
 

@@ -4,10 +4,10 @@
 //! rows add up to the total, which is that of `employment`. A place of work that is
 //! known no better than a province stands as that province.
 
-use super::draft::Draft;
+use super::draft::{Draft, in_order};
 use super::employment::{flow_columns, flow_values};
 use super::query::{Axis, Query};
-use super::report::{AsOf, Column, Key, More, Report, Row, Text, Unit, Value};
+use super::report::{AsOf, Column, Key, More, Report, Row, Text, Unit};
 use crate::domain::cells::{Section, Sections};
 use crate::domain::hire::Flow;
 use crate::domain::region::{Level, Region, Zone};
@@ -33,9 +33,8 @@ fn columns() -> Vec<Column> {
     [total].into_iter().chain(flow_columns(true)).collect()
 }
 
-fn values(flows: &Flows) -> [Value; 5] {
-    let [out_of_province, in_province, in_county, in_place] = flow_values(flows);
-    [Value::Count(flows.iter().sum()), out_of_province, in_province, in_county, in_place]
+fn add(sums: &mut Flows, more: Flows) {
+    sums.iter_mut().zip(more).for_each(|(sum, n)| *sum += n);
 }
 
 /// How fine the other side of a row is: no finer than prefectures, as cells are.
@@ -90,23 +89,14 @@ fn ways(sheet: &Sheet, query: &Query) -> Vec<Way> {
         }
     }
     ways.end(here, &mut rows);
-    // Places of one row follow each other but where divisions do not go by their codes.
-    rows.sort_by_key(|(way, _)| *way);
-    rows.dedup_by(|(way, flows), (kept, sums)| {
-        let same = way == kept;
-        if same {
-            sums.iter_mut().zip(*flows).for_each(|(sum, n)| *sum += n);
-        }
-        same
-    });
-    rows
+    in_order(rows, add)
 }
 
 /// Adds up who of each place went to which, or, by work, who came from which.
 pub fn flows(sheet: &Sheet, query: &Query, now: Moment) -> Draft {
     let rows = ways(sheet, query);
     let mut totals = Flows::default();
-    rows.iter().for_each(|(_, flows)| totals.iter_mut().zip(flows).for_each(|(sum, n)| *sum += n));
+    rows.iter().for_each(|(_, flows)| add(&mut totals, *flows));
     let key = |name, title| Key { name, title };
     let mut keys = vec![key("region", "地区代码"), key("name", "地区"), key("zone", "地带")];
     keys.extend(match query.axis {
@@ -127,7 +117,7 @@ pub fn flows(sheet: &Sheet, query: &Query, now: Moment) -> Draft {
         rows: Vec::new(),
         totals: Row {
             keys: [Some(query.scope.code().into()), Some(format!("{}合计", query.scope.name()).into()), None, None, None, None].to_vec(),
-            values: values(&totals).to_vec(),
+            values: flow_values(&totals).to_vec(),
         },
         more: More::default(),
     };
@@ -135,7 +125,7 @@ pub fn flows(sheet: &Sheet, query: &Query, now: Moment) -> Draft {
         let ((here, there), flows) = &rows[at];
         row.keys.extend(place(*here));
         row.keys.extend(place(*there));
-        row.values.extend(values(flows));
+        row.values.extend(flow_values(flows));
     })
 }
 

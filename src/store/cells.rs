@@ -217,7 +217,7 @@ pub(super) fn sheet(s: &mut dyn Sql, from: Source, axis: Axis, of: &Within, (ask
     let (pages, as_of) = match from {
         Source::Live | Source::Locked(_) => {
             let locked = if let Source::Locked(period) = from { Some(period.to_string()) } else { None };
-            let pages = asked.read(fine, |bucket, _, look| read_bucket(s, locked.as_deref(), (bucket, axis), of, look))?;
+            let pages = asked.read(fine, |bucket, look| read_bucket(s, locked.as_deref(), (bucket, axis), of, look))?;
             (pages, position(super::log::ledger_end(s)?))
         }
         Source::AsOf(seq) => {
@@ -246,8 +246,8 @@ fn put_together(change: &Change, axis: Axis, of: &Within, (asked, fine): (Asked,
             by_bucket.entry(place.bucket).or_default().push((place.region, page));
         }
     }
-    asked.read(fine, |bucket, sections, look| {
-        by_bucket.get(&bucket).into_iter().flatten().try_for_each(|(region, page)| look(*region, &page.only(sections).to_bytes()))
+    asked.read(fine, |bucket, look| {
+        by_bucket.get(&bucket).into_iter().flatten().try_for_each(|(region, page)| look(*region, &page.to_bytes()))
     })
 }
 
@@ -438,10 +438,9 @@ impl Cells {
     }
 
     pub fn sheet_of(&self, axis: Axis, asked: Asked, fine: Fine) -> Sheet {
-        let pages = asked.read(fine, |bucket, sections, look| {
-            let here = self.change.pages().filter(|(p, _)| p.axis == axis && p.bucket == bucket);
-            let mut here = here;
-            here.try_for_each(|(p, page)| look(p.region, &page.only(sections).to_bytes()))
+        let pages = asked.read(fine, |bucket, look| {
+            let mut here = self.change.pages().filter(|(p, _)| p.axis == axis && p.bucket == bucket);
+            here.try_for_each(|(p, page)| look(p.region, &page.to_bytes()))
         });
         let pages = pages.expect("accounts count nobody less than once");
         Sheet { pages, platforms: self.platforms.clone(), as_of: Position { seq: 9, at: None } }

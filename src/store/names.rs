@@ -32,8 +32,8 @@ const PLACE: Place<'static> = Place { table: "meta", row: Uuid::nil(), column: "
 #[derive(Clone)]
 pub struct Names {
     key: Arc<PseudonymKey>,
-    /// Those towards platforms and offices that were asked for before: their keys are
-    /// worth more to make than a name.
+    /// Those towards platforms and offices that were asked for before: their keys
+    /// cost more than a name.
     towards: Arc<RwLock<HashMap<String, Arc<pseudonym::Names>>>>,
     /// Some people have names that were given at random.
     given: bool,

@@ -153,6 +153,7 @@ impl Page {
     }
 
     /// These sections of it.
+    #[cfg(test)]
     pub fn only(&self, sections: Sections) -> Self {
         Self(self.0.iter().copied().filter(|(key, _)| sections.has(key >> 48)).collect())
     }

@@ -65,12 +65,10 @@ fn read(change: &Change, axis: Axis, region: Region, on: i32) -> Page {
     let mut out = Page::default();
     if nodes.is_empty() {
         page(base).into_iter().for_each(|p| out.merge(p));
-    } else {
-        if let Some(base) = page(base) {
-            let mut base = base.clone();
-            base.go_into(Month::of(on), false);
-            out.merge(&base);
-        }
+    } else if let Some(base) = page(base) {
+        let mut base = base.clone();
+        base.go_into(Month::of(on), false);
+        out.merge(&base);
     }
     nodes.into_iter().filter_map(page).for_each(|p| out.merge(p));
     out

@@ -1,5 +1,6 @@
 use super::super::query::Params;
 use super::*;
+use crate::reporting::Value;
 use crate::reporting::actors::{cells, from};
 use crate::store::cells::{Asked, Fine};
 use jiff::civil::date;

@@ -66,13 +66,8 @@ impl Asked {
         }
     }
 
-    /// Puts the pages together, so finely. `each` looks at the pages of a bucket, of which it
-    /// is enough to have these sections.
-    pub(super) fn read(
-        self,
-        fine: Fine,
-        each: impl FnMut(Bucket, Sections, Look<'_>) -> Result<(), StoreError>,
-    ) -> Result<Pages, StoreError> {
+    /// Puts the pages together, so finely. `each` looks at the pages of a bucket.
+    pub(super) fn read(self, fine: Fine, each: impl FnMut(Bucket, Look<'_>) -> Result<(), StoreError>) -> Result<Pages, StoreError> {
         let mut pages = match fine {
             Fine::Places => read_all::<Page>(&self.parts(), fine, each)?,
             Fine::One(_) | Fine::Level(Level::Nation | Level::Province) => read_all::<WideSums>(&self.parts(), fine, each)?,
@@ -137,13 +132,13 @@ impl<S: Together> Adding<S> {
 fn read_all<S: Together>(
     parts: &[Part],
     fine: Fine,
-    mut each: impl FnMut(Bucket, Sections, Look<'_>) -> Result<(), StoreError>,
+    mut each: impl FnMut(Bucket, Look<'_>) -> Result<(), StoreError>,
 ) -> Result<Pages, StoreError> {
     std::thread::scope(|scope| {
         let (mut mine, mut batch) = (Adding::<S>::of(fine), Batch::default());
         let mut beside = None;
         for part in parts {
-            each(part.bucket, part.sections, &mut |region, bytes| {
+            each(part.bucket, &mut |region, bytes| {
                 batch.bytes.extend_from_slice(bytes);
                 batch.pages.push((batch.bytes.len(), region, *part));
                 if batch.bytes.len() < BATCH {
