@@ -18,7 +18,7 @@ mod page;
 mod sums;
 mod time;
 
-pub use page::{LIFTED_SINCE, MEASURES, Measure, Offered, PAY_STEP, POOR_AT_HIRE, Page, Section, Sections, job, job_of};
+pub use page::{LIFTED_SINCE, MEASURES, Measure, Offered, PAY_STEP, POOR_AT_HIRE, Page, Section, Sections, Which, job, job_of};
 pub use sums::{Sums, Together, WideSums};
 pub use time::{Bucket, Month, days_of, offers_of, whole_of};
 

@@ -20,6 +20,19 @@ pub fn read(bytes: &mut &[u8]) -> Option<u64> {
     read_long(bytes)
 }
 
+/// Takes the first two numbers.
+#[inline(always)]
+pub fn read_two(bytes: &mut &[u8]) -> Option<(u64, u64)> {
+    if let [a, b, rest @ ..] = *bytes
+        && (a | b) < 0x80
+    {
+        let two = (u64::from(*a), u64::from(*b));
+        *bytes = rest;
+        return Some(two);
+    }
+    Some((read(bytes)?, read(bytes)?))
+}
+
 #[inline]
 fn read_long(bytes: &mut &[u8]) -> Option<u64> {
     // Up to eight bytes at once, where so many are there.

@@ -354,14 +354,7 @@ pub(super) fn region_of(cell: i64) -> Result<Region, StoreError> {
 
 /// A page behind its column, and of it these sections.
 pub(super) fn page(bytes: &[u8], sections: Sections) -> Result<Page, StoreError> {
-    let mut page = Page::default();
-    read_page(&mut page, bytes, sections)?;
-    Ok(page)
-}
-
-/// The same in the place of the page that was read before.
-pub(super) fn read_page(into: &mut Page, bytes: &[u8], sections: Sections) -> Result<(), StoreError> {
-    into.read(bytes, sections).ok_or_else(|| StoreError::Corrupt("a page of cells".to_owned()))
+    Page::sections_of(bytes, sections).ok_or_else(|| StoreError::Corrupt("a page of cells".to_owned()))
 }
 
 /// Adds to the cells; `shared` where others may do so at the same time.

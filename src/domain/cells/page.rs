@@ -1,7 +1,7 @@
 //! A page: many small counts, few of them other than 0, kept as sorted pairs.
 
 use crate::domain::category::Category;
-use crate::domain::varint::{read, signed, unsigned, write};
+use crate::domain::varint::{read, read_two, signed, unsigned, write};
 
 /// What a count is split by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +63,38 @@ impl Sections {
 
     fn end_before(self, number: u64) -> bool {
         number >= 64 || self.0 >> number == 0
+    }
+}
+
+/// Which counts of a page are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Which {
+    sections: Sections,
+    /// Measures of people that are not, a bit each.
+    over: u64,
+}
+
+impl Which {
+    /// All of these sections.
+    pub const fn of(sections: Sections) -> Self {
+        Self { sections, over: 0 }
+    }
+
+    /// Of what stood when the month before this one ended, what goes on in it: not what
+    /// happened once, nor who was new in a period that is over, since it is told anew.
+    pub fn going_into(month: super::Month, sections: Sections) -> Self {
+        let over = NEW.iter().enumerate().filter(|(kind, _)| month.begins(*kind)).map(|(_, measure)| 1 << *measure as u64);
+        Self { sections: sections.without(Sections::of(&[Section::Turn])), over: over.fold(0, |all, one| all | one) }
+    }
+
+    /// These and all of those sections, which are not of people.
+    pub const fn with(self, sections: Sections) -> Self {
+        Self { sections: self.sections.with(sections), over: self.over }
+    }
+
+    /// What is not read of a section.
+    fn over_in(self, number: u64) -> u64 {
+        if number < Section::Way as u64 { self.over } else { 0 }
     }
 }
 
@@ -230,22 +262,6 @@ impl Page {
         self.0 = out;
     }
 
-    /// Of what stood when the month before this one ended, what goes on in it: not who was
-    /// new in a period that is over, since it is told anew; and what happened once, where
-    /// `turns` says that it counts.
-    pub fn go_into(&mut self, month: super::Month, turns: bool) {
-        let over = |measure: u16| NEW.iter().enumerate().any(|(kind, m)| *m as u16 == measure && month.begins(kind));
-        self.0.retain(|(key, _)| {
-            let (section, measure) = (section_of(*key), *key as u16);
-            (turns || section != Section::Turn) && !(section < Section::Way && over(measure))
-        });
-    }
-
-    /// All counts with their keys, in order.
-    pub(super) fn counts(&self) -> impl Iterator<Item = (u64, i64)> {
-        self.0.iter().copied()
-    }
-
     /// A page of counts that are in the order of their keys, none of them 0.
     pub(super) fn of_counts(counts: Vec<(u64, i64)>) -> Self {
         Self(counts)
@@ -299,69 +315,68 @@ impl Page {
     /// Reads these sections of it, and nothing behind the last of them.
     pub fn sections_of(bytes: &[u8], sections: Sections) -> Option<Self> {
         let mut page = Self::default();
-        page.read(bytes, sections)?;
+        page.read(bytes, Which::of(sections))?;
         Some(page)
     }
 
-    /// The same in the place of the page that was read before.
-    pub fn read(&mut self, bytes: &[u8], sections: Sections) -> Option<()> {
+    /// The same of these counts, in the place of the page that was read before.
+    pub fn read(&mut self, bytes: &[u8], which: Which) -> Option<()> {
         self.0.clear();
-        let Some(mut bytes) = bytes.strip_prefix(&MARK) else {
-            self.take(0, bytes, sections)?;
-            return Some(());
-        };
-        let mut least = 0;
-        while !bytes.is_empty() {
-            let (number, length) = (read(&mut bytes)?, read(&mut bytes)?);
-            if number < least {
-                return None;
-            }
-            if sections.end_before(number) {
-                break;
-            }
-            let (counts, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
-            if sections.has(number) {
-                self.0.reserve(counts.len() / 3);
-                let last = self.take(number << 48, counts, Sections::ALL)?;
-                if last >> 48 != number {
-                    return None;
-                }
-            }
-            (bytes, least) = (rest, number + 1);
-        }
-        Some(())
-    }
-
-    /// Takes the counts of these sections after a key, and says the last key.
-    fn take(&mut self, mut key: u64, mut bytes: &[u8], sections: Sections) -> Option<u64> {
-        let mut first = true;
-        while !bytes.is_empty() {
-            let (step, n) = (read(&mut bytes)?, read(&mut bytes)?);
-            key = key.checked_add(step).filter(|_| step > 0 || first)?;
-            first = false;
-            if sections.has(key >> 48) {
-                self.0.push((key, unsigned(n)));
-            } else if sections.end_before(key >> 48) {
-                break;
-            }
-        }
-        Some(key)
+        counts_of(bytes, which, |key, n| self.0.push((key, n)))
     }
 }
 
-fn section_of(key: u64) -> Section {
-    const ALL: [Section; 11] = [
-        Section::Flow,
-        Section::Tier,
-        Section::TierAtHire,
-        Section::Category,
-        Section::Platform,
-        Section::Focus,
-        Section::Way,
-        Section::Job,
-        Section::Pay,
-        Section::Turn,
-        Section::Offer,
-    ];
-    ALL[((key >> 48) as usize).min(ALL.len() - 1)]
+/// Goes over these counts of a page as [`Page::to_bytes`] wrote it, in the order of their
+/// keys; none where it is no page, of which some may have been gone over.
+#[inline]
+pub(super) fn counts_of(bytes: &[u8], which: Which, mut each: impl FnMut(u64, i64)) -> Option<()> {
+    let Some(mut bytes) = bytes.strip_prefix(&MARK) else {
+        return old_counts(bytes, which, &mut each);
+    };
+    let mut least = 0;
+    while !bytes.is_empty() {
+        let (number, length) = (read(&mut bytes)?, read(&mut bytes)?);
+        if number < least {
+            return None;
+        }
+        if which.sections.end_before(number) {
+            break;
+        }
+        let (mut counts, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+        if which.sections.has(number) {
+            let over = which.over_in(number);
+            let (mut key, mut first) = (number << 48, true);
+            while !counts.is_empty() {
+                let (step, n) = read_two(&mut counts)?;
+                key = key.checked_add(step).filter(|_| step > 0 || first)?;
+                first = false;
+                if over == 0 || over >> (key & 0xffff).min(63) & 1 == 0 {
+                    each(key, unsigned(n));
+                }
+            }
+            if key >> 48 != number {
+                return None;
+            }
+        }
+        (bytes, least) = (rest, number + 1);
+    }
+    Some(())
+}
+
+/// The same of a page of older versions.
+fn old_counts(mut bytes: &[u8], which: Which, each: &mut dyn FnMut(u64, i64)) -> Option<()> {
+    let (mut key, mut first) = (0u64, true);
+    while !bytes.is_empty() {
+        let (step, n) = read_two(&mut bytes)?;
+        key = key.checked_add(step).filter(|_| step > 0 || first)?;
+        first = false;
+        let number = key >> 48;
+        if which.sections.end_before(number) {
+            break;
+        }
+        if which.sections.has(number) && which.over_in(number) >> (key & 0xffff).min(63) & 1 == 0 {
+            each(key, unsigned(n));
+        }
+    }
+    Some(())
 }

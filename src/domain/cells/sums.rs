@@ -1,6 +1,6 @@
 //! Many pages added up as one, in whatever order they come.
 
-use super::page::{Key, Page};
+use super::page::{Key, Page, Section, Which, counts_of};
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
 
@@ -11,8 +11,8 @@ pub struct Sums(HashMap<u64, i64, FixedState>);
 
 /// Pages that are put together one after the other, in whatever order they come.
 pub trait Together: Default + Send {
-    /// Adds all counts of a page, which may be taken for it.
-    fn add(&mut self, page: &mut Page);
+    /// Adds these counts of a page as the store keeps it; none where it is no page.
+    fn add(&mut self, bytes: &[u8], which: Which) -> Option<()>;
 
     /// Adds what others come to.
     fn join(&mut self, other: Self);
@@ -22,8 +22,11 @@ pub trait Together: Default + Send {
 }
 
 impl Together for Page {
-    fn add(&mut self, page: &mut Page) {
-        self.join(std::mem::take(page));
+    fn add(&mut self, bytes: &[u8], which: Which) -> Option<()> {
+        let mut page = Page::default();
+        page.read(bytes, which)?;
+        self.join(page);
+        Some(())
     }
 
     fn join(&mut self, other: Self) {
@@ -49,11 +52,15 @@ impl Sums {
 }
 
 impl Together for Sums {
-    fn add(&mut self, page: &mut Page) {
-        page.counts().for_each(|(key, n)| *self.0.entry(key).or_default() += n);
+    fn add(&mut self, bytes: &[u8], which: Which) -> Option<()> {
+        counts_of(bytes, which, |key, n| *self.0.entry(key).or_default() += n)
     }
 
-    fn join(&mut self, other: Self) {
+    fn join(&mut self, mut other: Self) {
+        if other.0.len() > self.0.len() {
+            std::mem::swap(self, &mut other);
+        }
+        self.0.reserve(other.0.len());
         other.0.into_iter().for_each(|(key, n)| *self.0.entry(key).or_default() += n);
     }
 
@@ -68,50 +75,78 @@ impl Together for Sums {
 /// lie beside each other by their measures, so that a part is looked up, and no count.
 #[derive(Clone, Debug, Default)]
 pub struct WideSums {
-    parts: HashMap<u64, Vec<i64>, FixedState>,
+    /// Where the counts of a part begin.
+    places: HashMap<u64, usize, FixedState>,
+    /// The same of those that were met last, by [`slot`]: a page has most parts of the one
+    /// before.
+    recent: Vec<(u64, usize)>,
+    sums: Vec<i64>,
     /// Measures beyond those.
     beyond: Sums,
 }
 
-/// Measures that lie beside each other: pay up to 50,000 yuan is among them.
-const WIDE: u64 = 1_000;
+/// Measures that lie beside each other, of the steps of pay, up to 50,000 yuan of it, and
+/// of all others.
+const STEPS: usize = 1_000;
+const FEW: usize = 16;
+
+fn width(part: u64) -> usize {
+    if part >> 32 == Section::Pay as u64 { STEPS } else { FEW }
+}
+
+const RECENT: usize = 512;
+
+fn slot(part: u64) -> usize {
+    // Multiplicative hashing (Knuth, The Art of Computer Programming, volume 3, 6.4).
+    (part.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 55) as usize % RECENT
+}
+
+impl WideSums {
+    fn place(&mut self, part: u64) -> usize {
+        if self.recent.is_empty() {
+            self.recent.resize(RECENT, (u64::MAX, 0));
+        }
+        let recent = &mut self.recent[slot(part)];
+        if recent.0 != part {
+            let at = *self.places.entry(part).or_insert(self.sums.len());
+            if at == self.sums.len() {
+                self.sums.resize(at + width(part), 0);
+            }
+            *recent = (part, at);
+        }
+        recent.1
+    }
+}
 
 impl Together for WideSums {
-    fn add(&mut self, page: &mut Page) {
-        let mut counts = page.counts().peekable();
-        while let Some((first, _)) = counts.peek().copied() {
-            let sums = self.parts.entry(first >> 16).or_default();
-            while let Some((key, n)) = counts.next_if(|(key, _)| key >> 16 == first >> 16) {
-                let measure = key & 0xffff;
-                if measure >= WIDE {
-                    *self.beyond.0.entry(key).or_default() += n;
-                    continue;
-                }
-                let at = measure as usize;
-                if sums.len() <= at {
-                    sums.resize(at + 1, 0);
-                }
-                sums[at] += n;
+    fn add(&mut self, bytes: &[u8], which: Which) -> Option<()> {
+        let (mut part, mut at, mut most) = (u64::MAX, 0, 0);
+        counts_of(bytes, which, |key, n| {
+            if key >> 16 != part {
+                part = key >> 16;
+                (at, most) = (self.place(part), width(part));
             }
-        }
+            let measure = (key & 0xffff) as usize;
+            match self.sums.get_mut(at + measure) {
+                Some(sum) if measure < most => *sum += n,
+                _ => *self.beyond.0.entry(key).or_default() += n,
+            }
+        })
     }
 
     fn join(&mut self, other: Self) {
-        for (part, others) in other.parts {
-            let sums = self.parts.entry(part).or_default();
-            if sums.len() < others.len() {
-                sums.resize(others.len(), 0);
-            }
-            sums.iter_mut().zip(others).for_each(|(sum, n)| *sum += n);
+        for (part, from) in other.places {
+            let (at, width) = (self.place(part), width(part));
+            self.sums[at..at + width].iter_mut().zip(&other.sums[from..]).for_each(|(sum, n)| *sum += n);
         }
         self.beyond.join(other.beyond);
     }
 
     fn page(self) -> Page {
-        let mut parts: Vec<(u64, Vec<i64>)> = self.parts.into_iter().collect();
-        parts.sort_unstable_by_key(|(part, _)| *part);
-        let counts = |(part, sums): (u64, Vec<i64>)| (part << 16..).zip(sums).filter(|(_, n)| *n != 0);
-        let mut page = Page::of_counts(parts.into_iter().flat_map(counts).collect());
+        let mut places: Vec<(u64, usize)> = self.places.into_iter().collect();
+        places.sort_unstable();
+        let counts = |(part, at): (u64, usize)| (part << 16..).zip(self.sums[at..at + width(part)].iter().copied());
+        let mut page = Page::of_counts(places.into_iter().flat_map(counts).filter(|(_, n)| *n != 0).collect());
         page.merge(&self.beyond.page());
         page
     }
@@ -119,22 +154,24 @@ impl Together for WideSums {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Section;
+    use super::super::Sections;
     use super::*;
     use proptest::prelude::*;
 
     fn a_page() -> impl Strategy<Value = Page> {
         let sections = [Section::Flow, Section::Job, Section::Pay];
-        proptest::collection::vec((0usize..3, 0u32..4, prop_oneof![0u16..3, 998u16..1_002], -2i64..3), 0..12).prop_map(move |counts| {
-            let mut page = Page::default();
-            counts.into_iter().for_each(|(section, part, measure, n)| page.add(sections[section], part, measure, n));
-            page
-        })
+        proptest::collection::vec((0usize..3, 0u32..4, prop_oneof![0u16..3, 14u16..18, 998u16..1_002], -2i64..3), 0..12).prop_map(
+            move |counts| {
+                let mut page = Page::default();
+                counts.into_iter().for_each(|(section, part, measure, n)| page.add(sections[section], part, measure, n));
+                page
+            },
+        )
     }
 
     fn together<T: Together>(pages: &[Page]) -> T {
         let mut all = T::default();
-        pages.iter().for_each(|page| all.add(&mut page.clone()));
+        pages.iter().for_each(|page| all.add(&page.to_bytes(), Which::of(Sections::ALL)).unwrap());
         all
     }
 

@@ -1,14 +1,13 @@
 //! What is asked of cells, bucket by bucket, and how the pages of places are put together.
 
 use crate::domain::account::number;
-use crate::domain::cells::{Bucket, Month, Page, Section, Sections, Sums, Together, WideSums, days_of, offers_of, whole_of};
+use crate::domain::cells::{Bucket, Month, Page, Section, Sections, Sums, Together, Which, WideSums, days_of, offers_of, whole_of};
 use crate::domain::region::{Level, Region};
 use crate::domain::time::Period;
 use crate::store::StoreError;
-use crate::store::books::read_page;
 use jiff::civil::Date;
-use std::collections::BTreeMap;
-use std::sync::mpsc::TrySendError;
+use std::sync::mpsc::{TrySendError, channel, sync_channel};
+use std::thread::ScopedJoinHandle;
 
 /// What is read of each place.
 #[derive(Clone, Copy, Debug)]
@@ -29,34 +28,29 @@ const TURNS: Sections = Sections::of(&[Section::Turn]);
 #[derive(Clone, Copy, Debug)]
 struct Part {
     bucket: Bucket,
-    sections: Sections,
-    /// The month that runs, where of what stood in this bucket only some goes on in it.
-    into: Option<Month>,
-    /// What happened once counts.
-    turns: bool,
+    which: Which,
 }
 
 impl Asked {
     /// Each bucket once. Days of a month that runs hold differences of what stands beside
     /// what happened once.
     fn parts(self) -> Vec<Part> {
-        let whole = |sections| move |bucket| Part { bucket, sections, into: None, turns: false };
+        let whole = |sections| move |bucket| Part { bucket, which: Which::of(sections) };
         match self {
             Asked::Standing(day, sections) => {
                 let (base, nodes) = days_of(number(day));
-                let into = (!nodes.is_empty()).then(|| Month::of(number(day)));
-                let base = Part { into, ..whole(sections)(base) };
-                [base].into_iter().chain(nodes.into_iter().map(whole(sections))).collect()
+                let which = if nodes.is_empty() { Which::of(sections) } else { Which::going_into(Month::of(number(day)), sections) };
+                [Part { bucket: base, which }].into_iter().chain(nodes.into_iter().map(whole(sections))).collect()
             }
             Asked::Turns(period, day) => {
                 let (over, nodes) = whole_of(period, number(day));
-                over.into_iter().chain(nodes).map(|bucket| Part { turns: true, ..whole(TURNS)(bucket) }).collect()
+                over.into_iter().chain(nodes).map(whole(TURNS)).collect()
             }
             Asked::Period(period, day, sections) => {
                 let mut parts = Asked::Standing(day, sections.without(TURNS)).parts();
                 for of_turns in Asked::Turns(period, day).parts() {
                     match parts.iter_mut().find(|part| part.bucket == of_turns.bucket) {
-                        Some(part) => (part.sections, part.turns) = (part.sections.with(TURNS), true),
+                        Some(part) => part.which = part.which.with(TURNS),
                         None => parts.push(of_turns),
                     }
                 }
@@ -68,18 +62,11 @@ impl Asked {
 
     /// Puts the pages together, so finely. `each` looks at the pages of a bucket.
     pub(super) fn read(self, fine: Fine, each: impl FnMut(Bucket, Look<'_>) -> Result<(), StoreError>) -> Result<Pages, StoreError> {
-        let mut pages = match fine {
-            Fine::Places => read_all::<Page>(&self.parts(), fine, each)?,
-            Fine::One(_) | Fine::Level(Level::Nation | Level::Province) => read_all::<WideSums>(&self.parts(), fine, each)?,
-            Fine::Level(_) => read_all::<Sums>(&self.parts(), fine, each)?,
-        };
-        pages.retain(|(_, page)| !page.is_empty());
-        if let Some((region, _)) = pages.iter().find(|(_, page)| page.is_below_nothing()) {
-            return Err(StoreError::Corrupt(format!(
-                "the cells of {region} count fewer than nobody; `doorstep report --recount` tells where"
-            )));
+        match fine {
+            Fine::Places => read_all::<Page>(&self.parts(), fine, each),
+            Fine::One(_) | Fine::Level(Level::Nation | Level::Province) => read_all::<WideSums>(&self.parts(), fine, each),
+            Fine::Level(_) => read_all::<Sums>(&self.parts(), fine, each),
         }
-        Ok(pages)
     }
 }
 
@@ -94,33 +81,34 @@ type Pages = Vec<(Region, Page)>;
 struct Batch {
     bytes: Vec<u8>,
     /// Where each ends, of which place it is, and what is read of it.
-    pages: Vec<(usize, Region, Part)>,
+    pages: Vec<(usize, Region, Which)>,
 }
 
 /// Bytes from which on a batch is handed on.
 const BATCH: usize = 128 * 1024;
 
+/// What pages came to so far, by [`Region::index`].
 struct Adding<S> {
     fine: Fine,
-    page: Page,
-    sums: BTreeMap<Region, S>,
+    sums: Vec<Option<S>>,
 }
 
 impl<S: Together> Adding<S> {
     fn of(fine: Fine) -> Self {
-        Self { fine, page: Page::default(), sums: BTreeMap::new() }
+        Self { fine, sums: Vec::new() }
     }
 
     /// Adds the pages of a batch, which is empty after.
     fn take(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         let mut from = 0;
-        for (end, place, part) in batch.pages.drain(..) {
-            read_page(&mut self.page, &batch.bytes[from..end], part.sections)?;
-            from = end;
-            if let Some(month) = part.into {
-                self.page.go_into(month, part.turns);
+        for (end, place, which) in batch.pages.drain(..) {
+            let at = self.fine.of(place).index();
+            if self.sums.len() <= at {
+                self.sums.resize_with(at + 1, || None);
             }
-            self.sums.entry(self.fine.of(place)).or_default().add(&mut self.page);
+            let sums = self.sums[at].get_or_insert_default();
+            sums.add(&batch.bytes[from..end], which).ok_or_else(|| StoreError::Corrupt("a page of cells".to_owned()))?;
+            from = end;
         }
         batch.bytes.clear();
         Ok(())
@@ -140,21 +128,29 @@ fn read_all<S: Together>(
         for part in parts {
             each(part.bucket, &mut |region, bytes| {
                 batch.bytes.extend_from_slice(bytes);
-                batch.pages.push((batch.bytes.len(), region, *part));
+                batch.pages.push((batch.bytes.len(), region, part.which));
                 if batch.bytes.len() < BATCH {
                     return Ok(());
                 }
-                let (give, _) = beside.get_or_insert_with(|| {
-                    let (give, taken) = std::sync::mpsc::sync_channel::<Batch>(1);
+                let (give, empty, _) = beside.get_or_insert_with(|| {
+                    let (give, taken) = sync_channel::<Batch>(1);
+                    let (give_back, empty) = channel::<Batch>();
                     let help = move || {
                         let mut theirs = Adding::<S>::of(fine);
-                        taken.into_iter().try_for_each(|mut batch| theirs.take(&mut batch))?;
+                        for mut batch in taken {
+                            theirs.take(&mut batch)?;
+                            // Who reads may have come to the end.
+                            let _ = give_back.send(batch);
+                        }
                         Ok::<_, StoreError>(theirs)
                     };
-                    (give, scope.spawn(help))
+                    (give, empty, scope.spawn(help))
                 });
                 match give.try_send(std::mem::take(&mut batch)) {
-                    Ok(()) => Ok(()),
+                    Ok(()) => {
+                        batch = empty.try_recv().unwrap_or_default();
+                        Ok(())
+                    }
                     Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) => {
                         batch = back;
                         mine.take(&mut batch)
@@ -163,13 +159,47 @@ fn read_all<S: Together>(
             })?;
         }
         mine.take(&mut batch)?;
-        if let Some((give, helper)) = beside {
-            drop(give);
-            let theirs = helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            theirs.sums.into_iter().for_each(|(region, sums)| mine.sums.entry(region).or_default().join(sums));
-        }
-        Ok(mine.sums.into_iter().map(|(region, sums)| (region, sums.page())).collect())
+        let Some((give, _, helper)) = beside else { return whole(0, mine.sums, Vec::new()) };
+        drop(give);
+        let mut theirs = end(helper)?.sums;
+        let middle = mine.sums.len().max(theirs.len()) / 2;
+        let (upper, others) = (mine.sums.split_off(middle.min(mine.sums.len())), theirs.split_off(middle.min(theirs.len())));
+        let upper = scope.spawn(move || whole(middle, upper, others));
+        let mut pages = whole(0, mine.sums, theirs)?;
+        pages.extend(end(upper)?);
+        Ok(pages)
     })
+}
+
+/// What a thread came to.
+fn end<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The pages of the places from this index on, from what both threads added up.
+fn whole<S: Together>(first: usize, mine: Vec<Option<S>>, theirs: Vec<Option<S>>) -> Result<Pages, StoreError> {
+    let places = mine.len().max(theirs.len());
+    let (mut mine, mut theirs) = (mine.into_iter(), theirs.into_iter());
+    let mut pages = Vec::with_capacity(places);
+    for region in Region::all().skip(first).take(places) {
+        let page = match (mine.next().flatten(), theirs.next().flatten()) {
+            (Some(mut mine), Some(theirs)) => {
+                mine.join(theirs);
+                mine.page()
+            }
+            (Some(sums), None) | (None, Some(sums)) => sums.page(),
+            (None, None) => continue,
+        };
+        if page.is_below_nothing() {
+            return Err(StoreError::Corrupt(format!(
+                "the cells of {region} count fewer than nobody; `doorstep report --recount` tells where"
+            )));
+        }
+        if !page.is_empty() {
+            pages.push((region, page));
+        }
+    }
+    Ok(pages)
 }
 
 /// How finely places are told apart.
