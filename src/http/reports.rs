@@ -7,8 +7,9 @@ use crate::domain::region::Region;
 use crate::reporting::{self, Draft, Format, Name, Params, QueryFault, Report, ReportFault, STYLE_HASH, Table};
 use actix_web::web::{Bytes, Data, Path, Query};
 use actix_web::{HttpResponse, get};
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt};
 use serde::Deserialize;
+use tokio::task::{JoinError, spawn_blocking};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub fn routes(cfg: &mut ServiceConfig) {
@@ -156,7 +157,18 @@ fn file(draft: Draft, format: Format) -> Result<HttpResponse, Problem> {
     Ok(response.body(body))
 }
 
-/// The document of a report, written as fast as it is taken.
-fn pieces(draft: Draft) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
-    futures_util::stream::iter(draft.json().map(|piece| Ok(Bytes::from(piece))))
+/// Pieces of a document that are written at once: a thread is woken for all of them.
+const AHEAD: usize = 8;
+
+/// The document of a report, as fast as it is taken: the next pieces are written on another
+/// thread while those before are sent.
+fn pieces(draft: Draft) -> impl Stream<Item = Result<Bytes, JoinError>> {
+    let write = |mut pieces: Box<dyn Iterator<Item = Vec<u8>> + Send>| {
+        spawn_blocking(move || (pieces.by_ref().take(AHEAD).map(Bytes::from).collect::<Vec<_>>(), pieces))
+    };
+    let written = futures_util::stream::try_unfold(write(Box::new(draft.json())), move |writing| async move {
+        let (some, rest) = writing.await?;
+        Ok((!some.is_empty()).then(|| (futures_util::stream::iter(some.into_iter().map(Ok)), write(rest))))
+    });
+    written.try_flatten()
 }

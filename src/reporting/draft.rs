@@ -5,7 +5,7 @@
 use super::json::Pieces;
 use super::report::{Report, Row};
 
-/// Makes the row of a place, below the number of rows, in an empty one.
+/// Makes the row of a place, below the number of rows, in the place of another one.
 type Make = Box<dyn FnMut(usize, &mut Row) + Send>;
 
 /// All of a report but its rows, and how these are made.
@@ -45,6 +45,9 @@ impl Draft {
 /// Rows in the order of their keys, those of one key added up: places of a row follow each
 /// other but where divisions do not go by their codes.
 pub(super) fn in_order<K: Ord + Copy, V: Copy>(mut rows: Vec<(K, V)>, add: impl Fn(&mut V, V)) -> Vec<(K, V)> {
+    if rows.is_sorted_by(|(a, _), (b, _)| a < b) {
+        return rows;
+    }
     rows.sort_by_key(|(key, _)| *key);
     rows.dedup_by(|(key, more), (kept, sums)| {
         let same = key == kept;
@@ -59,6 +62,6 @@ pub(super) fn in_order<K: Ord + Copy, V: Copy>(mut rows: Vec<(K, V)>, add: impl 
 impl From<Report> for Draft {
     fn from(mut report: Report) -> Self {
         let mut rows = std::mem::take(&mut report.rows);
-        Self::new(report, rows.len(), move |at, row| std::mem::swap(row, &mut rows[at]))
+        Self::new(report, rows.len(), move |at, row| *row = std::mem::take(&mut rows[at]))
     }
 }

@@ -300,6 +300,7 @@ pub fn employment(sheet: &Sheet, query: &Query, rules: &Rules, now: Moment, base
     let level = query.level;
     Draft::new(head, rows.len(), move |at, row| {
         let (((region, part), figures), before) = &rows[at];
+        row.clear();
         row.keys.extend([Some(region.code_text().into()), Some(row_name(*region, level).into())]);
         row.keys.extend(names.as_ref().map(|parts| parts.names.get(*part).cloned()));
         row.values.extend(figures.values(before.map(|b| b.total)));

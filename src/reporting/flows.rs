@@ -8,7 +8,7 @@ use super::draft::{Draft, in_order};
 use super::employment::{flow_columns, flow_values};
 use super::query::{Axis, Query};
 use super::report::{AsOf, Column, Key, More, Report, Row, Text, Unit};
-use crate::domain::cells::{Section, Sections};
+use crate::domain::cells::{Page, Section, Sections};
 use crate::domain::hire::Flow;
 use crate::domain::region::{Level, Region, Zone};
 use crate::domain::time::Moment;
@@ -70,31 +70,56 @@ impl Ways {
     }
 }
 
-fn ways(sheet: &Sheet, query: &Query) -> Vec<Way> {
+/// Pages from which on half of them are added up on a second core.
+const MANY: usize = 500;
+
+/// What all pages come to.
+fn all_ways(pages: &[(Region, Page)], query: &Query) -> Vec<Way> {
+    if pages.len() < MANY {
+        return in_order(ways(pages, query), add);
+    }
+    // Where a row's places end.
+    let row_of = |at: usize| pages[at].0.at_level(query.level);
+    let middle = (pages.len() / 2..pages.len()).find(|at| row_of(*at) != row_of(at - 1));
+    let (lower, upper) = pages.split_at(middle.unwrap_or(pages.len()));
+    std::thread::scope(|scope| {
+        let upper = scope.spawn(|| ways(upper, query));
+        let mut all = ways(lower, query);
+        all.extend(upper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        in_order(all, add)
+    })
+}
+
+fn ways(pages: &[(Region, Page)], query: &Query) -> Vec<Way> {
     let level = other_level(query.level);
     let others: Vec<Region> = Region::all().map(|other| other.at_level(level).unwrap_or(other)).collect();
     let mut ways = Ways { flows: vec![Flows::default(); others.len()], met: Vec::new() };
     let (mut rows, mut here) = (Vec::new(), Region::NATION);
-    for (place, page) in sheet.pages.iter().filter(|(place, _)| query.scope.holds(*place)) {
+    for (place, page) in pages.iter().filter(|(place, _)| query.scope.holds(*place)) {
         let region = place.at_level(query.level).unwrap_or(*place);
         if region != here {
             ways.end(here, &mut rows);
             here = region;
         }
+        // The counts of a way follow each other.
+        let (mut last, mut other) = (None, Region::NATION);
         for (way, flow, n) in page.section(Section::Way) {
+            if last != Some(way) {
+                (last, other) = (Some(way), others[Region::from_code(way).unwrap_or(Region::NATION).index()]);
+            }
             let (flow, n) = (usize::from(flow), u64::try_from(n).unwrap_or(0));
             if flow < Flow::ALL.len() && n > 0 {
-                ways.add(others[Region::from_code(way).unwrap_or(Region::NATION).index()], flow, n);
+                ways.add(other, flow, n);
             }
         }
     }
     ways.end(here, &mut rows);
-    in_order(rows, add)
+    rows
 }
 
 /// Adds up who of each place went to which, or, by work, who came from which.
 pub fn flows(sheet: &Sheet, query: &Query, now: Moment) -> Draft {
-    let rows = ways(sheet, query);
+    let rows = all_ways(&sheet.pages, query);
     let mut totals = Flows::default();
     rows.iter().for_each(|(_, flows)| add(&mut totals, *flows));
     let key = |name, title| Key { name, title };
@@ -123,19 +148,21 @@ pub fn flows(sheet: &Sheet, query: &Query, now: Moment) -> Draft {
     };
     Draft::new(head, rows.len(), move |at, row| {
         let ((here, there), flows) = &rows[at];
-        row.keys.extend(place(*here));
-        row.keys.extend(place(*there));
-        row.values.extend(flow_values(flows));
+        row.clear();
+        row.keys.extend_from_slice(place(*here));
+        row.keys.extend_from_slice(place(*there));
+        row.values.extend_from_slice(&flow_values(flows));
     })
 }
 
 /// Code, name and zone of a place.
-fn place(region: Region) -> [Option<Text>; 3] {
-    static PLACES: LazyLock<Vec<[Option<&'static str>; 3]>> = LazyLock::new(|| {
+fn place(region: Region) -> &'static [Option<Text>; 3] {
+    static PLACES: LazyLock<Vec<[Option<Text>; 3]>> = LazyLock::new(|| {
         let name = |region: Region| if region == Region::NATION { "地区不明" } else { region.name() };
-        Region::all().map(|region| [Some(region.code_text()), Some(name(region)), region.zone().map(Zone::code)]).collect()
+        let all = Region::all().map(|region| [Some(region.code_text()), Some(name(region)), region.zone().map(Zone::code)]);
+        all.map(|texts| texts.map(|text| text.map(Text::Borrowed))).collect()
     });
-    PLACES[region.index()].map(|text| text.map(Text::Borrowed))
+    &PLACES[region.index()]
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! A report as the JSON document that callers rely on, written row by row: a nation's
 //! has tens of thousands of them.
 
-use super::report::{Column, Report, Row, Text, Value};
+use super::report::{Column, Key, Report, Row, Text, Value};
+use foldhash::fast::FixedState;
 use serde::Serialize;
 use serde_json::json;
 use std::borrow::Borrow;
+use std::collections::HashMap;
 
 /// Bytes of a piece of a document, and room for the line that it ends with.
 const PIECE: usize = 128 * 1024;
@@ -48,7 +50,6 @@ impl<H: Borrow<Report>, R: FnMut(usize, &mut Row)> Iterator for Pieces<H, R> {
             if written > 0 {
                 doc.out.push(b',');
             }
-            self.row.clear();
             (self.make)(written, &mut self.row);
             self.lines.write(&mut doc, head, &self.row);
             written += 1;
@@ -119,19 +120,32 @@ impl Document {
 
 /// How the lines of a report are written.
 struct Lines {
-    keys: Vec<Named>,
-    /// The names of the columns, put together once.
-    columns: Vec<Vec<u8>>,
+    keys: Vec<Together>,
+    /// How the columns begin, put together once, and how they are where they count nobody,
+    /// as most do where rows are many.
+    columns: Vec<(Vec<u8>, Vec<u8>)>,
     /// Where the column of last year's total stands.
     baseline: Option<usize>,
 }
 
-/// A key with its name as it was written last: rows of one place follow each other.
-struct Named {
-    written: Vec<u8>,
-    /// Where its value begins.
-    value: usize,
-    of: Option<&'static str>,
+/// Keys that are the same wherever the first of them is: a place's code, its name and
+/// zone; or one key by itself. There are few of them, each in very many rows.
+struct Together {
+    /// How the fields begin.
+    fields: Vec<Vec<u8>>,
+    /// What was written, by the address of the first.
+    known: HashMap<usize, (Vec<Fixed>, Vec<u8>), FixedState>,
+}
+
+/// A key that has no owner, or none.
+type Fixed = Option<&'static str>;
+
+fn fixed(key: &Option<Text>) -> Option<Fixed> {
+    match key {
+        None => Some(None),
+        Some(Text::Borrowed(text)) => Some(Some(text)),
+        Some(Text::Owned(_)) => None,
+    }
 }
 
 /// What a field of this name begins with.
@@ -139,43 +153,56 @@ fn field(name: &str) -> Vec<u8> {
     format!(",\"{name}\":").into_bytes()
 }
 
-impl Named {
-    fn of(name: &str) -> Self {
-        let written = field(name);
-        Self { value: written.len(), written, of: None }
+impl Together {
+    fn of(keys: &[Key]) -> Vec<Self> {
+        let is_of_before = |key: &Key| ["name", "zone"].iter().any(|part| key.name.ends_with(part));
+        let groups = keys.chunk_by(|_, next| is_of_before(next));
+        groups.map(|keys| Self { fields: keys.iter().map(|key| field(key.name)).collect(), known: HashMap::default() }).collect()
     }
 
-    /// The field with this value.
-    fn with(&mut self, key: Option<&Text>) -> &[u8] {
-        let fixed = if let Some(Text::Borrowed(text)) = key { Some(*text) } else { None };
-        if fixed.is_none() || !self.of.zip(fixed).is_some_and(|(a, b)| std::ptr::eq(a, b)) {
-            self.written.truncate(self.value);
-            match key {
-                // Text has no end that cannot be written, and a vector takes all bytes.
-                Some(text) => drop(serde_json::to_writer(&mut self.written, &**text)),
-                None => self.written.extend_from_slice(b"null"),
+    fn write(&mut self, keys: &[Option<Text>], out: &mut Vec<u8>) {
+        let first = keys.first().and_then(fixed).flatten().map(|text| text.as_ptr() as usize);
+        if let Some((of, written)) = first.and_then(|first| self.known.get(&first)) {
+            let same = |(a, b): (&Fixed, &Option<Text>)| match (a, b) {
+                (Some(a), Some(Text::Borrowed(b))) => std::ptr::eq(*a, *b),
+                (None, None) => true,
+                _ => false,
+            };
+            if of.len() == keys.len() && of.iter().zip(keys).all(same) {
+                return out.extend_from_slice(written);
             }
-            self.of = fixed;
         }
-        &self.written
+        let begin = out.len();
+        for (field, key) in self.fields.iter().zip(keys) {
+            out.extend_from_slice(field);
+            // Text has no end that cannot be written, and a vector takes all bytes.
+            let _ = serde_json::to_writer(&mut *out, key);
+        }
+        if let Some((first, of)) = first.zip(keys.iter().map(fixed).collect()) {
+            self.known.insert(first, (of, out[begin..].to_vec()));
+        }
     }
 }
 
 impl Lines {
     fn of(report: &Report) -> Self {
-        Self {
-            keys: report.keys.iter().map(|key| Named::of(key.name)).collect(),
-            columns: report.columns.iter().map(|column| field(column.name)).collect(),
-            baseline: report.column("baseline"),
-        }
+        let column = |column: &Column| (field(column.name), [field(column.name), b"0".to_vec()].concat());
+        Self { keys: Together::of(&report.keys), columns: report.columns.iter().map(column).collect(), baseline: report.column("baseline") }
     }
 
     fn write(&mut self, doc: &mut Document, report: &Report, row: &Row) {
         let begin = doc.out.len();
-        for (named, key) in self.keys.iter_mut().zip(&row.keys) {
-            doc.out.extend_from_slice(named.with(key.as_ref()));
+        let mut keys = row.keys.as_slice();
+        for together in &mut self.keys {
+            let (these, rest) = keys.split_at(together.fields.len().min(keys.len()));
+            together.write(these, &mut doc.out);
+            keys = rest;
         }
-        for ((name, column), value) in self.columns.iter().zip(&report.columns).zip(&row.values) {
+        for (((name, nobody), column), value) in self.columns.iter().zip(&report.columns).zip(&row.values) {
+            if *value == Value::Count(0) {
+                doc.out.extend_from_slice(nobody);
+                continue;
+            }
             doc.out.extend_from_slice(name);
             figure(doc, column, *value);
         }
@@ -204,8 +231,10 @@ fn figure(doc: &mut Document, column: &Column, value: Value) {
         Value::Ratio { numerator, denominator } => {
             doc.out.extend_from_slice(b"{\"value\":");
             doc.value(&column.quotient(numerator, denominator));
-            doc.field("numerator", &numerator);
-            doc.field("denominator", &denominator);
+            doc.out.extend_from_slice(b",\"numerator\":");
+            doc.value(&numerator);
+            doc.out.extend_from_slice(b",\"denominator\":");
+            doc.value(&denominator);
             doc.out.push(b'}');
         }
     }
