@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::config::feeds::SecretHeader;
 use crate::domain::time::Moment;
 use crate::inflate::{InflateError, inflate};
+use actix_web::web::Bytes;
 use address::public;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -427,7 +428,7 @@ pub struct ApiClient {
 #[derive(Clone, Debug)]
 pub struct ApiAnswer {
     pub status: u16,
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 impl ApiAnswer {
@@ -446,6 +447,27 @@ impl ApiClient {
 
     /// Calls with a bearer token and a body of a content type, where given.
     pub async fn call(&self, method: &str, path: &str, token: Option<&str>, body: Option<(&str, Vec<u8>)>) -> Result<ApiAnswer, CallError> {
+        let response = self.send(method, path, token, body).await?;
+        let status = response.status().as_u16();
+        Ok(ApiAnswer { status, body: response.bytes().await.map_err(of_reqwest)? })
+    }
+
+    /// Reads what stands there and lets go of it as it comes: its status and length.
+    pub async fn pass_over(&self, path: &str, token: Option<&str>) -> Result<(u16, usize), CallError> {
+        let (mut response, mut length) = (self.send("GET", path, token, None).await?, 0);
+        while let Some(piece) = response.chunk().await.map_err(of_reqwest)? {
+            length += piece.len();
+        }
+        Ok((response.status().as_u16(), length))
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<(&str, Vec<u8>)>,
+    ) -> Result<reqwest::Response, CallError> {
         let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|_| CallError::Forbidden("it is no method"))?;
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         if let Some(token) = token {
@@ -454,10 +476,7 @@ impl ApiClient {
         if let Some((kind, body)) = body {
             request = request.header("content-type", kind).body(body);
         }
-        let response = request.send().await.map_err(of_reqwest)?;
-        let status = response.status().as_u16();
-        let body = response.bytes().await.map_err(of_reqwest)?.to_vec();
-        Ok(ApiAnswer { status, body })
+        request.send().await.map_err(of_reqwest)
     }
 }
 
