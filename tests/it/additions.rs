@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 on_every_engine![
     offers_are_counted_once_before_and_after_they_are_folded_and_in_a_lock,
     people_are_counted_once_before_and_after_they_are_folded,
+    what_is_added_after_a_lock_changes_nothing_of_it,
 ];
 
 /// Offers made and accepted, as an office of the nation is told of June.
@@ -92,6 +93,61 @@ async fn people_are_counted_once_before_and_after_they_are_folded(engine: Engine
     assert!(one.unwrap() + other.unwrap() > 0);
     assert_eq!(told().await, waiting);
     assert!(store.recount().await.unwrap().differences.is_empty());
+    app.settle().await;
+    app.finish().await;
+}
+
+/// Reports of May, as they are written.
+async fn of_may(office: &Office<'_>) -> Vec<String> {
+    let mut told = Vec::new();
+    for path in ["employment?level=county&by=platform", "employment?level=county&axis=work", "flows?", "platforms?", "routing?level=county"]
+    {
+        told.push(office.caller.get(&format!("/v1/reports/{path}&period=2020-05")).await.expect(200).text);
+    }
+    told
+}
+
+/// Somebody of a county, hired by a platform in May.
+async fn hired_in_may(app: &App, platform: &Platform<'_>, posting: &Posting, county: &str) -> String {
+    let worker = app.worker(in_region(county)).await;
+    let offer = worker.accepts_offer_for(posting).await;
+    platform.report(json!({"offer": offer, "status": "ONBOARDED", "at": "2020-05-20"})).await;
+    offer
+}
+
+async fn what_is_added_after_a_lock_changes_nothing_of_it(engine: Engine) {
+    let app = spawn_on(engine).await;
+    let platform = app.platform("example").await;
+    let posting = platform.publish(a_posting().openings(9)).await;
+    let store = &app.state().store;
+    let mut offers = Vec::new();
+    for county in ["522624", "522624", "330106"] {
+        offers.push(hired_in_may(&app, &platform, &posting, county).await);
+        store.fold_additions().await.unwrap();
+    }
+    // This one waits, and the lock may meet who folds it.
+    hired_in_may(&app, &platform, &posting, "520302").await;
+    let office = app.office("000000").await;
+    let body = json!({});
+    let lock = office.caller.post("/v1/periods/2020-05/lock", &body);
+    let (locked, folded) = futures_util::future::join(lock, store.fold_additions()).await;
+    assert_eq!(locked.expect(200).json["figure"]["total"], 4);
+    folded.unwrap();
+    let told = of_may(&office).await;
+    // Somebody who had gone already, somebody of a county that counted nobody, twice.
+    platform.report(json!({"offer": offers[0], "status": "ENDED", "at": "2020-05-25", "reason": "quit"})).await;
+    for _ in 0..2 {
+        hired_in_may(&app, &platform, &posting, "440305").await;
+        assert_eq!(of_may(&office).await, told, "not folded yet");
+        assert!(store.fold_additions().await.unwrap() > 0);
+        assert_eq!(of_may(&office).await, told, "folded");
+        let differences = store.recount().await.unwrap().differences;
+        assert!(differences.is_empty(), "{differences:?}");
+    }
+    let late = office.caller.get("/v1/reports/employment?period=2020-06").await.expect(200).json;
+    let corrected = late["corrections"].as_array().unwrap().iter().filter(|row| row["column"] == "total");
+    let corrected: Vec<_> = corrected.map(|row| (&row["region"], &row["locked"], &row["now"])).collect();
+    assert_eq!(corrected, [(&json!("440000"), &json!(0), &json!(2)), (&json!("520000"), &json!(3), &json!(2))]);
     app.settle().await;
     app.finish().await;
 }
