@@ -12,7 +12,6 @@ use crate::config::Config;
 use crate::config::feeds::SecretHeader;
 use crate::domain::time::Moment;
 use crate::inflate::{InflateError, inflate};
-use actix_web::web::Bytes;
 use address::public;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -428,7 +427,7 @@ pub struct ApiClient {
 #[derive(Clone, Debug)]
 pub struct ApiAnswer {
     pub status: u16,
-    pub body: Bytes,
+    pub body: Vec<u8>,
 }
 
 impl ApiAnswer {
@@ -449,7 +448,7 @@ impl ApiClient {
     pub async fn call(&self, method: &str, path: &str, token: Option<&str>, body: Option<(&str, Vec<u8>)>) -> Result<ApiAnswer, CallError> {
         let response = self.send(method, path, token, body).await?;
         let status = response.status().as_u16();
-        Ok(ApiAnswer { status, body: response.bytes().await.map_err(of_reqwest)? })
+        Ok(ApiAnswer { status, body: response.bytes().await.map_err(of_reqwest)?.into() })
     }
 
     /// Reads what stands there and lets go of it as it comes: its status and length.

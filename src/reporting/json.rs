@@ -120,7 +120,7 @@ impl Document {
 
 /// How the lines of a report are written.
 struct Lines {
-    keys: Vec<Together>,
+    keys: Vec<Group>,
     /// How the columns begin, put together once, and how they are where they count nobody,
     /// as most do where rows are many.
     columns: Vec<(Vec<u8>, Vec<u8>)>,
@@ -130,7 +130,7 @@ struct Lines {
 
 /// Keys that are the same wherever the first of them is: a place's code, its name and
 /// zone; or one key by itself. There are few of them, each in very many rows.
-struct Together {
+struct Group {
     /// How the fields begin.
     fields: Vec<Vec<u8>>,
     /// What was written, by the address of the first.
@@ -153,10 +153,10 @@ fn field(name: &str) -> Vec<u8> {
     format!(",\"{name}\":").into_bytes()
 }
 
-impl Together {
+impl Group {
     fn of(keys: &[Key]) -> Vec<Self> {
-        let is_of_before = |key: &Key| ["name", "zone"].iter().any(|part| key.name.ends_with(part));
-        let groups = keys.chunk_by(|_, next| is_of_before(next));
+        let goes_with_before = |key: &Key| ["name", "zone"].iter().any(|part| key.name.ends_with(part));
+        let groups = keys.chunk_by(|_, next| goes_with_before(next));
         groups.map(|keys| Self { fields: keys.iter().map(|key| field(key.name)).collect(), known: HashMap::default() }).collect()
     }
 
@@ -187,15 +187,15 @@ impl Together {
 impl Lines {
     fn of(report: &Report) -> Self {
         let column = |column: &Column| (field(column.name), [field(column.name), b"0".to_vec()].concat());
-        Self { keys: Together::of(&report.keys), columns: report.columns.iter().map(column).collect(), baseline: report.column("baseline") }
+        Self { keys: Group::of(&report.keys), columns: report.columns.iter().map(column).collect(), baseline: report.column("baseline") }
     }
 
     fn write(&mut self, doc: &mut Document, report: &Report, row: &Row) {
         let begin = doc.out.len();
         let mut keys = row.keys.as_slice();
-        for together in &mut self.keys {
-            let (these, rest) = keys.split_at(together.fields.len().min(keys.len()));
-            together.write(these, &mut doc.out);
+        for group in &mut self.keys {
+            let (these, rest) = keys.split_at(group.fields.len().min(keys.len()));
+            group.write(these, &mut doc.out);
             keys = rest;
         }
         for (((name, nobody), column), value) in self.columns.iter().zip(&report.columns).zip(&row.values) {
