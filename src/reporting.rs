@@ -56,6 +56,7 @@ use crate::store::cells::{Asked, Source as Cells, within};
 use crate::store::periods::Lock;
 use crate::store::seeking::Seeking;
 use crate::store::{Store, StoreError};
+use futures_util::future::try_join3;
 use jiff::ToSpan;
 use jiff::civil::Date;
 
@@ -171,17 +172,19 @@ async fn sources(store: &Store, query: &Query, from: Cells, lock: Option<&Lock>,
     let of = within(query.scope.bound());
     // Offers stand in no ledger: they are counted as they are, or were when it was locked.
     let offers = if matches!(from, Cells::Locked(_)) { from } else { Cells::Live };
-    let postings = match lock {
-        Some(lock) => {
-            lock.beside.postings.iter().map(|(platform, category, n, openings)| ((platform.clone(), *category), (*n, *openings))).collect()
+    let postings = async {
+        match lock {
+            Some(lock) => {
+                let counts = lock.beside.postings.iter();
+                Ok(counts.map(|(platform, category, n, openings)| ((platform.clone(), *category), (*n, *openings))).collect())
+            }
+            None => store.posting_counts(Moment::start_of(query.period.first_day()), Moment::start_of(day.saturating_add(1.day()))).await,
         }
-        None => store.posting_counts(Moment::start_of(query.period.first_day()), Moment::start_of(day.saturating_add(1.day()))).await?,
     };
     // Rows are of no region where none were asked for.
     let fine = if query.level_asked { query.fine() } else { query.of_all() };
-    Ok(Sources {
-        people: store.sheet_of(from, Axis::Home, of.clone(), Asked::Period(query.period, day, platforms::SECTIONS), fine).await?,
-        offers: store.sheet_of(offers, Axis::Home, of, Asked::Offers(query.period), fine).await?,
-        postings,
-    })
+    let people = store.sheet_of(from, Axis::Home, of.clone(), Asked::Period(query.period, day, platforms::SECTIONS), fine);
+    let offers = store.sheet_of(offers, Axis::Home, of, Asked::Offers(query.period), fine);
+    let (people, offers, postings) = try_join3(people, offers, postings).await?;
+    Ok(Sources { people, offers, postings })
 }
