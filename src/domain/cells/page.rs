@@ -314,15 +314,14 @@ impl Page {
 
     /// Reads these sections of it, and nothing behind the last of them.
     pub fn sections_of(bytes: &[u8], sections: Sections) -> Option<Self> {
-        let mut page = Self::default();
-        page.read(bytes, Which::of(sections))?;
-        Some(page)
+        Self::counts_of(bytes, Which::of(sections))
     }
 
-    /// The same of these counts, in the place of the page that was read before.
-    pub fn read(&mut self, bytes: &[u8], which: Which) -> Option<()> {
-        self.0.clear();
-        counts_of(bytes, which, |key, n| self.0.push((key, n)))
+    /// The same of these counts.
+    pub fn counts_of(bytes: &[u8], which: Which) -> Option<Self> {
+        let mut counts = Vec::new();
+        counts_of(bytes, which, |key, n| counts.push((key, n)))?;
+        Some(Self(counts))
     }
 }
 

@@ -23,9 +23,7 @@ pub trait Together: Default + Send {
 
 impl Together for Page {
     fn add(&mut self, bytes: &[u8], which: Which) -> Option<()> {
-        let mut page = Page::default();
-        page.read(bytes, which)?;
-        self.join(page);
+        self.join(Page::counts_of(bytes, which)?);
         Some(())
     }
 

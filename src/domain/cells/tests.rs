@@ -66,9 +66,7 @@ fn read(change: &Change, axis: Axis, region: Region, on: i32) -> Page {
     if nodes.is_empty() {
         page(base).into_iter().for_each(|p| out.merge(p));
     } else if let Some(base) = page(base) {
-        let mut goes_on = Page::default();
-        goes_on.read(&base.to_bytes(), Which::going_into(Month::of(on), Sections::ALL)).unwrap();
-        out.merge(&goes_on);
+        out.merge(&Page::counts_of(&base.to_bytes(), Which::going_into(Month::of(on), Sections::ALL)).unwrap());
     }
     nodes.into_iter().filter_map(page).for_each(|p| out.merge(p));
     out
