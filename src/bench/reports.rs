@@ -155,6 +155,8 @@ pub async fn run(plan: Plan) -> Result<(), String> {
     let reader = Readers::start(crate::store::engine_of(&place.url).map_err(text)?, 1).map_err(text)?;
     make(&place, &reader, &plan).await?;
     let state = place.gateway.state.clone().into_inner();
+    // Of a store that an older version made, too.
+    state.store.fold_additions().await.map_err(text)?;
     let began = Instant::now();
     let entries = state.store.seal(&state.config.seal.origin, Moment::start_of(TODAY)).await.map_err(text)?;
     println!("{entries} entries sealed in {:.1} s", began.elapsed().as_secs_f64());

@@ -24,7 +24,7 @@ pub use time::{Bucket, Month, days_of, offers_of, whole_of};
 
 use super::account::{Account, Span, Standing};
 use super::hire::Flow;
-use super::region::{Region, focus_sets};
+use super::region::{Level, Region, focus_sets};
 use super::worker::Tier;
 use foldhash::fast::FixedState;
 use page::Key;
@@ -81,6 +81,11 @@ pub struct Change {
 }
 
 type Gathered = HashMap<Place, Sums, FixedState>;
+
+/// The place that a roll-up counts one under: its province, or itself where it is in none.
+pub fn province_of(region: Region) -> Region {
+    region.at_level(Level::Province).unwrap_or(region)
+}
 
 /// The number that stands for a platform in pages.
 pub trait Numbers: Fn(&str) -> u16 {}
@@ -167,6 +172,18 @@ impl Change {
 
     pub fn is_empty(&self) -> bool {
         self.pages.is_empty()
+    }
+
+    /// What these pages come to by province, in the buckets of roll-ups.
+    pub fn rolled_up(&self) -> Self {
+        let mut sums = Gathered::default();
+        for (place, page) in &self.pages {
+            let place = Place { bucket: place.bucket.rolled_up(), region: province_of(place.region), ..*place };
+            sums.entry(place).or_default().add_page(page);
+        }
+        let mut all = Self { many: [sums, Gathered::default()], ..Self::default() };
+        all.settle();
+        all
     }
 
     /// Adds counts, in the order of their keys, so many times.

@@ -8,12 +8,12 @@
 //! is exact; a row is folded once, whoever folds.
 //! Start at: [`append`], [`waiting`], [`Store::fold_additions`].
 
-use super::Store;
 use super::books::{keep_cells, page, strip_of, strips};
 use super::cells::Look;
 use super::engine::bulk::Bulk;
 use super::engine::{Sql, StoreError, Val, params};
 use super::writer::Tx;
+use super::{Store, rollups};
 use crate::domain::cells::{Axis, Bucket, Change, Place, Sections};
 use crate::domain::varint;
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ const FOLDED: usize = 4_096;
 
 /// Appends what a group adds.
 pub(super) fn append(s: &mut dyn Sql, added: &Change) -> Result<(), StoreError> {
-    static APPEND: Bulk = Bulk::rows("INSERT INTO additions (strip, counts) VALUES {list}", 0, "", 2);
+    static APPEND: Bulk = Bulk::rows("INSERT INTO additions (strip, pages) VALUES {list}", 0, "", 2);
     let mut strips: BTreeMap<i64, (Vec<u8>, i64)> = BTreeMap::new();
     for (place, page) in added.pages() {
         let (counts, last) = strips.entry(strip_of(place.bucket, place.axis)).or_default();
@@ -58,7 +58,7 @@ fn pages(mut counts: &[u8], look: Look<'_>) -> Result<(), StoreError> {
 /// Looks at what was not folded yet into the cells of a bucket, each place as often as it
 /// was added to.
 pub(super) fn waiting(s: &mut dyn Sql, (bucket, axis): (Bucket, Axis), look: Look<'_>) -> Result<(), StoreError> {
-    let sql = "SELECT counts FROM additions WHERE strip = $1 ORDER BY seq";
+    let sql = "SELECT pages FROM additions WHERE strip = $1 ORDER BY seq";
     s.each(sql, params![strip_of(bucket, axis)], &mut |row| pages(row.blob(0)?, look))
 }
 
@@ -68,10 +68,18 @@ pub(super) fn waiting_strips(s: &mut dyn Sql) -> Result<Vec<(Bucket, Axis)>, Sto
     rows.iter().map(|row| strips(row.int(0)?)).collect()
 }
 
+/// Those whose rows are to be folded.
+fn due(s: &mut dyn Sql) -> Result<Vec<(Bucket, Axis)>, StoreError> {
+    let mut due = waiting_strips(s)?;
+    due.retain(|(bucket, _)| !bucket.is_rolled_up());
+    due.extend(rollups::worth_folding(s)?);
+    Ok(due)
+}
+
 /// Folds the oldest rows of a bucket; how many.
 fn fold(tx: &mut Tx<'_>, (bucket, axis): (Bucket, Axis)) -> Result<usize, StoreError> {
     static FOLDED_ROWS: Bulk = Bulk::keys("DELETE FROM additions WHERE seq IN {list}", 0);
-    let sql = "SELECT seq, counts FROM additions WHERE strip = $1 ORDER BY seq LIMIT $2 {skip_locked}";
+    let sql = "SELECT seq, pages FROM additions WHERE strip = $1 ORDER BY seq LIMIT $2 {skip_locked}";
     let rows = tx.query(sql, params![strip_of(bucket, axis), FOLDED as i64])?;
     let (mut change, mut seqs) = (Change::default(), Vec::with_capacity(rows.len()));
     for row in &rows {
@@ -84,18 +92,26 @@ fn fold(tx: &mut Tx<'_>, (bucket, axis): (Bucket, Axis)) -> Result<usize, StoreE
     change.settle();
     let shared = tx.is_shared();
     keep_cells(tx, shared, &change)?;
-    // A lock of a period copies cells and rows in two statements.
+    // A lock of a period copies cells and rows in two statements, and a roll-up that is
+    // made reads cells alone.
     tx.lock_log()?;
+    if !bucket.is_rolled_up() {
+        rollups::add(tx, (bucket, axis), &change)?;
+    }
     FOLDED_ROWS.exec(tx, &[], &seqs)?;
     Ok(rows.len())
 }
 
 impl Store {
-    /// Folds what there is, bucket by bucket; how many rows there were.
+    /// Folds what there is, bucket by bucket, and of roll-ups what is worth it; how many
+    /// rows there were.
     pub async fn fold_additions(&self) -> Result<usize, StoreError> {
         let mut folded = 0;
         // Mostly there is none, and whoever writes need not wait to hear that.
-        for strip in self.read(waiting_strips).await? {
+        for strip in self.read(rollups::missing).await? {
+            self.write(move |tx| rollups::make(tx, strip)).await?;
+        }
+        for strip in self.read(due).await? {
             loop {
                 let rows = self.write(move |tx| fold(tx, strip)).await?;
                 folded += rows;

@@ -336,15 +336,24 @@ pub(super) fn last_cell(bucket: Bucket, axis: Axis) -> i64 {
     first_cell(bucket, axis) + REGIONS - 1
 }
 
+/// The number of the bucket and axis that a key begins with.
+pub(super) fn strip_at(cell: i64) -> i64 {
+    cell.div_euclid(REGIONS)
+}
+
 /// Whether a key is of a page that counts offers, of which the ledger tells nothing.
 pub(super) fn is_of_offers(cell: i64) -> bool {
-    strips(cell / REGIONS).is_ok_and(|(bucket, _)| bucket.is_of_offers())
+    strips(strip_at(cell)).is_ok_and(|(bucket, _)| bucket.is_of_offers())
+}
+
+/// Whether a key is of a roll-up of other pages.
+pub(super) fn is_of_rollups(cell: i64) -> bool {
+    strips(strip_at(cell)).is_ok_and(|(bucket, _)| bucket.is_rolled_up())
 }
 
 /// Whether a key is of the days of a month before this one, which nobody keeps.
 pub(super) fn is_of_days_before(cell: i64, first: Month) -> bool {
-    let month = u32::try_from(cell / REGIONS / 2).ok().and_then(Bucket::month_of_days);
-    month.is_some_and(|month| month < first)
+    strips(strip_at(cell)).is_ok_and(|(bucket, _)| bucket.month_of_days().is_some_and(|month| month < first))
 }
 
 /// The region that a key ends with.

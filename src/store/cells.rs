@@ -13,7 +13,7 @@ use super::engine::{Sql, StoreError, Val, params};
 use super::periods::Beside;
 use super::recount::{self, Folded};
 use super::writer::Tx;
-use super::{Store, additions};
+use super::{Store, additions, rollups};
 use crate::domain::account::{Account, number};
 use crate::domain::category::Category;
 use crate::domain::cells::{Axis, Bucket, Change, Month, Offered, Page, Place, Section, Sections, offers_of, whole_of};
@@ -217,7 +217,15 @@ pub(super) fn sheet(s: &mut dyn Sql, from: Source, axis: Axis, of: &Within, (ask
     let (pages, as_of) = match from {
         Source::Live | Source::Locked(_) => {
             let locked = if let Source::Locked(period) = from { Some(period.to_string()) } else { None };
-            let pages = asked.read(fine, |bucket, look| read_bucket(s, locked.as_deref(), (bucket, axis), of, look))?;
+            let rolled_up = locked.is_none() && of.is_none() && fine.is_of_provinces();
+            let missing = if rolled_up { rollups::missing(s)? } else { HashSet::new() };
+            let pages = asked.read(fine, |bucket, look| {
+                if !rolled_up || missing.contains(&strip_of(bucket, axis)) {
+                    return read_bucket(s, locked.as_deref(), (bucket, axis), of, look);
+                }
+                read_bucket(s, None, (bucket.rolled_up(), axis), of, look)?;
+                additions::waiting(s, (bucket, axis), look)
+            })?;
             (pages, position(super::log::ledger_end(s)?))
         }
         Source::AsOf(seq) => {
@@ -394,18 +402,23 @@ impl Store {
     }
 
     /// Deletes the pages of the days of months that are over for so long that nobody asks
-    /// for them, in slices; says how many.
+    /// for them, in slices, and what waits to be added to them; says how many pages.
     pub async fn forget_days(&self, now: Moment) -> Result<u64, StoreError> {
         let (first, end) = Bucket::days_before(Month::of(number(now.day())).first_with_days());
-        let (begin, end) = (first_cell(first, Axis::Home), first_cell(end, Axis::Home));
         let mut all = 0;
-        loop {
+        for (first, end) in [(first, end), (first.rolled_up(), end.rolled_up())] {
+            let rows = "DELETE FROM additions WHERE strip >= $1 AND strip < $2";
+            self.write(move |tx| tx.exec(rows, params![strip_of(first, Axis::Home), strip_of(end, Axis::Home)])).await?;
+            let (begin, end) = (first_cell(first, Axis::Home), first_cell(end, Axis::Home));
             let some = "DELETE FROM cells WHERE cell IN (SELECT cell FROM cells WHERE cell >= $1 AND cell < $2 ORDER BY cell LIMIT 2000)";
-            match self.write(move |tx| tx.exec(some, params![begin, end])).await? {
-                0 => return Ok(all),
-                n => all += n,
+            loop {
+                match self.write(move |tx| tx.exec(some, params![begin, end])).await? {
+                    0 => break,
+                    n => all += n,
+                }
             }
         }
+        Ok(all)
     }
 
     /// What is counted of one worker.

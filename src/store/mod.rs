@@ -38,6 +38,7 @@ pub mod replays;
 pub mod replies;
 pub mod reports;
 pub mod reviews;
+mod rollups;
 pub mod runs;
 mod schema;
 pub mod seals;

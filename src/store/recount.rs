@@ -9,13 +9,13 @@
 
 mod seekers;
 
-use super::books::{self, account, cell, is_of_days_before, is_of_offers, region_of};
+use super::books::{self, account, cell, is_of_days_before, is_of_offers, is_of_rollups, region_of};
 use super::cells::{self, Position, platforms};
 use super::engine::{Row, Sql, StoreError, params};
 use super::periods::{self, Lock};
 use super::seals::Entry;
 use super::seals::verify::{Beside, Finding};
-use super::{Store, additions};
+use super::{Store, additions, rollups};
 use crate::domain::account::{Account, HireState, number};
 use crate::domain::cells::{Change, Month, Page, Place, Sections};
 use crate::domain::closing::Figure;
@@ -261,9 +261,21 @@ fn compare_cells(s: &mut dyn Sql, mut expected: HashMap<i64, Page>, locked: Opti
         (Ok(region), Some(period)) => format!("locked {period}, cell {key} ({})", region.full_name()),
         (Err(_), _) => format!("cell {key} (no place)"),
     };
+    let mut rollups = locked.is_none().then(|| rollups::Comparing::start(s)).transpose()?;
     let mut look = |row: Row| -> Result<(), StoreError> {
         let key = row.int(0)?;
-        if is_of_offers(key) || out.days_from.is_some_and(|first| is_of_days_before(key, first)) {
+        if out.days_from.is_some_and(|first| is_of_days_before(key, first)) {
+            return Ok(());
+        }
+        let right = rollups.as_mut().map_or(Ok(true), |rollups| rollups.look(key, row.blob(1)?))?;
+        if is_of_rollups(key) {
+            out.pages += 1;
+            if !right {
+                out.differs(|| format!("{}: differs from the pages it adds up", place(key)));
+            }
+            return Ok(());
+        }
+        if is_of_offers(key) {
             return Ok(());
         }
         out.pages += 1;
@@ -280,6 +292,9 @@ fn compare_cells(s: &mut dyn Sql, mut expected: HashMap<i64, Page>, locked: Opti
     let mut lost: Vec<i64> = expected.into_keys().collect();
     lost.sort_unstable();
     lost.into_iter().for_each(|key| out.differs(|| format!("{}: in the ledger, without its page", place(key))));
+    for key in rollups.map_or_else(|| Ok(Vec::new()), rollups::Comparing::lost)? {
+        out.differs(|| format!("{}: there are pages for it to add up, and it is not there", place(key)));
+    }
     Ok(())
 }
 
@@ -290,7 +305,7 @@ fn expected(change: &Change) -> HashMap<i64, Page> {
 /// What cells hold where those of these pages are right: what waits is not in them yet.
 fn expected_of_cells(s: &mut dyn Sql, change: &Change, days_from: Month) -> Result<HashMap<i64, Page>, StoreError> {
     let mut expected = expected(change);
-    for (bucket, axis) in additions::waiting_strips(s)? {
+    for (bucket, axis) in additions::waiting_strips(s)?.into_iter().filter(|(bucket, _)| !bucket.is_rolled_up()) {
         additions::waiting(s, (bucket, axis), &mut |region, added| {
             let added = books::page(added, Sections::ALL)?.negated();
             expected.entry(cell(&Place { bucket, axis, region })).or_default().merge(&added);

@@ -33,6 +33,7 @@ const MIGRATIONS: &[&str] = &[
     FOUND_BY,
     ANSWERED,
     PLACED_ACCOUNTS,
+    ROLL_UPS,
 ];
 
 /// Brings the tables up to date; safe when several processes start at once.
@@ -180,6 +181,22 @@ mod tests {
         let row = s.one("SELECT detail, facts FROM alerts", &[]).unwrap().unwrap();
         assert_eq!(row.text(0), Ok("no postings"));
         assert_eq!(crate::domain::alert::Facts::read("platform_silent", row.text(1).unwrap()), None);
+    }
+
+    #[test]
+    fn buckets_of_an_older_store_are_to_be_rolled_up_and_what_waits_for_them_waits_on() {
+        let (_folder, mut s) = store_before(ROLL_UPS);
+        let cells = [(48_630, 522_624), (48_630, 0), (48_631, 520_302), (1_556_353, 330_106)];
+        for (strip, region) in cells {
+            s.exec("INSERT INTO cells (cell, page) VALUES ($1, $2)", params![strip * 1_000_000 + region, vec![0u8]]).unwrap();
+        }
+        s.exec("INSERT INTO additions (strip, counts) VALUES ($1, $2)", params![48_630, vec![7u8]]).unwrap();
+        migrate(s.as_mut()).unwrap();
+        let rows = s.query("SELECT strip FROM not_rolled_up ORDER BY strip", &[]).unwrap();
+        assert_eq!(rows.iter().map(|row| row.int(0).unwrap()).collect::<Vec<_>>(), [48_630, 48_631, 1_556_353]);
+        let waits = s.one("SELECT pages FROM additions WHERE strip = 48630", &[]).unwrap().unwrap();
+        assert_eq!(waits.blob(0), Ok(&[7u8][..]));
+        assert!(s.exec("INSERT INTO additions (strip, counts) VALUES ($1, $2)", params![1, vec![7u8]]).is_err(), "of an older version");
     }
 
     #[test]

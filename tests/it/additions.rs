@@ -7,6 +7,7 @@ on_every_engine![
     offers_are_counted_once_before_and_after_they_are_folded_and_in_a_lock,
     people_are_counted_once_before_and_after_they_are_folded,
     what_is_added_after_a_lock_changes_nothing_of_it,
+    roll_ups_tell_what_the_pages_of_counties_come_to,
 ];
 
 /// Offers made and accepted, as an office of the nation is told of June.
@@ -152,6 +153,76 @@ async fn what_is_added_after_a_lock_changes_nothing_of_it(engine: Engine) {
     app.finish().await;
 }
 
+/// Reports of the nation, which are made of roll-ups, must agree with those of its parts,
+/// which are not; what they tell is answered.
+async fn of_the_nation(office: &Office<'_>) -> Vec<Value> {
+    let mut told = Vec::new();
+    for path in ["employment?period=2020-06&by=platform", "employment?period=2020-05&axis=work", "flows?period=2020-06&level=province"] {
+        let report = office.caller.get(&format!("/v1/reports/{path}")).await.expect(200).json;
+        let finer = path.replace("&level=province", "") + "&level=county";
+        let counties = office.caller.get(&format!("/v1/reports/{finer}")).await.expect(200).json;
+        assert_eq!(report["totals"], counties["totals"], "{path}");
+        told.push(report["rows"].clone());
+    }
+    for path in ["platforms?period=2020", "platforms?period=2020-05"] {
+        let nation = office.caller.get(&format!("/v1/reports/{path}")).await.expect(200).json;
+        let mut people = json!(0);
+        for province in ["520000", "330000", "440000"] {
+            let part = office.caller.get(&format!("/v1/reports/{path}&region={province}")).await.expect(200).json;
+            people = json!(people.as_u64().unwrap() + part["totals"]["working"].as_u64().unwrap());
+        }
+        assert_eq!(nation["totals"]["working"], people, "{path}");
+        told.push(nation["rows"].clone());
+    }
+    told
+}
+
+async fn roll_ups_tell_what_the_pages_of_counties_come_to(engine: Engine) {
+    let app = spawn_on(engine).await;
+    let platform = app.platform("example").await;
+    let posting = platform.publish(a_posting().openings(4)).await;
+    let (office, store) = (app.office("000000").await, &app.state().store);
+    let mut hired = Vec::new();
+    for worker in app.workers(["522624", "520302", "330106", "441900"].map(in_region).to_vec()).await {
+        let offer = worker.accepts_offer_for(&posting).await;
+        platform.report(json!({"offer": offer, "status": "ONBOARDED", "at": "2020-05-20", "monthly_wage": 4_200})).await;
+        hired.push(offer);
+    }
+    let mut told = Vec::new();
+    // So many folds that roll-ups are folded, too, and something waits again.
+    for n in 0..36 {
+        let (offer, day) = (&hired[n % hired.len()], 2 + n / hired.len());
+        let status = if n / hired.len() % 2 == 0 { "ENDED" } else { "ONBOARDED" };
+        platform.report(json!({"offer": offer, "status": status, "at": format!("2020-06-{day:02}")})).await;
+        if n % 12 == 11 {
+            told = of_the_nation(&office).await;
+        }
+        let (one, other) = futures_util::future::join(store.fold_additions(), store.fold_additions()).await;
+        assert!(one.unwrap() + other.unwrap() > 0);
+        if n % 12 == 11 {
+            assert_eq!(of_the_nation(&office).await, told, "folded");
+            let differences = store.recount().await.unwrap().differences;
+            assert!(differences.is_empty(), "{differences:?}");
+        }
+    }
+    // As a store of an older version is met, by two nodes.
+    app.run_sql(
+        "DELETE FROM cells WHERE cell >= 10000000000000; DELETE FROM additions WHERE strip >= 10000000;
+         INSERT INTO not_rolled_up (strip) SELECT DISTINCT cell / 1000000 FROM cells",
+    );
+    assert_eq!(of_the_nation(&office).await, told, "of the pages of counties");
+    assert!(store.recount().await.unwrap().differences.is_empty());
+    platform.report(json!({"offer": hired[0], "status": "ENDED", "at": "2020-06-01", "reason": "quit"})).await;
+    told = of_the_nation(&office).await;
+    let (one, other) = futures_util::future::join(store.fold_additions(), store.fold_additions()).await;
+    assert!(one.unwrap() + other.unwrap() > 0);
+    assert_eq!(of_the_nation(&office).await, told, "of roll-ups");
+    let differences = store.recount().await.unwrap().differences;
+    assert!(differences.is_empty(), "{differences:?}");
+    app.settle().await;
+    app.finish().await;
+}
+
 #[actix_web::test]
 async fn however_many_groups_have_added_all_of_it_is_folded() {
     let app = spawn().await;
@@ -162,7 +233,7 @@ async fn however_many_groups_have_added_all_of_it_is_folded() {
     // One yes as if many had been given one after the other.
     let db = rusqlite::Connection::open(app.file()).unwrap();
     let more = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 9999)
-                INSERT INTO additions (strip, counts) SELECT a.strip, a.counts FROM additions a, n";
+                INSERT INTO additions (strip, pages) SELECT a.strip, a.pages FROM additions a, n WHERE a.strip < 10000000";
     assert_eq!(db.execute(more, []).unwrap(), 9_999);
     let office = app.office("000000").await;
     assert_eq!(counted(&office).await, [json!(1), json!(10_000)]);

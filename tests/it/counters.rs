@@ -73,14 +73,27 @@ async fn a_recount_at_the_command_line_names_whatever_was_altered() {
     let away = || set("DELETE FROM cells WHERE cell = ?1", params![cell + 1_000_000_000]);
     tampered("a page that was invented", &invented, &away, &["differs from the ledger"]);
     // The place of a page as additions have it: its region's number, then the page's length.
-    let add = |counts: &[u8]| set("INSERT INTO additions (strip, counts) VALUES (?1, ?2)", params![cell / 1_000_000, counts]);
-    let none = || set("DELETE FROM additions", params![]);
+    let add = |counts: &[u8]| set("INSERT INTO additions (strip, pages) VALUES (?1, ?2)", params![cell / 1_000_000, counts]);
+    let none = || set("DELETE FROM additions WHERE strip = ?1", params![cell / 1_000_000]);
     let mut counts = Vec::new();
     doorstep::domain::varint::write(&mut counts, doorstep::domain::varint::signed(cell % 1_000_000));
     doorstep::domain::varint::write(&mut counts, other.len() as u64);
     counts.extend_from_slice(&other);
     tampered("an addition that was invented", &|| add(&counts), &none, &[&cell_named, "differs from the ledger"]);
     tampered("an addition cut in two", &|| add(&counts[..counts.len() - 1]), &none, &["additions to cells"]);
+    // Roll-ups come after all other pages, and all of theirs wait.
+    let (seq, strip, pages): (i64, i64, Vec<u8>) = db
+        .query_row("SELECT seq, strip, pages FROM additions WHERE strip >= 10000000 LIMIT 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .unwrap();
+    let gone = || set("DELETE FROM additions WHERE seq = ?1", params![seq]);
+    let again = || set("INSERT INTO additions (seq, strip, pages) VALUES (?1, ?2, ?3)", params![seq, strip, pages]);
+    tampered("what a roll-up adds", &gone, &again, &["there are pages for it to add up"]);
+    let rolled_up = strip * 1_000_000 + 520_000;
+    let invented = || set("INSERT INTO cells (cell, page) VALUES (?1, ?2)", params![rolled_up, page]);
+    let away = || set("DELETE FROM cells WHERE cell = ?1", params![rolled_up]);
+    tampered("a roll-up that was invented", &invented, &away, &["贵州省", "differs from the pages it adds up"]);
     let account_set = |text: &String| set("UPDATE accounts SET account = ?1 WHERE account <> ''", params![text]);
     tampered("an account", &|| account_set(&more), &|| account_set(&account), &[person, "the account differs"]);
     let placed: i64 = db.query_row("SELECT home FROM accounts WHERE account <> ''", [], |row| row.get(0)).unwrap();

@@ -267,6 +267,11 @@ impl Page {
         Self(counts)
     }
 
+    /// Its counts in the order of their keys.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (u64, i64)> {
+        self.0.iter().copied()
+    }
+
     /// What takes its counts away.
     pub fn negated(mut self) -> Self {
         self.0.iter_mut().for_each(|(_, n)| *n = -*n);

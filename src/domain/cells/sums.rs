@@ -47,6 +47,11 @@ impl Sums {
             *self.0.entry(*key).or_default() += n * times;
         }
     }
+
+    /// Adds the counts of a page.
+    pub(super) fn add_page(&mut self, page: &Page) {
+        page.counts().for_each(|(key, n)| *self.0.entry(key).or_default() += n);
+    }
 }
 
 impl Together for Sums {

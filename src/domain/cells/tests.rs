@@ -146,7 +146,7 @@ proptest! {
             made.add(&old, &new, &numbers);
             made.settle();
         }
-        let kept = whole.pages().filter(|(p, _)| Bucket::month_of_days(p.bucket.number()).is_none_or(|month| month >= first));
+        let kept = whole.pages().filter(|(p, _)| p.bucket.month_of_days().is_none_or(|month| month >= first));
         prop_assert!(kept.eq(change.pages()));
         for on in days.iter().map(|n| number(day(*n))) {
             let on = if Month::of(on) < first { Month::of(on).last_day() } else { on };

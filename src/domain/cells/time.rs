@@ -70,7 +70,13 @@ pub struct Bucket(u32);
 /// Numbers of one kind of bucket.
 const KIND: u32 = 1_000_000;
 
+/// What lies between a bucket and that of its roll-up.
+const ROLLED_UP: u32 = 5 * KIND;
+
 impl Bucket {
+    /// Those of roll-ups come after all others.
+    pub const FIRST_ROLLED_UP: Self = Self(ROLLED_UP);
+
     pub fn month(month: Month) -> Self {
         Self::of(0, month.0)
     }
@@ -92,14 +98,28 @@ impl Bucket {
         Self(number)
     }
 
-    /// Whether it counts offers, of which the ledger tells nothing.
-    pub fn is_of_offers(self) -> bool {
-        self.0 / KIND == 4
+    /// The bucket of its roll-up: what its pages come to by province.
+    pub fn rolled_up(self) -> Self {
+        Self(self.0 % ROLLED_UP + ROLLED_UP)
     }
 
-    /// The month in the tree of whose days this number stands; none of another kind.
-    pub fn month_of_days(number: u32) -> Option<Month> {
-        (number / KIND == 3).then_some(Month((number % KIND / 32) as i32))
+    pub fn is_rolled_up(self) -> bool {
+        self.0 >= ROLLED_UP
+    }
+
+    /// Whether it counts offers, of which the ledger tells nothing.
+    pub fn is_of_offers(self) -> bool {
+        self.kind() == 4
+    }
+
+    /// The month in the tree of whose days it stands; none of another kind.
+    pub fn month_of_days(self) -> Option<Month> {
+        (self.kind() == 3).then_some(Month((self.0 % KIND / 32) as i32))
+    }
+
+    /// That of its pages, whether they are rolled up or not.
+    fn kind(self) -> u32 {
+        self.0 % ROLLED_UP / KIND
     }
 
     /// The buckets of the days of all months before this one: the first, and the first

@@ -64,8 +64,8 @@ impl Asked {
     pub(super) fn read(self, fine: Fine, each: impl FnMut(Bucket, Look<'_>) -> Result<(), StoreError>) -> Result<Pages, StoreError> {
         match fine {
             Fine::Places => read_all::<Page>(&self.parts(), fine, each),
-            Fine::One(_) | Fine::Level(Level::Nation | Level::Province) => read_all::<WideSums>(&self.parts(), fine, each),
-            Fine::Level(_) => read_all::<Sums>(&self.parts(), fine, each),
+            _ if fine.is_of_provinces() => read_all::<WideSums>(&self.parts(), fine, each),
+            _ => read_all::<Sums>(&self.parts(), fine, each),
         }
     }
 }
@@ -214,6 +214,11 @@ pub enum Fine {
 }
 
 impl Fine {
+    /// Whether no province is told apart any finer.
+    pub(super) fn is_of_provinces(self) -> bool {
+        matches!(self, Fine::One(_) | Fine::Level(Level::Nation | Level::Province))
+    }
+
     fn of(self, place: Region) -> Region {
         match self {
             Fine::Places => place,

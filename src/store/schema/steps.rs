@@ -458,3 +458,12 @@ INSERT INTO accounts (home, handle, worker, account)
   FROM accounts_by_handle a JOIN workers w ON w.handle = a.handle;
 DROP TABLE accounts_by_handle;
 ";
+
+/// The buckets of cells that are not rolled up by province yet, which are those that are
+/// there now. What is added has another name, since an older version would fold it without
+/// rolling it up.
+pub(super) const ROLL_UPS: &str = "
+CREATE TABLE not_rolled_up (strip BIGINT PRIMARY KEY) {clustered};
+INSERT INTO not_rolled_up (strip) SELECT DISTINCT cell / 1000000 FROM cells;
+ALTER TABLE additions RENAME COLUMN counts TO pages;
+";

@@ -55,6 +55,18 @@ impl Place {
         }
     }
 
+    /// Runs statements as somebody with full access to the database.
+    pub fn run_sql(&self, sql: &str) {
+        match &self.schema {
+            None => rusqlite::Connection::open(self.file()).and_then(|db| db.execute_batch(sql)).expect("statements"),
+            // The synchronous client must not be used on an async thread.
+            Some((base, schema)) => std::thread::scope(|scope| {
+                let run = || postgres::Client::connect(base, postgres::NoTls)?.batch_execute(&format!("SET search_path = {schema}; {sql}"));
+                scope.spawn(run).join().expect("a thread").expect("statements");
+            }),
+        }
+    }
+
     /// The database file of an embedded store.
     pub fn file(&self) -> std::path::PathBuf {
         self.folder.path().join("store.db")

@@ -151,6 +151,11 @@ impl App {
         panic!("the gateway does not start again: {told}")
     }
 
+    /// Runs statements as somebody with full access to the database.
+    pub fn run_sql(&self, sql: &str) {
+        self._place.run_sql(sql);
+    }
+
     /// The database file of an embedded store.
     pub fn file(&self) -> std::path::PathBuf {
         self._place.file()

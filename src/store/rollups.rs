@@ -1,0 +1,137 @@
+//! Roll-ups: beside the pages of a bucket stands what they come to by province, so that a
+//! report of the nation, or of all provinces, reads some thirty pages in place of those of
+//! all counties. They are kept as the pages of a bucket of their own
+//! ([`Bucket::rolled_up`]): who folds what was added to places appends what it comes to
+//! by province, and that is folded once it is worth writing such large pages.
+//!
+//! Promises: pages and rows of a roll-up are the sum of the folded pages of its bucket, in
+//! each state of the store; a bucket of which that is not so yet, in a store of an older
+//! version, is told by [`missing`].
+//! Does not: hold what was locked, of which a part may stand as it stood earlier.
+
+use super::additions::{self, append};
+use super::books::{cell, first_cell, keep_cells, last_cell, page, region_of, strip_at, strip_of, strips};
+use super::engine::{Sql, StoreError, params};
+use super::writer::Tx;
+use crate::domain::cells::{Axis, Bucket, Change, Page, Place, Sections, Together, Which, WideSums, province_of};
+use crate::domain::region::Region;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Rows of a roll-up, and bytes in them, from which on they are folded into its pages.
+const WORTH_ROWS: i64 = 32;
+const WORTH_BYTES: i64 = 128 * 1024;
+
+/// The roll-ups of which so much waits that it is worth to be folded.
+pub(super) fn worth_folding(s: &mut dyn Sql) -> Result<Vec<(Bucket, Axis)>, StoreError> {
+    let first = strip_of(Bucket::FIRST_ROLLED_UP, Axis::Home);
+    let sql =
+        "SELECT strip FROM additions WHERE strip >= $1 GROUP BY strip HAVING COUNT(*) >= $2 OR SUM(LENGTH(pages)) >= $3 ORDER BY strip";
+    s.query(sql, params![first, WORTH_ROWS, WORTH_BYTES])?.iter().map(|row| strips(row.int(0)?)).collect()
+}
+
+/// The buckets and axes whose pages are not rolled up.
+pub(super) fn missing(s: &mut dyn Sql) -> Result<HashSet<i64>, StoreError> {
+    s.query("SELECT strip FROM not_rolled_up", &[])?.iter().map(|row| row.int(0)).collect()
+}
+
+/// Adds to a bucket's roll-up what was folded into its pages; the log is locked.
+pub(super) fn add(tx: &mut Tx<'_>, strip: (Bucket, Axis), folded: &Change) -> Result<(), StoreError> {
+    if tx.one("SELECT 1 FROM not_rolled_up WHERE strip = $1", params![strip_of(strip.0, strip.1)])?.is_some() {
+        return Ok(());
+    }
+    append(tx, &folded.rolled_up())
+}
+
+/// Rolls the pages of a bucket up that never were.
+pub(super) fn make(tx: &mut Tx<'_>, strip: i64) -> Result<(), StoreError> {
+    // Who folds adds to the roll-up after this, or was seen by it.
+    tx.lock_log()?;
+    if tx.exec("DELETE FROM not_rolled_up WHERE strip = $1", params![strip])? == 0 {
+        return Ok(());
+    }
+    let (bucket, axis) = strips(strip)?;
+    let mut sums = ByProvince::default();
+    let pages = "SELECT cell, page FROM cells WHERE cell BETWEEN $1 AND $2";
+    tx.each(pages, params![first_cell(bucket, axis), last_cell(bucket, axis)], &mut |row| sums.add(region_of(row.int(0)?)?, row.blob(1)?))?;
+    let mut change = Change::default();
+    sums.pages().for_each(|(region, page)| change.merge(Place { bucket: bucket.rolled_up(), axis, region }, &page));
+    change.settle();
+    let shared = tx.is_shared();
+    keep_cells(tx, shared, &change)
+}
+
+/// Pages added up by province.
+#[derive(Default)]
+struct ByProvince(BTreeMap<Region, WideSums>);
+
+impl ByProvince {
+    fn add(&mut self, region: Region, bytes: &[u8]) -> Result<(), StoreError> {
+        let sums = self.0.entry(province_of(region)).or_default();
+        sums.add(bytes, Which::of(Sections::ALL)).ok_or_else(|| StoreError::Corrupt("a page of cells".to_owned()))
+    }
+
+    fn pages(self) -> impl Iterator<Item = (Region, Page)> {
+        self.0.into_iter().map(|(region, sums)| (region, sums.page()))
+    }
+}
+
+/// Compares roll-ups with the pages they are of. Looks at all cells in the order of their
+/// keys, in which roll-ups come last.
+pub(super) struct Comparing {
+    missing: HashSet<i64>,
+    /// Of which bucket and axis pages are added up now.
+    strip: i64,
+    sums: ByProvince,
+    /// What the cells of roll-ups are to hold.
+    expected: HashMap<i64, Page>,
+}
+
+impl Comparing {
+    pub fn start(s: &mut dyn Sql) -> Result<Self, StoreError> {
+        let mut expected: HashMap<i64, Page> = HashMap::new();
+        for (bucket, axis) in additions::waiting_strips(s)?.into_iter().filter(|(bucket, _)| bucket.is_rolled_up()) {
+            // What waits is not in them yet.
+            additions::waiting(s, (bucket, axis), &mut |region, added| {
+                let added = page(added, Sections::ALL)?.negated();
+                expected.entry(cell(&Place { bucket, axis, region })).or_default().merge(&added);
+                Ok(())
+            })?;
+        }
+        Ok(Self { missing: missing(s)?, strip: -1, sums: ByProvince::default(), expected })
+    }
+
+    /// Whether this is as it should be, as far as it can be told: pages of places are
+    /// added up, and those of roll-ups are compared with what came of that.
+    pub fn look(&mut self, key: i64, bytes: &[u8]) -> Result<bool, StoreError> {
+        let strip = strip_at(key);
+        if strip != self.strip {
+            self.next(strip)?;
+        }
+        if strips(strip)?.0.is_rolled_up() {
+            return Ok(Page::from_bytes(bytes).as_ref() == Some(&self.expected.remove(&key).unwrap_or_default()));
+        }
+        // A page that is none differs from the ledger, which is told there.
+        let Some(region) = region_of(key).ok().filter(|_| !self.missing.contains(&strip)) else { return Ok(true) };
+        Ok(self.sums.add(region, bytes).is_ok())
+    }
+
+    fn next(&mut self, strip: i64) -> Result<(), StoreError> {
+        let done = std::mem::take(&mut self.sums);
+        if !done.0.is_empty() {
+            let (bucket, axis) = strips(self.strip)?;
+            for (region, page) in done.pages() {
+                self.expected.entry(cell(&Place { bucket: bucket.rolled_up(), axis, region })).or_default().merge(&page);
+            }
+        }
+        self.strip = strip;
+        Ok(())
+    }
+
+    /// The cells that should be there and are not, in order.
+    pub fn lost(mut self) -> Result<Vec<i64>, StoreError> {
+        self.next(-1)?;
+        let mut lost: Vec<i64> = self.expected.into_iter().filter(|(_, page)| !page.is_empty()).map(|(key, _)| key).collect();
+        lost.sort_unstable();
+        Ok(lost)
+    }
+}
