@@ -62,7 +62,7 @@ impl Sheet {
 }
 
 /// From one in so many homes on, pages of all are read.
-const MANY: usize = 8;
+pub(super) const MANY: usize = 8;
 
 /// The regions that a caller sees: none means all.
 pub type Within = Option<Vec<Region>>;

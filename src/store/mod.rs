@@ -30,6 +30,7 @@ pub mod names;
 pub mod notices;
 pub mod offers;
 pub mod once;
+pub mod people;
 pub mod periods;
 pub mod postings;
 pub mod recount;

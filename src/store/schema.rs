@@ -34,6 +34,7 @@ const MIGRATIONS: &[&str] = &[
     ANSWERED,
     PLACED_ACCOUNTS,
     ROLL_UPS,
+    LISTED,
 ];
 
 /// Brings the tables up to date; safe when several processes start at once.
@@ -69,6 +70,15 @@ pub fn empty() -> (tempfile::TempDir, Box<dyn Connection>) {
     let mut s = Sqlite::new(folder.path().join("empty.db")).connect().expect("a store");
     migrate(s.as_mut()).expect("its tables");
     (folder, s)
+}
+
+/// The steps in which the embedded engine runs a statement.
+#[cfg(test)]
+pub fn plan(s: &mut dyn Connection, sql: &str) -> Vec<String> {
+    let plan: &'static str = Box::leak(format!("EXPLAIN QUERY PLAN {sql}").into_boxed_str());
+    let values = vec![super::engine::Val::from(0); (1..=9).filter(|n| sql.contains(&format!("${n}"))).count()];
+    let rows = s.query(plan, &values).expect("a plan");
+    rows.iter().map(|row| row.text(3).expect("a step").to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -186,7 +196,7 @@ mod tests {
     #[test]
     fn buckets_of_an_older_store_are_to_be_rolled_up_and_what_waits_for_them_waits_on() {
         let (_folder, mut s) = store_before(ROLL_UPS);
-        let cells = [(48_630, 522_624), (48_630, 0), (48_631, 520_302), (1_556_353, 330_106)];
+        let cells = [(48_630i64, 522_624), (48_630, 0), (48_631, 520_302), (1_556_353, 330_106)];
         for (strip, region) in cells {
             s.exec("INSERT INTO cells (cell, page) VALUES ($1, $2)", params![strip * 1_000_000 + region, vec![0u8]]).unwrap();
         }

@@ -116,7 +116,7 @@ pub(super) fn open(vault: &Vault, row: &Row, at: usize, id: Uuid, column: &'stat
     row.opt_blob(at)?.map(|sealed| vault.open(place(id, column), sealed)).transpose()
 }
 
-fn file(vault: &Vault, row: &Row) -> Result<WorkerFile, StoreError> {
+pub(super) fn file(vault: &Vault, row: &Row) -> Result<WorkerFile, StoreError> {
     let id = row.uuid(17)?;
     let name = open(vault, row, 18, id, "name")?.map(PersonName::from_sealed);
     let phone = open(vault, row, 19, id, "phone")?.map(Phone::from_sealed);
@@ -251,87 +251,11 @@ fn erase(tx: &mut Tx<'_>, id: WorkerId, promoted_within: Duration, now: Moment) 
     Ok(true)
 }
 
-/// How a list of workers is narrowed.
-#[derive(Clone, Debug)]
-pub struct WorkerFilter {
-    pub region: Region,
-    /// `seeking`, `working`, `paused`; none: all.
-    pub state: Option<WorkerState>,
-    pub after: Option<WorkerId>,
-    pub limit: i64,
-}
-
-/// What a worker is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WorkerState {
-    /// Looking and not paused.
-    Seeking,
-    /// Not looking.
-    Working,
-    Paused,
-}
-
-impl WorkerState {
-    pub fn parse(code: &str) -> Option<Self> {
-        match code {
-            "seeking" => Some(Self::Seeking),
-            "working" => Some(Self::Working),
-            "paused" => Some(Self::Paused),
-            _ => None,
-        }
-    }
-
-    fn holds(self, looking: bool, paused: bool) -> bool {
-        match self {
-            Self::Seeking => looking && !paused,
-            Self::Working => !looking,
-            Self::Paused => paused,
-        }
-    }
-}
-
 impl Store {
     /// A worker's file, masked, unless erased.
     pub async fn worker(&self, id: WorkerId) -> Result<Option<WorkerFile>, StoreError> {
         let vault = self.vault.clone();
         self.read(move |s| file_of(s, &vault, id)).await
-    }
-
-    /// One page of a region's workers, masked, and how many there are.
-    pub async fn workers(&self, f: WorkerFilter) -> Result<(Vec<WorkerFile>, i64), StoreError> {
-        let vault = self.vault.clone();
-        self.read(move |s| {
-            let mut total = 0;
-            let counts = "SELECT home, looking, paused, COUNT(*) FROM workers WHERE erased_at IS NULL GROUP BY home, looking, paused";
-            for row in s.query(counts, &[])? {
-                let fits = super::region(row.int(0)?)?.is_within(f.region)
-                    && f.state.is_none_or(|st| row.flag(1).is_ok_and(|l| row.flag(2).is_ok_and(|p| st.holds(l, p))));
-                total += if fits { row.int(3)? } else { 0 };
-            }
-            let mut page = Vec::new();
-            let mut after = access::after(f.after.map(WorkerId::uuid));
-            while (page.len() as i64) < f.limit {
-                let sql = columns!("WHERE w.erased_at IS NULL AND w.id > $1 ORDER BY w.id LIMIT $2");
-                let rows = s.query(sql, params![after.clone(), 1000])?;
-                for row in &rows {
-                    after = row.0[17].clone();
-                    let home = super::region(row.int(1)?)?;
-                    if home.is_within(f.region)
-                        && f.state.is_none_or(|st| row.flag(6).is_ok_and(|l| row.flag(5).is_ok_and(|p| st.holds(l, p))))
-                    {
-                        page.push(file(&vault, row)?);
-                        if page.len() as i64 == f.limit {
-                            break;
-                        }
-                    }
-                }
-                if rows.len() < 1000 {
-                    break;
-                }
-            }
-            Ok((page, total))
-        })
-        .await
     }
 
     /// A worker's tier history, oldest first: tier, since.
@@ -469,15 +393,13 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::schema::empty;
+    use crate::store::schema::{empty, plan};
 
     #[test]
     fn nobody_is_forgotten_by_going_through_what_is_known_of_all() {
         let (_folder, mut s) = empty();
         for sql in FORGET {
-            let plan: &'static str = Box::leak(format!("EXPLAIN QUERY PLAN {sql}").into_boxed_str());
-            let rows = s.query(plan, params![Uuid::nil()]).unwrap();
-            let steps: Vec<&str> = rows.iter().map(|row| row.text(3).unwrap()).collect();
+            let steps = plan(s.as_mut(), sql);
             assert!(!steps.iter().any(|step| step.starts_with("SCAN")), "{sql}: {steps:?}");
         }
     }

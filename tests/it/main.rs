@@ -22,6 +22,7 @@ mod histories;
 mod index;
 mod journey;
 mod limits;
+mod lists;
 mod messages;
 mod normalize;
 

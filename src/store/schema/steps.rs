@@ -467,3 +467,10 @@ CREATE TABLE not_rolled_up (strip BIGINT PRIMARY KEY) {clustered};
 INSERT INTO not_rolled_up (strip) SELECT DISTINCT cell / 1000000 FROM cells;
 ALTER TABLE additions RENAME COLUMN counts TO pages;
 ";
+
+/// What an office lists: the people of a county by what they do, and who works there.
+pub(super) const LISTED: &str = "
+DROP INDEX workers_by_home;
+CREATE INDEX workers_by_home ON workers (home, looking, paused, id, erased_at);
+CREATE INDEX hires_by_work ON hires (work, id);
+";

@@ -1,6 +1,6 @@
 use super::*;
 use crate::harness::{a_posting, in_region, on_every_engine};
-use doorstep::store::workers::WorkerFilter;
+use doorstep::store::people::WorkerFilter;
 use serde_json::json;
 
 on_every_engine![
