@@ -3,7 +3,7 @@
 //! came of it.
 //!
 //! The floors, lowest first; a module may use the floors below it, never above:
-//! 0 [`domain`] · 1 [`clock`] [`config`] [`adapter`] [`store`] [`cache`] [`inflate`] ·
+//! 0 [`domain`] [`threads`] · 1 [`clock`] [`config`] [`adapter`] [`store`] [`cache`] [`inflate`] ·
 //! 2 [`ingest`] [`routing`] [`hiring`] [`reporting`] [`webhook`] ·
 //! 3 [`http`] [`poll`] [`deliver`] [`notify`] [`outbound`] · [`app`], [`demo`], [`bench`] and [`cli`] put
 //! them together.
@@ -31,4 +31,5 @@ pub mod reporting;
 pub mod routing;
 pub mod scratch;
 pub mod store;
+pub mod threads;
 pub mod webhook;

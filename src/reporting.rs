@@ -28,6 +28,7 @@ mod query;
 mod report;
 mod routing;
 mod sdmx;
+mod slots;
 mod suppress;
 mod table;
 mod trend;

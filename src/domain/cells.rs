@@ -26,6 +26,7 @@ use super::account::{Account, Span, Standing};
 use super::hire::Flow;
 use super::region::{Level, Region, focus_sets};
 use super::worker::Tier;
+use crate::threads::both;
 use foldhash::fast::FixedState;
 use page::Key;
 use std::collections::{BTreeMap, HashMap};
@@ -120,11 +121,8 @@ impl Change {
     /// change is settled.
     pub fn add_many(&mut self, changed: &[(&Account, &Account)], numbers: &(impl Numbers + Sync)) {
         let (days_from, [home, work]) = (self.days_from, &mut self.many);
-        std::thread::scope(|scope| {
-            let beside = scope.spawn(|| gather(Axis::Work, work, changed, days_from, numbers));
-            gather(Axis::Home, home, changed, days_from, numbers);
-            beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        });
+        let here = || gather(Axis::Home, home, changed, days_from, numbers);
+        both(here, || gather(Axis::Work, work, changed, days_from, numbers));
     }
 
     fn add_on(&mut self, axes: &[Axis], old: &Account, new: &Account, numbers: &impl Numbers) {

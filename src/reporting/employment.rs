@@ -9,6 +9,7 @@ use super::baseline::Baseline;
 use super::draft::{Draft, in_order};
 use super::query::{Axis, By, Query, Scope};
 use super::report::{AsOf, Column, Key, More, Report, Row, Text, Unit, Value};
+use super::slots::Slots;
 use crate::domain::category::Category;
 use crate::domain::cells::{MEASURES, Measure, Page, Section, Sections};
 use crate::domain::hire::Flow;
@@ -185,8 +186,7 @@ type Line = ((Region, usize), Figures);
 
 /// The rows of one region while its pages are looked at.
 struct Rows {
-    figures: Vec<Figures>,
-    met: Vec<usize>,
+    figures: Slots<Figures>,
     /// A region has a row for each part, whether it has anybody in it or not.
     whole: bool,
     out: Vec<Line>,
@@ -197,20 +197,15 @@ impl Rows {
         if figures == Figures::default() {
             return;
         }
-        if self.figures[at] == Figures::default() {
-            self.met.push(at);
-        }
-        self.figures[at] += figures;
+        *self.figures.at(at) += figures;
     }
 
     fn end(&mut self, region: Option<Region>) {
         let Some(region) = region else { return };
         if self.whole {
-            self.met = (0..self.figures.len()).collect();
+            self.figures.meet_all();
         }
-        self.met.sort_unstable();
-        let figures = &mut self.figures;
-        self.out.extend(self.met.drain(..).map(|at| ((region, at), std::mem::take(&mut figures[at]))));
+        self.out.extend(self.figures.take().map(|(at, figures)| ((region, at), figures)));
     }
 }
 
@@ -220,7 +215,7 @@ pub fn employment(sheet: &Sheet, query: &Query, rules: &Rules, now: Moment, base
     let names = query.by.map(|by| Parts::of(by, sheet, rules));
     let slots = names.as_ref().map_or(1, |parts| parts.names.len());
     let whole = query.by == Some(By::Focus);
-    let mut rows = Rows { figures: vec![Figures::default(); slots], met: Vec::new(), whole, out: Vec::new() };
+    let mut rows = Rows { figures: Slots::new(slots), whole, out: Vec::new() };
     let (mut totals, mut here) = (Figures::default(), None);
     let kind = query.period.kind();
     for (place, page) in sheet.pages.iter().filter(|(place, _)| query.scope.holds(*place)) {

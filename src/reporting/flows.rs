@@ -8,11 +8,13 @@ use super::draft::{Draft, in_order};
 use super::employment::{flow_columns, flow_values};
 use super::query::{Axis, Query};
 use super::report::{AsOf, Column, Key, More, Report, Row, Text, Unit};
+use super::slots::Slots;
 use crate::domain::cells::{Page, Section, Sections};
 use crate::domain::hire::Flow;
 use crate::domain::region::{Level, Region, Zone};
 use crate::domain::time::Moment;
 use crate::store::cells::Sheet;
+use crate::threads::both;
 use std::sync::LazyLock;
 
 /// What the report reads of cells.
@@ -45,31 +47,6 @@ fn other_level(level: Level) -> Level {
 /// A way from one place to another, or back, and who works on it.
 type Way = ((Region, Region), Flows);
 
-/// Those of one place while its pages are looked at: flat, since each of its pages tells
-/// of hundreds of other places.
-struct Ways {
-    /// By [`Region::index`] of the other place.
-    flows: Vec<Flows>,
-    met: Vec<Region>,
-}
-
-impl Ways {
-    fn add(&mut self, other: Region, flow: usize, n: u64) {
-        let flows = &mut self.flows[other.index()];
-        if *flows == Flows::default() {
-            self.met.push(other);
-        }
-        flows[flow] += n;
-    }
-
-    /// Hands over what was counted of a place.
-    fn end(&mut self, here: Region, rows: &mut Vec<Way>) {
-        self.met.sort_unstable();
-        let flows = &mut self.flows;
-        rows.extend(self.met.drain(..).map(|other| ((here, other), std::mem::take(&mut flows[other.index()]))));
-    }
-}
-
 /// Pages from which on half of them are added up on a second core.
 const MANY: usize = 500;
 
@@ -82,38 +59,40 @@ fn all_ways(pages: &[(Region, Page)], query: &Query) -> Vec<Way> {
     let row_of = |at: usize| pages[at].0.at_level(query.level);
     let middle = (pages.len() / 2..pages.len()).find(|at| row_of(*at) != row_of(at - 1));
     let (lower, upper) = pages.split_at(middle.unwrap_or(pages.len()));
-    std::thread::scope(|scope| {
-        let upper = scope.spawn(|| ways(upper, query));
-        let mut all = ways(lower, query);
-        all.extend(upper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        in_order(all, add)
-    })
+    let (mut all, upper) = both(|| ways(lower, query), || ways(upper, query));
+    all.extend(upper);
+    in_order(all, add)
 }
 
 fn ways(pages: &[(Region, Page)], query: &Query) -> Vec<Way> {
     let level = other_level(query.level);
-    let others: Vec<Region> = Region::all().map(|other| other.at_level(level).unwrap_or(other)).collect();
-    let mut ways = Ways { flows: vec![Flows::default(); others.len()], met: Vec::new() };
+    let regions: Vec<Region> = Region::all().collect();
+    let others: Vec<usize> = regions.iter().map(|other| other.at_level(level).unwrap_or(*other).index()).collect();
+    // Those of one place, by the other one.
+    let mut ways = Slots::<Flows>::new(regions.len());
     let (mut rows, mut here) = (Vec::new(), Region::NATION);
+    let end = |here: Region, ways: &mut Slots<Flows>, rows: &mut Vec<Way>| {
+        rows.extend(ways.take().map(|(other, flows)| ((here, regions[other]), flows)));
+    };
     for (place, page) in pages.iter().filter(|(place, _)| query.scope.holds(*place)) {
         let region = place.at_level(query.level).unwrap_or(*place);
         if region != here {
-            ways.end(here, &mut rows);
+            end(here, &mut ways, &mut rows);
             here = region;
         }
         // The counts of a way follow each other.
-        let (mut last, mut other) = (None, Region::NATION);
+        let (mut last, mut other) = (None, Region::NATION.index());
         for (way, flow, n) in page.section(Section::Way) {
             if last != Some(way) {
                 (last, other) = (Some(way), others[Region::from_code(way).unwrap_or(Region::NATION).index()]);
             }
             let (flow, n) = (usize::from(flow), u64::try_from(n).unwrap_or(0));
             if flow < Flow::ALL.len() && n > 0 {
-                ways.add(other, flow, n);
+                ways.at(other)[flow] += n;
             }
         }
     }
-    ways.end(here, &mut rows);
+    end(here, &mut ways, &mut rows);
     rows
 }
 

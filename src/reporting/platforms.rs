@@ -12,6 +12,7 @@
 use super::employment::parts;
 use super::query::Query;
 use super::report::{AsOf, Column, Key, More, Report, Row, Text, Unit, Value};
+use super::slots::Slots;
 use crate::domain::account::Turn;
 use crate::domain::category::Category;
 use crate::domain::cells::{LIFTED_SINCE, Measure, Offered, PAY_STEP, POOR_AT_HIRE, Page, Section, Sections, job_of};
@@ -151,27 +152,24 @@ pub struct Sources {
 type Rows<'a> = BTreeMap<(Option<Region>, &'a str, Category), Figures>;
 
 /// The trades of a row's region while pages of it are looked at: by the numbers of platform
-/// and category in a flat table, and named once for the region, not for each page.
+/// and category, and named once for the region, not for each page.
 struct Trades {
-    figures: Vec<Option<Figures>>,
-    met: Vec<usize>,
+    figures: Slots<Option<Figures>>,
+    /// The number of platforms that have one; behind them stands one for all others.
+    platforms: usize,
 }
 
 impl Trades {
     fn new(sheet: &Sheet) -> Self {
-        // Behind all platforms stands one for numbers that no platform has.
-        Self { figures: vec![None; (sheet.platforms.len() + 1) * Category::ALL.len()], met: Vec::new() }
+        let platforms = sheet.platforms.len();
+        Self { figures: Slots::new((platforms + 1) * Category::ALL.len()), platforms }
     }
 
     fn of(&mut self, job: u32) -> &mut Figures {
         let (platform, category) = job_of(job);
         let category = Category::ALL.get(usize::from(category)).copied().unwrap_or(Category::Other);
-        let last = self.figures.len() / Category::ALL.len() - 1;
-        let at = usize::from(platform).min(last) * Category::ALL.len() + category as usize;
-        if self.figures[at].is_none() {
-            self.met.push(at);
-        }
-        self.figures[at].get_or_insert_default()
+        let at = usize::from(platform).min(self.platforms) * Category::ALL.len() + category as usize;
+        self.figures.at(at).get_or_insert_default()
     }
 
     /// Looks at the counts of a section that is split by trades.
@@ -188,8 +186,8 @@ impl Trades {
 
     /// Hands over what was counted of a region.
     fn end<'a>(&mut self, region: Option<Region>, sheet: &'a Sheet, rows: &mut Rows<'a>) {
-        for at in self.met.drain(..) {
-            let Some(figures) = self.figures[at].take() else { continue };
+        for (at, figures) in self.figures.take() {
+            let Some(figures) = figures else { continue };
             let platform = sheet.platforms.get(at / Category::ALL.len()).map_or("", String::as_str);
             match rows.entry((region, platform, Category::ALL[at % Category::ALL.len()])) {
                 Entry::Vacant(row) => drop(row.insert(figures)),

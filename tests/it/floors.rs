@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 
 /// The top-level modules, each with its floor.
-const FLOORS: [(&str, u8); 25] = [
+const FLOORS: [(&str, u8); 26] = [
     ("domain", 0),
+    ("threads", 0),
     ("clock", 1),
     ("config", 1),
     ("adapter", 1),

@@ -5,9 +5,9 @@ use crate::domain::cells::{Bucket, Month, Page, Section, Sections, Sums, Togethe
 use crate::domain::region::{Level, Region};
 use crate::domain::time::Period;
 use crate::store::StoreError;
+use crate::threads::{both, joined};
 use jiff::civil::Date;
 use std::sync::mpsc::{TrySendError, channel, sync_channel};
-use std::thread::ScopedJoinHandle;
 
 /// What is read of each place.
 #[derive(Clone, Copy, Debug)]
@@ -161,19 +161,14 @@ fn read_all<S: Together>(
         mine.take(&mut batch)?;
         let Some((give, _, helper)) = beside else { return whole(0, mine.sums, Vec::new()) };
         drop(give);
-        let mut theirs = end(helper)?.sums;
+        let mut theirs = joined(helper)?.sums;
         let middle = mine.sums.len().max(theirs.len()) / 2;
         let (upper, others) = (mine.sums.split_off(middle.min(mine.sums.len())), theirs.split_off(middle.min(theirs.len())));
-        let upper = scope.spawn(move || whole(middle, upper, others));
-        let mut pages = whole(0, mine.sums, theirs)?;
-        pages.extend(end(upper)?);
+        let (pages, upper) = both(|| whole(0, mine.sums, theirs), move || whole(middle, upper, others));
+        let mut pages = pages?;
+        pages.extend(upper?);
         Ok(pages)
     })
-}
-
-/// What a thread came to.
-fn end<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// The pages of the places from this index on, from what both threads added up.
