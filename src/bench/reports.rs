@@ -53,7 +53,7 @@ enum About {
     Of(Level),
 }
 
-/// A report, and the same asked of the hires in SQL where that can be asked.
+/// A report or a page of a list, and the same asked of the hires in SQL where that can be asked.
 struct Question {
     shown: &'static str,
     path: &'static str,
@@ -73,78 +73,92 @@ macro_rules! at_work {
     };
 }
 
-/// What an office asks, with the period in which the hires were made.
-const QUESTIONS: [Question; 12] = [
+/// What an office asks: reports, and pages of lists, with the period in which the hires were made.
+const QUESTIONS: [Question; 15] = [
     Question {
         shown: "employment, all counties",
-        path: "employment?period=2026-11&level=county",
+        path: "/v1/reports/employment?period=2026-11&level=county",
         about: About::Nation,
         sql: Some(at_work!("home, flow, COUNT(DISTINCT worker)", "home, flow")),
     },
     Question {
         shown: "employment, all provinces",
-        path: "employment?period=2026-11",
+        path: "/v1/reports/employment?period=2026-11",
         about: About::Nation,
         sql: Some(at_work!("home, flow, COUNT(DISTINCT worker)", "home, flow")),
     },
     Question {
         shown: "employment, all counties, by platform",
-        path: "employment?period=2026Q4&level=county&by=platform",
+        path: "/v1/reports/employment?period=2026Q4&level=county&by=platform",
         about: About::Nation,
         sql: Some(at_work!("home, platform, COUNT(DISTINCT worker)", "home, platform")),
     },
     Question {
         shown: "employment, where they work, by trade",
-        path: "employment?period=2026-11&level=county&axis=work&by=category",
+        path: "/v1/reports/employment?period=2026-11&level=county&axis=work&by=category",
         about: About::Nation,
         sql: Some(at_work!("work, category, COUNT(DISTINCT worker)", "work, category")),
     },
     Question {
         shown: "employment, a past month's end",
-        path: "employment?period=2026-10&level=county",
+        path: "/v1/reports/employment?period=2026-10&level=county",
         about: About::Nation,
         sql: Some(at_work!("home, flow, COUNT(DISTINCT worker)", "home, flow")),
     },
     Question {
         shown: "employment, a province",
-        path: "employment?period=2026&level=county",
+        path: "/v1/reports/employment?period=2026&level=county",
         about: About::Of(Level::Province),
         sql: Some(at_work!("home, flow, COUNT(DISTINCT worker)", "home, flow")),
     },
     Question {
         shown: "employment, a county",
-        path: "employment?period=2026-11",
+        path: "/v1/reports/employment?period=2026-11",
         about: About::Of(Level::County),
         sql: Some(at_work!("home, flow, COUNT(DISTINCT worker)", "home, flow")),
     },
     Question {
         shown: "flows, all prefectures",
-        path: "flows?period=2026-11&level=prefecture",
+        path: "/v1/reports/flows?period=2026-11&level=prefecture",
         about: About::Nation,
         sql: Some(at_work!("home, work, COUNT(DISTINCT worker)", "home, work")),
     },
     Question {
         shown: "platforms",
-        path: "platforms?period=2026",
+        path: "/v1/reports/platforms?period=2026",
         about: About::Nation,
         sql: Some(at_work!("platform, category, COUNT(*), COUNT(DISTINCT worker)", "platform, category")),
     },
-    Question { shown: "routing, all counties", path: "routing?period=2026-11&level=county", about: About::Nation, sql: None },
-    Question { shown: "routing, a county", path: "routing?period=2026-11", about: About::Of(Level::County), sql: None },
-    Question { shown: "months, a county", path: "months?period=2026-11", about: About::Of(Level::County), sql: None },
+    Question { shown: "routing, all counties", path: "/v1/reports/routing?period=2026-11&level=county", about: About::Nation, sql: None },
+    Question { shown: "routing, a county", path: "/v1/reports/routing?period=2026-11", about: About::Of(Level::County), sql: None },
+    Question { shown: "months, a county", path: "/v1/reports/months?period=2026-11", about: About::Of(Level::County), sql: None },
+    Question { shown: "people who seek, a county", path: "/v1/workers?state=seeking", about: About::Of(Level::County), sql: None },
+    Question { shown: "hires of a month, a county", path: "/v1/hires?period=2026-11", about: About::Of(Level::County), sql: None },
+    Question {
+        shown: "hires of a month, who works there",
+        path: "/v1/hires?period=2026-11&axis=work",
+        about: About::Of(Level::County),
+        sql: None,
+    },
 ];
 
 /// What is asked after the month before was locked.
-const OF_LOCKED: [Question; 4] = [
-    Question { shown: "employment, a locked month", path: "employment?period=2026-10&level=county", about: About::Nation, sql: None },
+const OF_LOCKED: [Question; 5] = [
     Question {
-        shown: "the month after, with corrections",
-        path: "employment?period=2026-11&level=county",
+        shown: "employment, a locked month",
+        path: "/v1/reports/employment?period=2026-10&level=county",
         about: About::Nation,
         sql: None,
     },
-    Question { shown: "routing, a locked month", path: "routing?period=2026-10&level=county", about: About::Nation, sql: None },
-    Question { shown: "flows in public", path: "flows?period=2026-10&public=true", about: About::Nation, sql: None },
+    Question {
+        shown: "the month after, with corrections",
+        path: "/v1/reports/employment?period=2026-11&level=county",
+        about: About::Nation,
+        sql: None,
+    },
+    Question { shown: "platforms, a locked month", path: "/v1/reports/platforms?period=2026-10", about: About::Nation, sql: None },
+    Question { shown: "routing, a locked month", path: "/v1/reports/routing?period=2026-10&level=county", about: About::Nation, sql: None },
+    Question { shown: "flows in public", path: "/v1/reports/flows?period=2026-10&public=true", about: About::Nation, sql: None },
 ];
 
 /// Measures and prints.
@@ -271,7 +285,7 @@ impl Asking {
             };
             let path = if region == Region::NATION { q.path.to_owned() } else { format!("{}&region={region}", q.path) };
             let began = Instant::now();
-            let (status, length) = self.api.pass_over(&format!("/v1/reports/{path}"), Some(&self.token)).await.map_err(text)?;
+            let (status, length) = self.api.pass_over(&path, Some(&self.token)).await.map_err(text)?;
             took.push(began.elapsed());
             bytes += length;
             if status != 200 {
