@@ -3,11 +3,11 @@
 //! Promises: what a page costs follows from its region and its length, and not from how
 //! many people other regions have.
 
-use super::cells::{self, Within};
+use super::cells::within;
 use super::engine::bulk::Bulk;
-use super::engine::{Sql, StoreError, Val, params};
+use super::engine::{Row, Sql, StoreError, Val, params};
 use super::workers::{WorkerFile, columns, file};
-use super::{Store, access, region};
+use super::{Store, access};
 use crate::domain::id::WorkerId;
 use crate::domain::region::Region;
 use std::collections::BTreeMap;
@@ -52,14 +52,6 @@ impl WorkerState {
     }
 }
 
-/// People read at once where all regions are gone through.
-const SLICE: i64 = 1_000;
-
-/// The homes of a region, where they are few enough to be looked at one by one.
-pub(super) fn few_homes(of: Region) -> Within {
-    cells::within(of).filter(|homes| homes.len() < Region::leaf_count() / cells::MANY)
-}
-
 fn fits(state: Option<WorkerState>, looking: bool, paused: bool) -> bool {
     state.is_none_or(|state| state.holds(looking, paused))
 }
@@ -69,7 +61,7 @@ fn count(s: &mut dyn Sql, f: &WorkerFilter) -> Result<i64, StoreError> {
         "SELECT looking, paused, COUNT(*) FROM workers WHERE erased_at IS NULL AND home IN {list} GROUP BY home, looking, paused",
         0,
     );
-    let rows = match cells::within(f.region) {
+    let rows = match within(f.region) {
         Some(homes) => OF_HOMES.query(s, &[], &homes.iter().map(|home| Val::from(home.code())).collect::<Vec<_>>())?,
         None => s.query("SELECT looking, paused, COUNT(*) FROM workers WHERE erased_at IS NULL GROUP BY home, looking, paused", &[])?,
     };
@@ -84,38 +76,27 @@ const AT_HOME: &str =
     "SELECT id FROM workers WHERE home = $1 AND looking = $2 AND paused = $3 AND erased_at IS NULL AND id > $4 ORDER BY id LIMIT $5";
 
 /// The ids of a page, in order.
-fn page(s: &mut dyn Sql, f: &WorkerFilter) -> Result<Vec<Val>, StoreError> {
-    let limit = usize::try_from(f.limit).unwrap_or(0);
-    let mut after = access::after(f.after.map(WorkerId::uuid));
+fn page(s: &mut dyn Sql, f: &WorkerFilter) -> Result<Vec<Uuid>, StoreError> {
+    let after = access::after(f.after.map(WorkerId::uuid));
+    let ids = |rows: Vec<Row>| rows.iter().map(|row| row.uuid(0)).collect::<Result<Vec<_>, _>>();
+    let homes = match (within(f.region), f.state) {
+        (None, None) => {
+            return ids(s.query("SELECT id FROM workers WHERE erased_at IS NULL AND id > $1 ORDER BY id LIMIT $2", params![after, f.limit])?);
+        }
+        // Of some state there may be nobody far and wide.
+        (some, _) => some.unwrap_or_else(|| Region::all().collect()),
+    };
     let mut page: Vec<Uuid> = Vec::new();
-    if let Some(homes) = few_homes(f.region) {
-        for home in homes {
-            for (looking, paused) in [(false, false), (false, true), (true, false), (true, true)] {
-                if fits(f.state, looking, paused) {
-                    let rows = s.query(AT_HOME, params![home.code(), looking, paused, after.clone(), f.limit])?;
-                    page.extend(rows.iter().map(|row| row.uuid(0)).collect::<Result<Vec<_>, _>>()?);
-                }
+    for home in homes {
+        for (looking, paused) in [(false, false), (false, true), (true, false), (true, true)] {
+            if fits(f.state, looking, paused) {
+                page.extend(ids(s.query(AT_HOME, params![home.code(), looking, paused, after.clone(), f.limit])?)?);
             }
         }
-        page.sort_unstable();
-        page.truncate(limit);
-        return Ok(page.into_iter().map(Val::from).collect());
     }
-    while page.len() < limit {
-        let sql = "SELECT id, home, looking, paused FROM workers WHERE erased_at IS NULL AND id > $1 ORDER BY id LIMIT $2";
-        let rows = s.query(sql, params![after, SLICE])?;
-        for row in &rows {
-            if region(row.int(1)?)?.is_within(f.region) && fits(f.state, row.flag(2)?, row.flag(3)?) {
-                page.push(row.uuid(0)?);
-            }
-        }
-        match rows.last() {
-            Some(last) if rows.len() as i64 == SLICE => after = last.0[0].clone(),
-            _ => break,
-        }
-    }
-    page.truncate(limit);
-    Ok(page.into_iter().map(Val::from).collect())
+    page.sort_unstable();
+    page.truncate(usize::try_from(f.limit).unwrap_or(0));
+    Ok(page)
 }
 
 impl Store {
@@ -124,7 +105,7 @@ impl Store {
         static FILES: Bulk = Bulk::keys(columns!("WHERE w.id IN {list}"), 0);
         let vault = self.vault.clone();
         self.read(move |s| {
-            let ids = page(s, &f)?;
+            let ids: Vec<Val> = page(s, &f)?.into_iter().map(Val::from).collect();
             let files = FILES.query(s, &[], &ids)?.iter().map(|row| file(&vault, row)).collect::<Result<Vec<_>, _>>()?;
             let files: BTreeMap<Uuid, WorkerFile> = files.into_iter().map(|file| (file.id.uuid(), file)).collect();
             Ok((files.into_values().collect(), count(s, &f)?))

@@ -3,9 +3,9 @@
 //! Promises: what a page of a county or a province costs follows from the hires there;
 //! however many there are of the nation, few of them are held at a time.
 
+use super::super::cells::{MANY, Within, within};
 use super::super::engine::bulk::Bulk;
 use super::super::engine::{Sql, StoreError, Val, params};
-use super::super::people::few_homes;
 use super::super::reports::{corrected, facts};
 use super::super::{Store, access, region};
 use super::{Hire, columns, hire};
@@ -49,6 +49,11 @@ enum Slice {
     Work(Region),
     /// The next by id after this one, wherever they are.
     After(Val),
+}
+
+/// The places of a region, where they are few enough to be looked at one by one.
+fn few_places(of: Region) -> Within {
+    within(of).filter(|places| places.len() < Region::leaf_count() / MANY)
 }
 
 /// Hires read at once where all regions are gone through.
@@ -133,7 +138,7 @@ impl Store {
         static PAGE: Bulk = Bulk::keys(columns!("WHERE h.id IN {list}"), 0);
         self.read(move |s| {
             let mut listing = Listing { f: &f, total: 0, page: BTreeMap::new() };
-            match few_homes(f.region) {
+            match few_places(f.region) {
                 Some(places) => {
                     for place in places {
                         listing.take(s, &if f.by_work { Slice::Work(place) } else { Slice::Home(place) })?;
