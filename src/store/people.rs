@@ -81,7 +81,8 @@ fn page(s: &mut dyn Sql, f: &WorkerFilter) -> Result<Vec<Uuid>, StoreError> {
     let ids = |rows: Vec<Row>| rows.iter().map(|row| row.uuid(0)).collect::<Result<Vec<_>, _>>();
     let homes = match (within(f.region), f.state) {
         (None, None) => {
-            return ids(s.query("SELECT id FROM workers WHERE erased_at IS NULL AND id > $1 ORDER BY id LIMIT $2", params![after, f.limit])?);
+            let all = "SELECT id FROM workers WHERE erased_at IS NULL AND id > $1 ORDER BY id LIMIT $2";
+            return ids(s.query(all, params![after, f.limit])?);
         }
         // Of some state there may be nobody far and wide.
         (some, _) => some.unwrap_or_else(|| Region::all().collect()),
