@@ -8,15 +8,15 @@
 //! is exact; a row is folded once, whoever folds.
 //! Start at: [`append`], [`waiting`], [`Store::fold_additions`].
 
-use super::books::{keep_cells, page, strip_of, strips};
+use super::books::{cell, keep_cells, page, strip_of, strips};
 use super::cells::Look;
 use super::engine::bulk::Bulk;
 use super::engine::{Sql, StoreError, Val, params};
 use super::writer::Tx;
 use super::{Store, rollups};
-use crate::domain::cells::{Axis, Bucket, Change, Place, Sections};
+use crate::domain::cells::{Axis, Bucket, Change, Page, Place, Sections};
 use crate::domain::varint;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Most rows that are folded in one transaction.
 const FOLDED: usize = 4_096;
@@ -63,9 +63,22 @@ pub(super) fn waiting(s: &mut dyn Sql, (bucket, axis): (Bucket, Axis), look: Loo
 }
 
 /// The buckets and axes of which something waits.
-pub(super) fn waiting_strips(s: &mut dyn Sql) -> Result<Vec<(Bucket, Axis)>, StoreError> {
+fn waiting_strips(s: &mut dyn Sql) -> Result<Vec<(Bucket, Axis)>, StoreError> {
     let rows = s.query("SELECT DISTINCT strip FROM additions ORDER BY strip", &[])?;
     rows.iter().map(|row| strips(row.int(0)?)).collect()
+}
+
+/// Takes from these pages, by their cells, what waits to be added to them: of roll-ups, or
+/// of the pages of places.
+pub(super) fn take_waiting(s: &mut dyn Sql, rolled_up: bool, pages: &mut HashMap<i64, Page>) -> Result<(), StoreError> {
+    for (bucket, axis) in waiting_strips(s)?.into_iter().filter(|(bucket, _)| bucket.is_rolled_up() == rolled_up) {
+        waiting(s, (bucket, axis), &mut |region, added| {
+            let added = page(added, Sections::ALL)?.negated();
+            pages.entry(cell(&Place { bucket, axis, region })).or_default().merge(&added);
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 /// Those whose rows are to be folded.

@@ -17,7 +17,7 @@ use super::seals::Entry;
 use super::seals::verify::{Beside, Finding};
 use super::{Store, additions, rollups};
 use crate::domain::account::{Account, HireState, number};
-use crate::domain::cells::{Change, Month, Page, Place, Sections};
+use crate::domain::cells::{Change, Month, Page};
 use crate::domain::closing::Figure;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period};
@@ -305,13 +305,7 @@ fn expected(change: &Change) -> HashMap<i64, Page> {
 /// What cells hold where those of these pages are right: what waits is not in them yet.
 fn expected_of_cells(s: &mut dyn Sql, change: &Change, days_from: Month) -> Result<HashMap<i64, Page>, StoreError> {
     let mut expected = expected(change);
-    for (bucket, axis) in additions::waiting_strips(s)?.into_iter().filter(|(bucket, _)| !bucket.is_rolled_up()) {
-        additions::waiting(s, (bucket, axis), &mut |region, added| {
-            let added = books::page(added, Sections::ALL)?.negated();
-            expected.entry(cell(&Place { bucket, axis, region })).or_default().merge(&added);
-            Ok(())
-        })?;
-    }
+    additions::take_waiting(s, false, &mut expected)?;
     expected.retain(|key, page| !page.is_empty() && !is_of_offers(*key) && !is_of_days_before(*key, days_from));
     Ok(expected)
 }

@@ -10,7 +10,7 @@
 //! Does not: hold what was locked, of which a part may stand as it stood earlier.
 
 use super::additions::{self, append};
-use super::books::{cell, first_cell, keep_cells, last_cell, page, region_of, strip_at, strip_of, strips};
+use super::books::{cell, first_cell, keep_cells, last_cell, region_of, strip_at, strip_of, strips};
 use super::engine::{Sql, StoreError, params};
 use super::writer::Tx;
 use crate::domain::cells::{Axis, Bucket, Change, Page, Place, Sections, Together, Which, WideSums, province_of};
@@ -89,14 +89,7 @@ pub(super) struct Comparing {
 impl Comparing {
     pub fn start(s: &mut dyn Sql) -> Result<Self, StoreError> {
         let mut expected: HashMap<i64, Page> = HashMap::new();
-        for (bucket, axis) in additions::waiting_strips(s)?.into_iter().filter(|(bucket, _)| bucket.is_rolled_up()) {
-            // What waits is not in them yet.
-            additions::waiting(s, (bucket, axis), &mut |region, added| {
-                let added = page(added, Sections::ALL)?.negated();
-                expected.entry(cell(&Place { bucket, axis, region })).or_default().merge(&added);
-                Ok(())
-            })?;
-        }
+        additions::take_waiting(s, true, &mut expected)?;
         Ok(Self { missing: missing(s)?, strip: -1, sums: ByProvince::default(), expected })
     }
 
@@ -104,13 +97,14 @@ impl Comparing {
     /// added up, and those of roll-ups are compared with what came of that.
     pub fn look(&mut self, key: i64, bytes: &[u8]) -> Result<bool, StoreError> {
         let strip = strip_at(key);
+        // A key of no bucket differs from the ledger, as does a page that is none: told there.
+        let Ok((bucket, _)) = strips(strip) else { return Ok(true) };
         if strip != self.strip {
             self.next(strip)?;
         }
-        if strips(strip)?.0.is_rolled_up() {
+        if bucket.is_rolled_up() {
             return Ok(Page::from_bytes(bytes).as_ref() == Some(&self.expected.remove(&key).unwrap_or_default()));
         }
-        // A page that is none differs from the ledger, which is told there.
         let Some(region) = region_of(key).ok().filter(|_| !self.missing.contains(&strip)) else { return Ok(true) };
         Ok(self.sums.add(region, bytes).is_ok())
     }

@@ -72,6 +72,9 @@ async fn a_recount_at_the_command_line_names_whatever_was_altered() {
     let invented = || set("INSERT INTO cells (cell, page) VALUES (?1, ?2)", params![cell + 1_000_000_000, page]);
     let away = || set("DELETE FROM cells WHERE cell = ?1", params![cell + 1_000_000_000]);
     tampered("a page that was invented", &invented, &away, &["differs from the ledger"]);
+    let invented = || set("INSERT INTO cells (cell, page) VALUES (-5, ?1)", params![page]);
+    let away = || set("DELETE FROM cells WHERE cell = -5", params![]);
+    tampered("a page of no bucket", &invented, &away, &["cell -5 (", "differs from the ledger"]);
     // The place of a page as additions have it: its region's number, then the page's length.
     let add = |counts: &[u8]| set("INSERT INTO additions (strip, pages) VALUES (?1, ?2)", params![cell / 1_000_000, counts]);
     let none = || set("DELETE FROM additions WHERE strip = ?1", params![cell / 1_000_000]);
