@@ -97,6 +97,9 @@ pub struct Reports {
     /// How often each is asked in SQL
     #[arg(long, default_value_t = 5)]
     sql: u64,
+    /// Ask nothing but what has this in its name
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
     /// Measure on this store, which is written to; default: an embedded one that goes again
     #[arg(long, value_name = "URL")]
     store: Option<String>,
@@ -175,8 +178,8 @@ pub fn run(command: Command) -> Outcome {
             crate::app::block_on(rosters::run(rosters::Plan { lines, workers, known, store })).map_err(Failure)?;
         }
         Command::Reports(args) => {
-            let Reports { hires, questions, sql, store, folder } = args;
-            crate::app::block_on(reports::run(reports::Plan { hires, questions, sql, store, folder })).map_err(Failure)?;
+            let Reports { hires, questions, sql, only, store, folder } = args;
+            crate::app::block_on(reports::run(reports::Plan { hires, questions, sql, only, store, folder })).map_err(Failure)?;
         }
         Command::Deliver(args) => {
             let Deliver { endpoints, events, rate, store } = args;

@@ -33,6 +33,7 @@ pub mod once;
 pub mod people;
 pub mod periods;
 pub mod postings;
+pub mod readers;
 pub mod recount;
 pub mod registry;
 pub mod replays;
@@ -59,10 +60,11 @@ use crate::config::keys::Keys;
 use engine::{Engine, Sql};
 use ids::Ids;
 use names::Names;
+use readers::Readers;
 use std::sync::Arc;
 use tokio::sync::watch;
 use vault::Vault;
-use writer::{Readers, Tx, Writer};
+use writer::{Tx, Writer};
 
 /// The store, cheap to clone.
 #[derive(Clone)]

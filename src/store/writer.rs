@@ -1,4 +1,4 @@
-//! The group-commit writer and the readers: database threads behind async calls.
+//! The group-commit writer: a database thread behind async calls.
 //!
 //! Promises: a caller hears of success only after the commit that holds its work
 //! is on disk; concurrent callers share a transaction and one fsync; a job that
@@ -15,8 +15,8 @@ use super::log::Log;
 use super::names::Names;
 use super::notices::ToTell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, mpsc as sync_mpsc};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -278,84 +278,5 @@ impl WriterThread {
             }
         }
         outcome
-    }
-}
-
-type ReadJob = Box<dyn FnOnce(&mut dyn Connection) + Send>;
-
-/// A pool of threads that read, each in one consistent state.
-#[derive(Clone)]
-pub struct Readers {
-    queue: sync_mpsc::Sender<ReadJob>,
-}
-
-impl Readers {
-    pub fn start(engine: Arc<dyn Engine>, threads: usize) -> Result<Self, StoreError> {
-        let (queue, jobs) = sync_mpsc::channel::<ReadJob>();
-        let jobs = Arc::new(Mutex::new(jobs));
-        for n in 0..threads {
-            let (engine, jobs, mut conn) = (engine.clone(), jobs.clone(), engine.connect()?);
-            let serve = move || {
-                loop {
-                    // The lock is held while waiting, so that one thread waits on the
-                    // channel and the others on the lock.
-                    let job = jobs.lock().unwrap_or_else(|e| e.into_inner()).recv();
-                    let Ok(job) = job else { return };
-                    if !conn.alive()
-                        && let Ok(fresh) = engine.connect()
-                    {
-                        conn = fresh;
-                    }
-                    if catch_unwind(AssertUnwindSafe(|| job(conn.as_mut()))).is_err() {
-                        tracing::error!("a read panicked");
-                        conn.rollback();
-                    }
-                }
-            };
-            let named = std::thread::Builder::new().name(format!("store-reader-{n}"));
-            named.spawn(serve).map_err(|e| StoreError::Unavailable(e.to_string()))?;
-        }
-        Ok(Self { queue })
-    }
-
-    /// Runs `work` in a transaction that sees one state.
-    pub async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut dyn Sql) -> Result<T, StoreError> + Send + 'static,
-    {
-        let (reply, answer) = oneshot::channel();
-        let gone = || StoreError::Unavailable("the readers have stopped".to_owned());
-        let job: ReadJob = Box::new(move |conn| {
-            let made = conn.begin_read().and_then(|()| {
-                let mut plain = Plain(conn);
-                work(&mut plain)
-            });
-            conn.rollback();
-            let _ = reply.send(made);
-        });
-        self.queue.send(job).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
-    }
-}
-
-/// A connection with its transactions out of reach.
-struct Plain<'a>(&'a mut dyn Connection);
-
-impl Sql for Plain<'_> {
-    fn exec(&mut self, sql: &'static str, params: &[Val]) -> Result<u64, StoreError> {
-        self.0.exec(sql, params)
-    }
-
-    fn query(&mut self, sql: &'static str, params: &[Val]) -> Result<Vec<Row>, StoreError> {
-        self.0.query(sql, params)
-    }
-
-    fn each(&mut self, sql: &'static str, params: &[Val], look: &mut dyn FnMut(Row) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        self.0.each(sql, params, look)
-    }
-
-    fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
-        self.0.batch(sql)
     }
 }

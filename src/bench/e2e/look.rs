@@ -4,7 +4,7 @@ use crate::bench::text;
 use crate::domain::id::{OfferId, WorkerId};
 use crate::domain::time::Moment;
 use crate::store::engine::{Sql, Val, params};
-use crate::store::writer::Readers;
+use crate::store::readers::Readers;
 
 /// Counts in the store.
 pub struct Look(Readers);

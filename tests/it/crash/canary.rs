@@ -5,7 +5,7 @@
 use super::{Installation, all};
 use crate::harness::{Engine, a_posting, in_region, on_every_engine};
 use doorstep::http::sink::Sink;
-use doorstep::store::writer::Readers;
+use doorstep::store::readers::Readers;
 use serde_json::json;
 use std::time::{Duration, Instant};
 

@@ -5,7 +5,7 @@ use super::*;
 use crate::harness::{a_posting, on_every_engine};
 use OfferState::{Accepted, Declined, Expired, Hired, NotSelected, Offered, Seen, Waitlisted, Withdrawn};
 use doorstep::domain::posting::Status;
-use doorstep::store::writer::Readers;
+use doorstep::store::readers::Readers;
 use std::collections::HashMap;
 
 on_every_engine![any_story_ends_as_the_reference_says];
