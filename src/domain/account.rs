@@ -138,7 +138,8 @@ pub enum Turn {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     pub tiers: BTreeMap<Date, Tier>,
-    pub hires: BTreeMap<Uuid, HireState>,
+    /// Boxed: a map makes room for eleven of them where most people have one.
+    pub hires: BTreeMap<Uuid, Box<HireState>>,
 }
 
 impl Account {
@@ -172,6 +173,10 @@ pub struct Standing<'a> {
 }
 
 impl Account {
+    fn by_id(&self) -> impl Iterator<Item = (&Uuid, &HireState)> {
+        self.hires.iter().map(|(id, state)| (id, &**state))
+    }
+
     /// The tier in force on a day: the latest that began by then, else the first
     /// known.
     pub fn tier_on(&self, day: Date) -> Option<Tier> {
@@ -206,10 +211,10 @@ impl Account {
     /// What the person comes to on a day.
     pub fn standing(&self, day: i32) -> Option<Standing<'_>> {
         let start = |h: &HireState| h.started_on;
-        let mut working: Vec<(&Uuid, &HireState)> = self.hires.iter().filter(|(_, h)| h.works_on(day)).collect();
+        let mut working: Vec<(&Uuid, &HireState)> = self.by_id().filter(|(_, h)| h.works_on(day)).collect();
         working.sort_by_key(|(id, h)| (start(h), **id));
         let first = working.first().copied();
-        let (id, hire) = first.or_else(|| self.hires.iter().find(|(_, h)| holds(&h.awaited, day)))?;
+        let (id, hire) = first.or_else(|| self.by_id().find(|(_, h)| holds(&h.awaited, day)))?;
         let mut jobs: Vec<&HireState> = Vec::new();
         for (_, h) in &working {
             if !jobs.iter().any(|known| (&known.platform, known.category) == (&h.platform, h.category)) {

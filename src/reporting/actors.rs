@@ -109,7 +109,7 @@ fn accounts(people: &[Actor]) -> Vec<Account> {
             end_reason: None,
             monthly_pay: None,
         };
-        Some((h.id.uuid(), HireState::of(frame, &h.life, 3)?))
+        Some((h.id.uuid(), HireState::of(frame, &h.life, 3)?.into()))
     };
     let account = |a: &Actor| Account { tiers: [(date(2019, 1, 1), a.tier)].into(), hires: a.hires.iter().filter_map(state).collect() };
     people.iter().map(account).collect()

@@ -16,7 +16,7 @@ use super::writer::Tx;
 use super::{Store, rollups};
 use crate::domain::cells::{Axis, Bucket, Change, Page, Place, Sections};
 use crate::domain::varint;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Most rows that are folded in one transaction.
 const FOLDED: usize = 4_096;
@@ -68,13 +68,12 @@ fn waiting_strips(s: &mut dyn Sql) -> Result<Vec<(Bucket, Axis)>, StoreError> {
     rows.iter().map(|row| strips(row.int(0)?)).collect()
 }
 
-/// Takes from these pages, by their cells, what waits to be added to them: of roll-ups, or
-/// of the pages of places.
-pub(super) fn take_waiting(s: &mut dyn Sql, rolled_up: bool, pages: &mut HashMap<i64, Page>) -> Result<(), StoreError> {
+/// What takes away, cell by cell, what waits to be added: to roll-ups, or to the pages of
+/// places.
+pub(super) fn each_waiting(s: &mut dyn Sql, rolled_up: bool, mut take: impl FnMut(i64, &Page)) -> Result<(), StoreError> {
     for (bucket, axis) in waiting_strips(s)?.into_iter().filter(|(bucket, _)| bucket.is_rolled_up() == rolled_up) {
         waiting(s, (bucket, axis), &mut |region, added| {
-            let added = page(added, Sections::ALL)?.negated();
-            pages.entry(cell(&Place { bucket, axis, region })).or_default().merge(&added);
+            take(cell(&Place { bucket, axis, region }), &page(added, Sections::ALL)?.negated());
             Ok(())
         })?;
     }

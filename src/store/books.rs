@@ -76,7 +76,7 @@ impl Books {
         let people = people(s, self.touched.keys())?;
         let mut known = accounts(s, &people)?;
         let mut now = counted(s, &people, self.stale_months)?;
-        let mut states: Vec<(Uuid, Uuid, Option<HireState>)> = Vec::new();
+        let mut states: Vec<(Uuid, Uuid, Option<Box<HireState>>)> = Vec::new();
         let mut changed: Vec<(&Person, Account, Account)> = Vec::new();
         for person in &people {
             let old = known.remove(&person.handle).unwrap_or_default();
@@ -114,7 +114,7 @@ impl Books {
 
     /// Puts the notes into the log, the last one of each hire with what it came to. A
     /// hire that changed without one has an entry of its own.
-    fn enter(&mut self, states: Vec<(Uuid, Uuid, Option<HireState>)>, log: &mut Log) {
+    fn enter(&mut self, states: Vec<(Uuid, Uuid, Option<Box<HireState>>)>, log: &mut Log) {
         let last: HashMap<Uuid, usize> = self.notes.iter().enumerate().map(|(at, n)| (n.hire, at)).collect();
         for (worker, hire, state) in states {
             let at = self.touched.get(&worker).copied().unwrap_or(Moment::from_ms(0));
@@ -239,7 +239,7 @@ pub(super) fn counted(s: &mut dyn Sql, people: &[Person], stale_months: u32) -> 
         let (facts, pay) = lives.remove(&id).unwrap_or_default();
         let state = state(row, facts, pay, stale_months)?;
         let account = out.entry(row.uuid(1)?).or_default();
-        account.hires.extend(state.map(|state| (id, state)));
+        account.hires.extend(state.map(|state| (id, Box::new(state))));
     }
     out.retain(|_, account| !account.hires.is_empty());
     let handles: Vec<Val> = people.iter().filter(|p| out.contains_key(&p.id)).map(|p| Val::from(p.handle)).collect();

@@ -16,7 +16,7 @@ use super::writer::Tx;
 use super::{Store, additions, rollups};
 use crate::domain::account::{Account, number};
 use crate::domain::category::Category;
-use crate::domain::cells::{Axis, Bucket, Change, Month, Offered, Page, Place, Section, Sections, offers_of, whole_of};
+use crate::domain::cells::{Axis, Bucket, Change, Month, Offered, Page, Place, Section, Sections, Tally, offers_of, whole_of};
 use crate::domain::closing::Figure;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period, from_day_number};
@@ -244,19 +244,17 @@ fn folded_pages(
     asked: (Asked, Fine),
     names: &mut Vec<String>,
 ) -> Result<Vec<(Region, Page)>, StoreError> {
-    put_together(&recount::pages(folded.accounts.values(), names), axis, of, asked)
+    put_together(&recount::tally(folded.accounts.values(), names), axis, of, asked)
 }
 
-fn put_together(change: &Change, axis: Axis, of: &Within, (asked, fine): (Asked, Fine)) -> Result<Vec<(Region, Page)>, StoreError> {
-    let mut by_bucket: HashMap<Bucket, Vec<(Region, &Page)>> = HashMap::new();
-    for (place, page) in change.pages().filter(|(p, _)| p.axis == axis) {
+fn put_together(tally: &Tally, axis: Axis, of: &Within, (asked, fine): (Asked, Fine)) -> Result<Vec<(Region, Page)>, StoreError> {
+    let mut by_bucket: HashMap<Bucket, Vec<(Region, &[u8])>> = HashMap::new();
+    for (place, bytes) in tally.pages().filter(|(p, _)| p.axis == axis) {
         if holds(of, place.region) {
-            by_bucket.entry(place.bucket).or_default().push((place.region, page));
+            by_bucket.entry(place.bucket).or_default().push((place.region, bytes));
         }
     }
-    asked.read(fine, |bucket, look| {
-        by_bucket.get(&bucket).into_iter().flatten().try_for_each(|(region, page)| look(*region, &page.to_bytes()))
-    })
+    asked.read(fine, |bucket, look| by_bucket.get(&bucket).into_iter().flatten().try_for_each(|(region, bytes)| look(*region, bytes)))
 }
 
 /// Offers made in some months, by the home of those to whom they were made; of these
@@ -283,8 +281,8 @@ pub(super) fn offers_made(
 
 /// The figures that are signed of a period, by home, as these pages have them; those
 /// that are all zero are left out.
-pub(super) fn figures(change: &Change, period: Period) -> Result<BTreeMap<Region, Figure>, StoreError> {
-    let pages = put_together(change, Axis::Home, &None, (Asked::Standing(period.last_day(), Sections::FLOW), Fine::Places))?;
+pub(super) fn figures(tally: &Tally, period: Period) -> Result<BTreeMap<Region, Figure>, StoreError> {
+    let pages = put_together(tally, Axis::Home, &None, (Asked::Standing(period.last_day(), Sections::FLOW), Fine::Places))?;
     let figures = pages.into_iter().map(|(region, page)| (region, Figure::of(&page, period.kind())));
     Ok(figures.filter(|(_, figure)| *figure != Figure::default()).collect())
 }
@@ -434,7 +432,7 @@ impl Store {
 /// Cells in memory, for tests of what is made of sheets.
 #[cfg(test)]
 pub struct Cells {
-    change: crate::domain::cells::Change,
+    tally: Tally,
     platforms: Vec<String>,
 }
 
@@ -442,8 +440,8 @@ pub struct Cells {
 impl Cells {
     pub fn of<'a>(accounts: impl Iterator<Item = &'a Account>) -> Self {
         let mut platforms = vec![String::new()];
-        let change = recount::pages(accounts, &mut platforms);
-        Self { change, platforms }
+        let tally = recount::tally(accounts, &mut platforms);
+        Self { tally, platforms }
     }
 
     pub fn sheet(&self, axis: Axis, asked: Asked) -> Sheet {
@@ -452,8 +450,8 @@ impl Cells {
 
     pub fn sheet_of(&self, axis: Axis, asked: Asked, fine: Fine) -> Sheet {
         let pages = asked.read(fine, |bucket, look| {
-            let mut here = self.change.pages().filter(|(p, _)| p.axis == axis && p.bucket == bucket);
-            here.try_for_each(|(p, page)| look(p.region, &page.to_bytes()))
+            let mut here = self.tally.pages().filter(|(p, _)| p.axis == axis && p.bucket == bucket);
+            here.try_for_each(|(p, bytes)| look(p.region, bytes))
         });
         let pages = pages.expect("accounts count nobody less than once");
         Sheet { pages, platforms: self.platforms.clone(), as_of: Position { seq: 9, at: None } }

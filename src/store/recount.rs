@@ -17,7 +17,7 @@ use super::seals::Entry;
 use super::seals::verify::{Beside, Finding};
 use super::{Store, additions, rollups};
 use crate::domain::account::{Account, HireState, number};
-use crate::domain::cells::{Change, Month, Page};
+use crate::domain::cells::{Month, Page, Tally};
 use crate::domain::closing::Figure;
 use crate::domain::region::Region;
 use crate::domain::time::{Moment, Period};
@@ -43,7 +43,7 @@ struct TierLeaf {
 #[derive(Deserialize)]
 struct HireLeaf {
     /// None: it never was.
-    state: Option<HireState>,
+    state: Option<Box<HireState>>,
 }
 
 /// The ledger folded so far, and, where it is counted, the pages that this comes to.
@@ -123,7 +123,7 @@ pub(super) fn fold(s: &mut dyn Sql, upto: Option<i64>) -> Result<Folded, StoreEr
 /// Pages that count accounts, kept while these change.
 #[derive(Default)]
 struct Counting {
-    change: Change,
+    tally: Tally,
     /// Platforms by their number, and the other way round; one without a number gets
     /// the next.
     platforms: Vec<String>,
@@ -136,10 +136,10 @@ struct Counting {
 const TOGETHER: usize = 50_000;
 
 impl Counting {
-    fn of(change: Change, platforms: Vec<String>) -> Self {
+    fn of(tally: Tally, platforms: Vec<String>) -> Self {
         let named = platforms.iter().enumerate().filter(|(_, name)| !name.is_empty());
         let numbers = named.map(|(at, name)| (name.clone(), u16::try_from(at).unwrap_or(u16::MAX))).collect();
-        Self { change, platforms, numbers, waiting: Vec::new() }
+        Self { tally, platforms, numbers, waiting: Vec::new() }
     }
 
     /// Gives those of an account's platforms a number that have none.
@@ -170,26 +170,26 @@ impl Counting {
 
     fn add(&mut self, changed: &[(&Account, &Account)]) {
         let numbers = &self.numbers;
-        self.change.add_many(changed, &|platform: &str| numbers.get(platform).copied().unwrap_or(0));
+        self.tally.add(changed, &|platform: &str| numbers.get(platform).copied().unwrap_or(0));
     }
 
     /// The pages as they are by now.
-    fn settled(&mut self) -> &Change {
+    fn settled(&mut self) -> &Tally {
         self.count();
-        self.change.settle();
-        &self.change
+        self.tally.settle();
+        &self.tally
     }
 }
 
 /// The pages that count these accounts; platforms that have no number get one here.
-pub(super) fn pages<'a>(accounts: impl Iterator<Item = &'a Account>, platforms: &mut Vec<String>) -> Change {
-    let mut counting = Counting::of(Change::default(), std::mem::take(platforms));
+pub(super) fn tally<'a>(accounts: impl Iterator<Item = &'a Account>, platforms: &mut Vec<String>) -> Tally {
+    let mut counting = Counting::of(Tally::default(), std::mem::take(platforms));
     let (nobody, accounts) = (Account::default(), accounts.collect::<Vec<_>>());
     accounts.iter().for_each(|account| counting.number(account));
     counting.add(&accounts.into_iter().map(|account| (&nobody, account)).collect::<Vec<_>>());
-    counting.change.settle();
+    counting.tally.settle();
     *platforms = counting.platforms;
-    counting.change
+    counting.tally
 }
 
 /// What a recount found.
@@ -255,7 +255,7 @@ fn compare_facts(s: &mut dyn Sql, folded: &Folded, stale_months: u32, out: &mut 
 
 /// Compares pages with those that a fold makes; `locked` names a period whose pages
 /// are some of those.
-fn compare_cells(s: &mut dyn Sql, mut expected: HashMap<i64, Page>, locked: Option<&str>, out: &mut Recount) -> Result<(), StoreError> {
+fn compare_cells(s: &mut dyn Sql, mut expected: Expected, locked: Option<&str>, out: &mut Recount) -> Result<(), StoreError> {
     let place = |key: i64| match (region_of(key), locked) {
         (Ok(region), None) => format!("cell {key} ({})", region.full_name()),
         (Ok(region), Some(period)) => format!("locked {period}, cell {key} ({})", region.full_name()),
@@ -279,8 +279,9 @@ fn compare_cells(s: &mut dyn Sql, mut expected: HashMap<i64, Page>, locked: Opti
             return Ok(());
         }
         out.pages += 1;
-        let found = Page::from_bytes(row.blob(1)?);
-        if found.as_ref() != Some(&expected.remove(&key).unwrap_or_default()) {
+        let (found, right) = (row.blob(1)?, expected.remove(&key).unwrap_or_default());
+        // Older versions wrote the same page in other bytes.
+        if *found != *right && Page::from_bytes(found) != Page::from_bytes(&right) {
             out.differs(|| format!("{}: differs from the ledger", place(key)));
         }
         Ok(())
@@ -298,15 +299,20 @@ fn compare_cells(s: &mut dyn Sql, mut expected: HashMap<i64, Page>, locked: Opti
     Ok(())
 }
 
-fn expected(change: &Change) -> HashMap<i64, Page> {
-    change.pages().map(|(place, page)| (cell(place), page.clone())).collect()
-}
+/// Pages as the store keeps them, by cell.
+type Expected = HashMap<i64, Box<[u8]>>;
 
-/// What cells hold where those of these pages are right: what waits is not in them yet.
-fn expected_of_cells(s: &mut dyn Sql, change: &Change, days_from: Month) -> Result<HashMap<i64, Page>, StoreError> {
-    let mut expected = expected(change);
-    additions::take_waiting(s, false, &mut expected)?;
-    expected.retain(|key, page| !page.is_empty() && !is_of_offers(*key) && !is_of_days_before(*key, days_from));
+/// What cells hold where these pages are right: what waits is not in them yet.
+fn expected_of_cells(s: &mut dyn Sql, tally: Tally, days_from: Month) -> Result<Expected, StoreError> {
+    let mut expected: Expected = tally.into_pages().map(|(place, bytes)| (cell(&place), bytes)).collect();
+    additions::each_waiting(s, false, |key, taken| {
+        let mut page = expected.remove(&key).and_then(|bytes| Page::from_bytes(&bytes)).unwrap_or_default();
+        page.merge(taken);
+        if !page.is_empty() {
+            expected.insert(key, page.to_bytes().into());
+        }
+    })?;
+    expected.retain(|key, _| !is_of_offers(*key) && !is_of_days_before(*key, days_from));
     Ok(expected)
 }
 
@@ -315,7 +321,7 @@ fn expected_of_cells(s: &mut dyn Sql, change: &Change, days_from: Month) -> Resu
 pub(super) fn recount(s: &mut dyn Sql, stale_months: u32) -> Result<Recount, StoreError> {
     let mut locked = Vec::new();
     for period in periods::locked_periods(s)? {
-        locked.push(Locked { period, locks: periods::locks(s, period)?, pages: HashMap::new() });
+        locked.push(Locked { period, locks: periods::locks(s, period)?, pages: Expected::new() });
     }
     let mut stops: Vec<i64> = locked.iter().flat_map(|l| &l.locks).map(|lock| lock.position).collect();
     stops.sort_unstable();
@@ -323,25 +329,25 @@ pub(super) fn recount(s: &mut dyn Sql, stale_months: u32) -> Result<Recount, Sto
     // Cells are kept as the newest entry found them.
     let newest = s.one("SELECT at FROM ledger ORDER BY seq DESC LIMIT 1", &[])?.map_or(Ok(0), |row| row.int(0))?;
     let first = Month::of(number(Moment::from_ms(newest).day())).first_with_days();
-    let counting = Counting::of(Change::with_days_from(first), platforms(s)?);
+    let counting = Counting::of(Tally::with_days_from(first), platforms(s)?);
     let (mut out, mut fold) =
         (Recount { days_from: Some(first), ..Recount::default() }, Fold { counting: Some(counting), ..Fold::default() });
     for stop in stops {
         fold.upto(s, stop)?;
         if let Some(counting) = &mut fold.counting {
-            let change = counting.settled();
-            locked.iter_mut().try_for_each(|l| l.stand_at(stop, change, &mut out))?;
+            let tally = counting.settled();
+            locked.iter_mut().try_for_each(|l| l.stand_at(stop, tally, &mut out))?;
         }
     }
     fold.upto(s, i64::MAX)?;
     let mut counting = fold.counting.take().unwrap_or_default();
     counting.settled();
-    let change = counting.change;
+    let tally = counting.tally;
     let folded = fold.done();
     (out.entries, out.people) = (folded.position.seq, folded.accounts.len() as u64);
     compare_accounts(s, &folded, &mut out)?;
     compare_facts(s, &folded, stale_months, &mut out)?;
-    let expected = expected_of_cells(s, &change, first)?;
+    let expected = expected_of_cells(s, tally, first)?;
     compare_cells(s, expected, None, &mut out)?;
     for Locked { period, pages, .. } in locked {
         compare_cells(s, pages, Some(&period.to_string()), &mut out)?;
@@ -354,20 +360,20 @@ pub(super) fn recount(s: &mut dyn Sql, stale_months: u32) -> Result<Recount, Sto
 struct Locked {
     period: Period,
     locks: Vec<Lock>,
-    pages: HashMap<i64, Page>,
+    pages: Expected,
 }
 
 impl Locked {
     /// Compares the figures of the locks at this position with what the ledger came to
     /// there, and keeps their pages. A part that was locked before the whole keeps what
     /// it had.
-    fn stand_at(&mut self, position: i64, change: &Change, out: &mut Recount) -> Result<(), StoreError> {
+    fn stand_at(&mut self, position: i64, tally: &Tally, out: &mut Recount) -> Result<(), StoreError> {
         let buckets = cells::locked_buckets(self.period);
         for (at, lock) in self.locks.iter().enumerate().filter(|(_, lock)| lock.position == position) {
             let own = |region: Region| self.locks.iter().position(|l| region.is_within(l.region)) == Some(at);
-            let kept = change.pages().filter(|(place, _)| own(place.region) && buckets.contains(&(place.bucket, place.axis)));
-            self.pages.extend(kept.map(|(place, page)| (cell(place), page.clone())));
-            let mut figures = cells::figures(change, self.period)?;
+            let kept = tally.pages().filter(|(place, _)| own(place.region) && buckets.contains(&(place.bucket, place.axis)));
+            self.pages.extend(kept.map(|(place, bytes)| (cell(place), bytes.into())));
+            let mut figures = cells::figures(tally, self.period)?;
             figures.retain(|region, _| own(*region));
             let told = lock.figures.iter().filter_map(|(code, figure)| Some((Region::parse(code)?, *figure)));
             let told: BTreeMap<Region, Figure> = told.filter(|(region, f)| own(*region) && *f != Figure::default()).collect();

@@ -89,7 +89,7 @@ pub(super) struct Comparing {
 impl Comparing {
     pub fn start(s: &mut dyn Sql) -> Result<Self, StoreError> {
         let mut expected: HashMap<i64, Page> = HashMap::new();
-        additions::take_waiting(s, true, &mut expected)?;
+        additions::each_waiting(s, true, |key, taken| expected.entry(key).or_default().merge(taken))?;
         Ok(Self { missing: missing(s)?, strip: -1, sums: ByProvince::default(), expected })
     }
 

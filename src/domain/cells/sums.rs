@@ -41,6 +41,11 @@ impl Together for Page {
 }
 
 impl Sums {
+    /// How many counts there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Adds counts so many times.
     pub(super) fn add_all(&mut self, counts: &[(Key, i64)], times: i64) {
         for (Key(key), n) in counts {

@@ -4,6 +4,7 @@ use crate::domain::category::Category;
 use crate::domain::hire::EndReason;
 use crate::domain::time::{Period, from_day_number};
 use crate::domain::varint;
+use crate::domain::worker::Tier;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -50,7 +51,7 @@ fn an_account() -> impl Strategy<Value = Account> {
     let tiers = proptest::collection::btree_map((0i32..500).prop_map(day), (0usize..3).prop_map(|t| Tier::ALL[t]), 0..3);
     (tiers, proptest::collection::vec(a_hire(), 0..4)).prop_map(|(tiers, hires)| Account {
         tiers,
-        hires: hires.into_iter().enumerate().map(|(n, h)| (Uuid::from_u128(n as u128 + 1), h)).collect(),
+        hires: hires.into_iter().enumerate().map(|(n, h)| (Uuid::from_u128(n as u128 + 1), h.into())).collect(),
     })
 }
 
@@ -126,11 +127,18 @@ proptest! {
         alone.add(&Account::default(), &new, &numbers);
         alone.settle();
         prop_assert_eq!(&change, &alone);
-        let mut gathered = Change::default();
-        gathered.add(&Account::default(), &old, &numbers);
-        gathered.add_many(&[(&old, &new)], &numbers);
-        gathered.settle();
-        prop_assert!(gathered.pages().eq(alone.pages()));
+        // With what was gathered put into bytes in between, and together.
+        for settled in [true, false] {
+            let mut tally = Tally::default();
+            tally.add(&[(&Account::default(), &old)], &numbers);
+            if settled {
+                tally.settle();
+            }
+            tally.add(&[(&old, &new)], &numbers);
+            tally.settle();
+            let pages: BTreeMap<Place, Page> = tally.pages().map(|(place, bytes)| (*place, Page::from_bytes(bytes).unwrap())).collect();
+            prop_assert!(pages.iter().eq(alone.pages()));
+        }
         change.add(&new, &Account::default(), &numbers);
         change.settle();
         prop_assert!(change.is_empty(), "what is taken away again leaves nothing");
