@@ -8,13 +8,13 @@
 //! is exact; a row is folded once, whoever folds.
 //! Start at: [`append`], [`waiting`], [`Store::fold_additions`].
 
-use super::books::{cell, keep_cells, page, strip_of, strips};
+use super::books::{keep_cells, page, strip_of, strips};
 use super::cells::Look;
 use super::engine::bulk::Bulk;
 use super::engine::{Sql, StoreError, Val, params};
 use super::writer::Tx;
 use super::{Store, rollups};
-use crate::domain::cells::{Axis, Bucket, Change, Page, Place, Sections};
+use crate::domain::cells::{Axis, Bucket, Change, Place, Sections};
 use crate::domain::varint;
 use std::collections::BTreeMap;
 
@@ -68,16 +68,16 @@ fn waiting_strips(s: &mut dyn Sql) -> Result<Vec<(Bucket, Axis)>, StoreError> {
     rows.iter().map(|row| strips(row.int(0)?)).collect()
 }
 
-/// What takes away, cell by cell, what waits to be added: to roll-ups, or to the pages of
-/// places.
-pub(super) fn each_waiting(s: &mut dyn Sql, rolled_up: bool, mut take: impl FnMut(i64, &Page)) -> Result<(), StoreError> {
+/// What takes away what waits to be added: to roll-ups, or to the pages of places.
+pub(super) fn taken_away(s: &mut dyn Sql, rolled_up: bool) -> Result<Change, StoreError> {
+    let mut change = Change::default();
     for (bucket, axis) in waiting_strips(s)?.into_iter().filter(|(bucket, _)| bucket.is_rolled_up() == rolled_up) {
         waiting(s, (bucket, axis), &mut |region, added| {
-            take(cell(&Place { bucket, axis, region }), &page(added, Sections::ALL)?.negated());
+            change.merge(Place { bucket, axis, region }, &page(added, Sections::ALL)?.negated());
             Ok(())
         })?;
     }
-    Ok(())
+    Ok(change)
 }
 
 /// Those whose rows are to be folded.

@@ -303,15 +303,9 @@ fn compare_cells(s: &mut dyn Sql, mut expected: Expected, locked: Option<&str>, 
 type Expected = HashMap<i64, Box<[u8]>>;
 
 /// What cells hold where these pages are right: what waits is not in them yet.
-fn expected_of_cells(s: &mut dyn Sql, tally: Tally, days_from: Month) -> Result<Expected, StoreError> {
+fn expected_of_cells(s: &mut dyn Sql, mut tally: Tally, days_from: Month) -> Result<Expected, StoreError> {
+    additions::taken_away(s, false)?.pages().for_each(|(place, page)| tally.merge(*place, page.clone()));
     let mut expected: Expected = tally.into_pages().map(|(place, bytes)| (cell(&place), bytes)).collect();
-    additions::each_waiting(s, false, |key, taken| {
-        let mut page = expected.remove(&key).and_then(|bytes| Page::from_bytes(&bytes)).unwrap_or_default();
-        page.merge(taken);
-        if !page.is_empty() {
-            expected.insert(key, page.to_bytes().into());
-        }
-    })?;
     expected.retain(|key, _| !is_of_offers(*key) && !is_of_days_before(*key, days_from));
     Ok(expected)
 }

@@ -88,8 +88,7 @@ pub(super) struct Comparing {
 
 impl Comparing {
     pub fn start(s: &mut dyn Sql) -> Result<Self, StoreError> {
-        let mut expected: HashMap<i64, Page> = HashMap::new();
-        additions::each_waiting(s, true, |key, taken| expected.entry(key).or_default().merge(taken))?;
+        let expected = additions::taken_away(s, true)?.pages().map(|(place, page)| (cell(place), page.clone())).collect();
         Ok(Self { missing: missing(s)?, strip: -1, sums: ByProvince::default(), expected })
     }
 

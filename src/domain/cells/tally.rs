@@ -1,5 +1,5 @@
 //! The pages of very many people. As hash maps of counts, or as pages to be looked into,
-//! those of a nation would take some thirty times the memory that they take as the store
+//! those of a nation would take some ten times the memory that they take as the store
 //! keeps them: what is counted is gathered, and put into bytes whenever much of it is.
 
 use super::count::{Counter, Numbers};
@@ -47,6 +47,11 @@ impl Tally {
         both(here, || work.add(Axis::Work, changed, days_from, numbers));
     }
 
+    /// Adds a page to the page of a place.
+    pub fn merge(&mut self, place: Place, page: Page) {
+        self.axes[place.axis as usize].merge(place, page);
+    }
+
     /// Puts what was gathered into the pages.
     pub fn settle(&mut self) {
         let [home, work] = &mut self.axes;
@@ -82,14 +87,17 @@ impl OfAxis {
 
     fn settle(&mut self) {
         for (place, sums) in std::mem::take(&mut self.gathered) {
-            let mut page = sums.page();
-            if let Some(before) = self.pages.remove(&place) {
-                // They were written here.
-                page.merge(&Page::from_bytes(&before).unwrap_or_default());
-            }
-            if !page.is_empty() {
-                self.pages.insert(place, page.to_bytes().into());
-            }
+            self.merge(place, sums.page());
+        }
+    }
+
+    fn merge(&mut self, place: Place, mut page: Page) {
+        if let Some(before) = self.pages.remove(&place) {
+            // They were written here.
+            page.merge(&Page::from_bytes(&before).unwrap_or_default());
+        }
+        if !page.is_empty() {
+            self.pages.insert(place, page.to_bytes().into());
         }
     }
 }
