@@ -128,9 +128,14 @@ impl Change {
             let place = Place { bucket: place.bucket.rolled_up(), region: province_of(place.region), ..*place };
             sums.entry(place).or_default().add_page(page);
         }
-        let mut all = Self { pages: sums.into_iter().map(|(place, sums)| (place, sums.page())).collect(), ..Self::default() };
-        all.settle();
-        all
+        sums.into_iter().map(|(place, sums)| (place, sums.page())).collect()
+    }
+}
+
+impl FromIterator<(Place, Page)> for Change {
+    /// Of places that are each named once; what came to nothing is no change.
+    fn from_iter<I: IntoIterator<Item = (Place, Page)>>(pages: I) -> Self {
+        Self { pages: pages.into_iter().filter(|(_, page)| !page.is_empty()).collect(), days_from: None }
     }
 }
 

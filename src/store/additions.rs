@@ -14,9 +14,10 @@ use super::engine::bulk::Bulk;
 use super::engine::{Sql, StoreError, Val, params};
 use super::writer::Tx;
 use super::{Store, rollups};
-use crate::domain::cells::{Axis, Bucket, Change, Place, Sections};
+use crate::domain::cells::{Axis, Bucket, Change, Place, Sections, Sums, Together, Which};
+use crate::domain::region::Region;
 use crate::domain::varint;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Most rows that are folded in one transaction.
 const FOLDED: usize = 4_096;
@@ -40,9 +41,12 @@ pub(super) fn append(s: &mut dyn Sql, added: &Change) -> Result<(), StoreError> 
     APPEND.insert(s, &[], &rows, |_, _| Ok(()))
 }
 
+fn corrupt() -> StoreError {
+    StoreError::Corrupt("additions to cells".to_owned())
+}
+
 /// Looks at the pages of a row, as they are kept.
 fn pages(mut counts: &[u8], look: Look<'_>) -> Result<(), StoreError> {
-    let corrupt = || StoreError::Corrupt("additions to cells".to_owned());
     let mut code = 0i64;
     while !counts.is_empty() {
         let (step, length) = (varint::read(&mut counts).ok_or_else(corrupt)?, varint::read(&mut counts).ok_or_else(corrupt)?);
@@ -93,15 +97,15 @@ fn fold(tx: &mut Tx<'_>, (bucket, axis): (Bucket, Axis)) -> Result<usize, StoreE
     static FOLDED_ROWS: Bulk = Bulk::keys("DELETE FROM additions WHERE seq IN {list}", 0);
     let sql = "SELECT seq, pages FROM additions WHERE strip = $1 ORDER BY seq LIMIT $2 {skip_locked}";
     let rows = tx.query(sql, params![strip_of(bucket, axis), FOLDED as i64])?;
-    let (mut change, mut seqs) = (Change::default(), Vec::with_capacity(rows.len()));
+    let (mut sums, mut seqs) = (HashMap::<Region, Sums>::new(), Vec::with_capacity(rows.len()));
     for row in &rows {
         seqs.push(Val::from(row.int(0)?));
         pages(row.blob(1)?, &mut |region, added| {
-            change.merge(Place { bucket, axis, region }, &page(added, Sections::ALL)?);
-            Ok(())
+            let sums = sums.entry(region).or_default();
+            sums.add(added, Which::of(Sections::ALL)).ok_or_else(corrupt)
         })?;
     }
-    change.settle();
+    let change: Change = sums.into_iter().map(|(region, sums)| (Place { bucket, axis, region }, sums.page())).collect();
     let shared = tx.is_shared();
     keep_cells(tx, shared, &change)?;
     // A lock of a period copies cells and rows in two statements, and a roll-up that is

@@ -53,9 +53,7 @@ pub(super) fn make(tx: &mut Tx<'_>, strip: i64) -> Result<(), StoreError> {
     let mut sums = ByProvince::default();
     let pages = "SELECT cell, page FROM cells WHERE cell BETWEEN $1 AND $2";
     tx.each(pages, params![first_cell(bucket, axis), last_cell(bucket, axis)], &mut |row| sums.add(region_of(row.int(0)?)?, row.blob(1)?))?;
-    let mut change = Change::default();
-    sums.pages().for_each(|(region, page)| change.merge(Place { bucket: bucket.rolled_up(), axis, region }, &page));
-    change.settle();
+    let change: Change = sums.pages().map(|(region, page)| (Place { bucket: bucket.rolled_up(), axis, region }, page)).collect();
     let shared = tx.is_shared();
     keep_cells(tx, shared, &change)
 }
