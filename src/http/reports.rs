@@ -7,7 +7,7 @@ use crate::domain::region::Region;
 use crate::reporting::{self, Draft, Format, Name, Params, QueryFault, Report, ReportFault, STYLE_HASH, Table};
 use actix_web::web::{Bytes, Data, Path, Query};
 use actix_web::{HttpResponse, get};
-use futures_util::{Stream, TryStreamExt};
+use futures_util::Stream;
 use serde::Deserialize;
 use tokio::task::{JoinError, spawn_blocking};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -157,18 +157,12 @@ fn file(draft: Draft, format: Format) -> Result<HttpResponse, Problem> {
     Ok(response.body(body))
 }
 
-/// Pieces of a document that are written at once: a thread is woken for all of them.
-const AHEAD: usize = 8;
-
-/// The document of a report, as fast as it is taken: the next pieces are written on another
-/// thread while those before are sent.
+/// The document of a report, as fast as it is taken: the next piece is written on another
+/// thread while the one before is sent.
 fn pieces(draft: Draft) -> impl Stream<Item = Result<Bytes, JoinError>> {
-    let write = |mut pieces: Box<dyn Iterator<Item = Vec<u8>> + Send>| {
-        spawn_blocking(move || (pieces.by_ref().take(AHEAD).map(Bytes::from).collect::<Vec<_>>(), pieces))
-    };
-    let written = futures_util::stream::try_unfold(write(Box::new(draft.json())), move |writing| async move {
-        let (some, rest) = writing.await?;
-        Ok((!some.is_empty()).then(|| (futures_util::stream::iter(some.into_iter().map(Ok)), write(rest))))
-    });
-    written.try_flatten()
+    let write = |mut pieces: Box<dyn Iterator<Item = Vec<u8>> + Send>| spawn_blocking(move || (pieces.next().map(Bytes::from), pieces));
+    futures_util::stream::try_unfold(write(Box::new(draft.json())), move |writing| async move {
+        let (piece, rest) = writing.await?;
+        Ok(piece.map(|piece| (piece, write(rest))))
+    })
 }

@@ -8,9 +8,13 @@ use serde_json::json;
 use std::borrow::Borrow;
 use std::collections::HashMap;
 
-/// Bytes of a piece of a document, and room for the line that it ends with.
-const PIECE: usize = 128 * 1024;
-const SPARE: usize = 2 * 1024;
+/// Bytes of a piece of a document, and room for what it begins with or ends with. What is
+/// written on one core is sent from another one: a piece for which a thread is woken is
+/// as large as what that core holds close.
+const PIECE: usize = 1024 * 1024;
+const SPARE: usize = 4 * 1024;
+/// Bytes that a line is expected to take.
+const LINE: usize = 256;
 
 /// The document's bytes.
 pub fn write(report: &Report) -> Vec<u8> {
@@ -42,7 +46,8 @@ impl<H: Borrow<Report>, R: FnMut(usize, &mut Row)> Iterator for Pieces<H, R> {
 
     fn next(&mut self) -> Option<Vec<u8>> {
         let mut written = self.written?;
-        let (head, mut doc) = (self.head.borrow(), Document { out: Vec::with_capacity(PIECE + SPARE) });
+        let expected = self.len.saturating_sub(written).saturating_mul(LINE).min(PIECE);
+        let (head, mut doc) = (self.head.borrow(), Document { out: Vec::with_capacity(expected + SPARE) });
         if written == 0 {
             begin(head, &mut doc);
         }
@@ -237,5 +242,28 @@ fn figure(doc: &mut Document, column: &Column, value: Value) {
             doc.value(&denominator);
             doc.out.push(b'}');
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::tests::sample;
+    use super::*;
+
+    #[test]
+    fn a_document_of_several_pieces_holds_every_row_once() {
+        let mut report = sample();
+        let lines = [0, 1, 2, 3, 20_000].map(|rows| {
+            report.rows = (0..rows).map(|n| Row { keys: vec![Some(format!("{n}").into()), None, None], ..report.totals.clone() }).collect();
+            let pieces: Vec<_> = Pieces::of(&report, rows, |at, row: &mut Row| row.clone_from(&report.rows[at])).collect();
+            let (last, whole) = pieces.split_last().unwrap();
+            assert!(whole.iter().all(|piece| (PIECE..PIECE + SPARE).contains(&piece.len())), "{rows} rows");
+            let document: serde_json::Value = serde_json::from_slice(&pieces.concat()).unwrap();
+            let regions = document["rows"].as_array().unwrap().iter().map(|row| row["region"].as_str().unwrap().parse::<usize>().unwrap());
+            assert!(regions.eq(0..rows) && document["totals"]["total"] == 5, "{rows} rows");
+            (whole.len(), last.is_empty())
+        });
+        assert_eq!(lines[..4], [(0, false); 4]);
+        assert!(lines[4].0 > 1 && !lines[4].1, "{lines:?}");
     }
 }
