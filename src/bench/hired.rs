@@ -9,6 +9,7 @@ use crate::domain::category::Category;
 use crate::domain::hire::{EndReason, HireStatus, StatusReport};
 use crate::domain::region::{Level, Region};
 use crate::domain::time::Moment;
+use crate::hiring::Hiring;
 use crate::hiring::rosters::{RosterBatch, RosterRules};
 use crate::http::State;
 use crate::progress::Progress;
@@ -21,7 +22,10 @@ use std::time::Duration;
 /// The platforms that have rosters.
 const PLATFORMS: u32 = 5;
 /// Lines of one roster.
-const LINES: u32 = 20_000;
+const LINES: u32 = 50_000;
+/// Lines of one transaction, ten times what a gateway takes while others wait: a page of
+/// the database that many lines change is written once for all of them.
+const SLICE: usize = 5_000;
 /// One of so many was laid off since.
 const LAID_OFF: u32 = 50;
 /// Days since the first hire.
@@ -33,7 +37,7 @@ pub fn terms(platform: String) -> HireTerms {
 }
 
 /// How often what is added to cells is folded while nobody reads them.
-const FOLD: Duration = Duration::from_secs(120);
+const FOLD: Duration = Duration::from_secs(600);
 
 /// Has the first `workers` of a nation hired, `hires` times in all, by rosters as
 /// platforms send them; so many hires are there from a run that was ended.
@@ -43,6 +47,7 @@ pub async fn hire(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires:
 
 async fn by_rosters(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires: u32, there: u32) -> Result<(), String> {
     let (progress, now) = (Progress::new("hires", u64::from(hires)), Moment::start_of(TODAY));
+    let hiring = Hiring { store: state.store.clone(), slice: SLICE };
     for first in (there / LINES * LINES..hires).step_by(LINES as usize) {
         let part = first..hires.min(first.saturating_add(LINES));
         for platform in 0..PLATFORMS {
@@ -52,7 +57,7 @@ async fn by_rosters(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hire
             let body = Arc::new(body.ok_or("an invented id number is none")?.into_bytes());
             let rules = RosterRules { min_lines: 0, per_day: u32::MAX };
             let batch = RosterBatch { terms: terms(name(platform)), client: uuid::Uuid::nil(), body, once: None, rules };
-            let answer = state.hiring.roster(batch, now).await.map_err(|e| format!("{e:?}"))?.body;
+            let answer = hiring.roster(batch, now).await.map_err(|e| format!("{e:?}"))?.body;
             let count = |name: &str| answer[name].as_u64().unwrap_or_default();
             if count("matched") + count("already") != count("received") {
                 return Err(format!("everybody on a roster is registered: {answer}"));
