@@ -21,7 +21,7 @@ mod tally;
 mod time;
 
 pub use count::Numbers;
-pub use page::{LIFTED_SINCE, MEASURES, Measure, Offered, PAY_STEP, POOR_AT_HIRE, Page, Section, Sections, Which, job, job_of};
+pub use page::{LIFTED_SINCE, MEASURES, Measure, Offered, PAY_STEP, POOR_AT_HIRE, Page, Section, Sections, Which, cut, job, job_of};
 pub use sums::{Sums, Together, WideSums};
 pub use tally::Tally;
 pub use time::{Bucket, Month, days_of, offers_of, whole_of};

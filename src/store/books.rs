@@ -361,9 +361,14 @@ pub(super) fn region_of(cell: i64) -> Result<Region, StoreError> {
     region(cell.rem_euclid(REGIONS))
 }
 
+/// What is told of bytes that are no page.
+pub(super) fn no_page() -> StoreError {
+    StoreError::Corrupt("a page of cells".to_owned())
+}
+
 /// A page behind its column, and of it these sections.
 pub(super) fn page(bytes: &[u8], sections: Sections) -> Result<Page, StoreError> {
-    Page::sections_of(bytes, sections).ok_or_else(|| StoreError::Corrupt("a page of cells".to_owned()))
+    Page::sections_of(bytes, sections).ok_or_else(no_page)
 }
 
 /// Adds to the cells; `shared` where others may do so at the same time.

@@ -10,7 +10,7 @@
 //! Does not: hold what was locked, of which a part may stand as it stood earlier.
 
 use super::additions::{self, append};
-use super::books::{cell, first_cell, keep_cells, last_cell, region_of, strip_at, strip_of, strips};
+use super::books::{cell, first_cell, keep_cells, last_cell, no_page, region_of, strip_at, strip_of, strips};
 use super::engine::{Sql, StoreError, params};
 use super::writer::Tx;
 use crate::domain::cells::{Axis, Bucket, Change, Page, Place, Sections, Together, Which, WideSums, province_of};
@@ -65,7 +65,7 @@ struct ByProvince(BTreeMap<Region, WideSums>);
 impl ByProvince {
     fn add(&mut self, region: Region, bytes: &[u8]) -> Result<(), StoreError> {
         let sums = self.0.entry(province_of(region)).or_default();
-        sums.add(bytes, Which::of(Sections::ALL)).ok_or_else(|| StoreError::Corrupt("a page of cells".to_owned()))
+        sums.add(bytes, Which::of(Sections::ALL)).ok_or_else(no_page)
     }
 
     fn pages(self) -> impl Iterator<Item = (Region, Page)> {

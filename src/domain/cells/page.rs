@@ -87,6 +87,10 @@ impl Which {
         Self { sections: sections.without(Sections::of(&[Section::Turn])), over: over.fold(0, |all, one| all | one) }
     }
 
+    pub const fn sections(self) -> Sections {
+        self.sections
+    }
+
     /// These and all of those sections, which are not of people.
     pub const fn with(self, sections: Sections) -> Self {
         Self { sections: self.sections.with(sections), over: self.over }
@@ -330,41 +334,66 @@ impl Page {
     }
 }
 
-/// Goes over these counts of a page as [`Page::to_bytes`] wrote it, in the order of their
-/// keys; none where it is no page, of which some may have been gone over.
-#[inline]
-pub(super) fn counts_of(bytes: &[u8], which: Which, mut each: impl FnMut(u64, i64)) -> Option<()> {
-    let Some(mut bytes) = bytes.strip_prefix(&MARK) else {
-        return old_counts(bytes, which, &mut each);
+/// Appends these sections of a page to `out`, which are a page too, or nothing where it has
+/// none of them; none where it is no page, as far as that is seen without its counts.
+pub fn cut(page: &[u8], sections: Sections, out: &mut Vec<u8>) -> Option<()> {
+    let Some(bytes) = page.strip_prefix(&MARK) else {
+        out.extend_from_slice(page);
+        return Some(());
     };
+    let begin = out.len();
+    each_section(bytes, sections, |_, whole, _| {
+        if out.len() == begin {
+            out.extend(MARK);
+        }
+        out.extend_from_slice(whole);
+        Some(())
+    })
+}
+
+/// Goes over these sections of a page behind its mark: the number of each, all of it, and
+/// its counts.
+#[inline]
+fn each_section(mut bytes: &[u8], sections: Sections, mut each: impl FnMut(u64, &[u8], &[u8]) -> Option<()>) -> Option<()> {
     let mut least = 0;
     while !bytes.is_empty() {
+        let whole = bytes;
         let (number, length) = (read(&mut bytes)?, read(&mut bytes)?);
         if number < least {
             return None;
         }
-        if which.sections.end_before(number) {
+        if sections.end_before(number) {
             break;
         }
-        let (mut counts, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
-        if which.sections.has(number) {
-            let over = which.over_in(number);
-            let (mut key, mut first) = (number << 48, true);
-            while !counts.is_empty() {
-                let (step, n) = read_two(&mut counts)?;
-                key = key.checked_add(step).filter(|_| step > 0 || first)?;
-                first = false;
-                if over == 0 || over >> (key & 0xffff).min(63) & 1 == 0 {
-                    each(key, unsigned(n));
-                }
-            }
-            if key >> 48 != number {
-                return None;
-            }
+        let (counts, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+        if sections.has(number) {
+            each(number, &whole[..whole.len() - rest.len()], counts)?;
         }
         (bytes, least) = (rest, number + 1);
     }
     Some(())
+}
+
+/// Goes over these counts of a page as [`Page::to_bytes`] wrote it, in the order of their
+/// keys; none where it is no page, of which some may have been gone over.
+#[inline]
+pub(super) fn counts_of(bytes: &[u8], which: Which, mut each: impl FnMut(u64, i64)) -> Option<()> {
+    let Some(bytes) = bytes.strip_prefix(&MARK) else {
+        return old_counts(bytes, which, &mut each);
+    };
+    each_section(bytes, which.sections, |number, _, mut counts| {
+        let over = which.over_in(number);
+        let (mut key, mut first) = (number << 48, true);
+        while !counts.is_empty() {
+            let (step, n) = read_two(&mut counts)?;
+            key = key.checked_add(step).filter(|_| step > 0 || first)?;
+            first = false;
+            if over == 0 || over >> (key & 0xffff).min(63) & 1 == 0 {
+                each(key, unsigned(n));
+            }
+        }
+        (key >> 48 == number).then_some(())
+    })
 }
 
 /// The same of a page of older versions.

@@ -197,7 +197,12 @@ proptest! {
         for bytes in [&bytes, &older] {
             prop_assert_eq!(Page::from_bytes(bytes), Some(page.clone()));
             for asked in [Sections::FLOW, Sections::of(&[Section::Way]), Sections::of(&[Section::Platform, Section::Turn])] {
-                prop_assert_eq!(Page::sections_of(bytes, asked), Some(page.only(asked)));
+                let only = page.only(asked);
+                prop_assert_eq!(Page::sections_of(bytes, asked), Some(only.clone()));
+                let mut out = vec![7];
+                prop_assert_eq!(cut(bytes, asked, &mut out), Some(()));
+                prop_assert_eq!(Page::sections_of(&out[1..], asked), Some(only.clone()));
+                prop_assert!(*bytes == older || out[1..] == only.to_bytes());
             }
         }
         if !page.is_empty() {
@@ -230,6 +235,7 @@ fn bytes_that_no_version_wrote_are_no_page() {
     // The second section's length goes beyond the end, also for who does not ask for it.
     let flow_and_way = Sections::of(&[Section::Flow, Section::Offer]);
     assert_eq!(Page::sections_of(&whole[..whole.len() - 1], flow_and_way), None);
+    assert_eq!(cut(&whole[..whole.len() - 1], flow_and_way, &mut Vec::new()), None);
     let twice = [&whole[..], &whole[9..]].concat();
     assert_eq!(Page::from_bytes(&twice), None, "a section stands once");
     let without_step = [0, 0, 0, 9, 4, 5, 12, 0, 12];

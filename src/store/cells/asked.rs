@@ -1,10 +1,11 @@
 //! What is asked of cells, bucket by bucket, and how the pages of places are put together.
 
 use crate::domain::account::number;
-use crate::domain::cells::{Bucket, Month, Page, Section, Sections, Sums, Together, Which, WideSums, days_of, offers_of, whole_of};
+use crate::domain::cells::{Bucket, Month, Page, Section, Sections, Sums, Together, Which, WideSums, cut, days_of, offers_of, whole_of};
 use crate::domain::region::{Level, Region};
 use crate::domain::time::Period;
 use crate::store::StoreError;
+use crate::store::books::no_page;
 use crate::threads::{both, joined};
 use jiff::civil::Date;
 use std::sync::mpsc::{TrySendError, channel, sync_channel};
@@ -76,7 +77,7 @@ pub(in crate::store) type Look<'a> = &'a mut dyn FnMut(Region, &[u8]) -> Result<
 /// Pages by place, in order.
 type Pages = Vec<(Region, Page)>;
 
-/// Pages as the store keeps them, one behind the other.
+/// What is read of pages, as the store keeps them, one behind the other.
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
@@ -107,7 +108,7 @@ impl<S: Together> Adding<S> {
                 self.sums.resize_with(at + 1, || None);
             }
             let sums = self.sums[at].get_or_insert_default();
-            sums.add(&batch.bytes[from..end], which).ok_or_else(|| StoreError::Corrupt("a page of cells".to_owned()))?;
+            sums.add(&batch.bytes[from..end], which).ok_or_else(no_page)?;
             from = end;
         }
         batch.bytes.clear();
@@ -127,7 +128,7 @@ fn read_all<S: Together>(
         let mut beside = None;
         for part in parts {
             each(part.bucket, &mut |region, bytes| {
-                batch.bytes.extend_from_slice(bytes);
+                cut(bytes, part.which.sections(), &mut batch.bytes).ok_or_else(no_page)?;
                 batch.pages.push((batch.bytes.len(), region, part.which));
                 if batch.bytes.len() < BATCH {
                     return Ok(());
