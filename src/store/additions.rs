@@ -8,7 +8,7 @@
 //! is exact; a row is folded once, whoever folds.
 //! Start at: [`append`], [`waiting`], [`Store::fold_additions`].
 
-use super::books::{keep_cells, page, strip_of, strips};
+use super::books::{keep_cells, no_page, page, strip_of, strips};
 use super::cells::Look;
 use super::engine::bulk::Bulk;
 use super::engine::{Sql, StoreError, Val, params};
@@ -17,7 +17,7 @@ use super::{Store, rollups};
 use crate::domain::cells::{Axis, Bucket, Change, Place, Sections, Sums, Together, Which};
 use crate::domain::region::Region;
 use crate::domain::varint;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Most rows that are folded in one transaction.
 const FOLDED: usize = 4_096;
@@ -41,29 +41,34 @@ pub(super) fn append(s: &mut dyn Sql, added: &Change) -> Result<(), StoreError> 
     APPEND.insert(s, &[], &rows, |_, _| Ok(()))
 }
 
-fn corrupt() -> StoreError {
-    StoreError::Corrupt("additions to cells".to_owned())
+/// The pages of a row, as they are kept.
+fn pages(mut counts: &[u8]) -> impl Iterator<Item = Result<(Region, &[u8]), StoreError>> {
+    let mut code = 0i64;
+    std::iter::from_fn(move || {
+        let bytes = (!counts.is_empty()).then_some(counts)?;
+        let next = next_page(&mut code, bytes);
+        counts = next.as_ref().map_or(&[], |(_, _, rest)| rest);
+        Some(next.and_then(|(code, page, _)| Ok((super::region(code)?, page))))
+    })
 }
 
-/// Looks at the pages of a row, as they are kept.
-fn pages(mut counts: &[u8], look: Look<'_>) -> Result<(), StoreError> {
-    let mut code = 0i64;
-    while !counts.is_empty() {
-        let (step, length) = (varint::read(&mut counts).ok_or_else(corrupt)?, varint::read(&mut counts).ok_or_else(corrupt)?);
-        code = code.checked_add(varint::unsigned(step)).ok_or_else(corrupt)?;
-        let length = usize::try_from(length).ok().filter(|n| *n <= counts.len()).ok_or_else(corrupt)?;
-        let (page, rest) = counts.split_at(length);
-        counts = rest;
-        look(super::region(code)?, page)?;
-    }
-    Ok(())
+/// The next region's code, its page, and what comes behind.
+fn next_page<'a>(code: &mut i64, mut bytes: &'a [u8]) -> Result<(i64, &'a [u8], &'a [u8]), StoreError> {
+    let corrupt = || StoreError::Corrupt("additions to cells".to_owned());
+    let (step, length) = (varint::read(&mut bytes).ok_or_else(corrupt)?, varint::read(&mut bytes).ok_or_else(corrupt)?);
+    *code = code.checked_add(varint::unsigned(step)).ok_or_else(corrupt)?;
+    let length = usize::try_from(length).map_err(|_| corrupt())?;
+    let (page, rest) = bytes.split_at_checked(length).ok_or_else(corrupt)?;
+    Ok((*code, page, rest))
 }
 
 /// Looks at what was not folded yet into the cells of a bucket, each place as often as it
 /// was added to.
 pub(super) fn waiting(s: &mut dyn Sql, (bucket, axis): (Bucket, Axis), look: Look<'_>) -> Result<(), StoreError> {
     let sql = "SELECT pages FROM additions WHERE strip = $1 ORDER BY seq";
-    s.each(sql, params![strip_of(bucket, axis)], &mut |row| pages(row.blob(0)?, look))
+    s.each(sql, params![strip_of(bucket, axis)], &mut |row| {
+        pages(row.blob(0)?).try_for_each(|page| page.and_then(|(region, page)| look(region, page)))
+    })
 }
 
 /// The buckets and axes of which something waits.
@@ -92,20 +97,26 @@ fn due(s: &mut dyn Sql) -> Result<Vec<(Bucket, Axis)>, StoreError> {
     Ok(due)
 }
 
+/// What rows of a bucket come to, place by place: the counts of one are looked up among few.
+fn sum(rows: &[&[u8]], (bucket, axis): (Bucket, Axis)) -> Result<Change, StoreError> {
+    let mut added = rows.iter().flat_map(|row| pages(row)).collect::<Result<Vec<_>, _>>()?;
+    added.sort_unstable_by_key(|(region, _)| *region);
+    let of_place = |pages: &[(Region, &[u8])]| {
+        let mut sums = Sums::default();
+        pages.iter().try_for_each(|(_, page)| sums.add(page, Which::of(Sections::ALL)).ok_or_else(no_page))?;
+        Ok((Place { bucket, axis, region: pages[0].0 }, sums.page()))
+    };
+    added.chunk_by(|(a, _), (b, _)| a == b).map(of_place).collect()
+}
+
 /// Folds the oldest rows of a bucket; how many.
 fn fold(tx: &mut Tx<'_>, (bucket, axis): (Bucket, Axis)) -> Result<usize, StoreError> {
     static FOLDED_ROWS: Bulk = Bulk::keys("DELETE FROM additions WHERE seq IN {list}", 0);
     let sql = "SELECT seq, pages FROM additions WHERE strip = $1 ORDER BY seq LIMIT $2 {skip_locked}";
     let rows = tx.query(sql, params![strip_of(bucket, axis), FOLDED as i64])?;
-    let (mut sums, mut seqs) = (HashMap::<Region, Sums>::new(), Vec::with_capacity(rows.len()));
-    for row in &rows {
-        seqs.push(Val::from(row.int(0)?));
-        pages(row.blob(1)?, &mut |region, added| {
-            let sums = sums.entry(region).or_default();
-            sums.add(added, Which::of(Sections::ALL)).ok_or_else(corrupt)
-        })?;
-    }
-    let change: Change = sums.into_iter().map(|(region, sums)| (Place { bucket, axis, region }, sums.page())).collect();
+    let seqs = rows.iter().map(|row| row.int(0).map(Val::from)).collect::<Result<Vec<_>, _>>()?;
+    let added: Vec<&[u8]> = rows.iter().map(|row| row.blob(1)).collect::<Result<_, _>>()?;
+    let change = sum(&added, (bucket, axis))?;
     let shared = tx.is_shared();
     keep_cells(tx, shared, &change)?;
     // A lock of a period copies cells and rows in two statements, and a roll-up that is
