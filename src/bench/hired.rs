@@ -13,16 +13,19 @@ use crate::hiring::Hiring;
 use crate::hiring::rosters::{RosterBatch, RosterRules};
 use crate::http::State;
 use crate::progress::Progress;
+use crate::store::engine::{Sql, StoreError};
 use crate::store::hires::{HireTerms, Report, Reported, Subject};
+use crate::store::readers::Readers;
 use jiff::ToSpan;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// The platforms that have rosters.
 const PLATFORMS: u32 = 5;
 /// Lines of one roster.
-const LINES: u32 = 50_000;
+const LINES: usize = 50_000;
 /// Lines of one transaction, ten times what a gateway takes while others wait: a page of
 /// the database that many lines change is written once for all of them.
 const SLICE: usize = 5_000;
@@ -40,30 +43,56 @@ pub fn terms(platform: String) -> HireTerms {
 const FOLD: Duration = Duration::from_secs(600);
 
 /// Has the first `workers` of a nation hired, `hires` times in all, by rosters as
-/// platforms send them; so many hires are there from a run that was ended.
-pub async fn hire(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires: u32, there: u32) -> Result<(), String> {
-    folding(state, FOLD, by_rosters(state, nation, workers, hires, there)).await?
+/// platforms send them; those that are there from a run that was ended are not sent again.
+pub async fn hire(state: &Arc<State>, reader: &Readers, nation: &Arc<Nation>, workers: u32, hires: u32) -> Result<(), String> {
+    let left = reader.read(move |s| left(s, workers, hires)).await.map_err(text)?;
+    folding(state, FOLD, by_rosters(state, nation, workers, hires, left)).await?
 }
 
-async fn by_rosters(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires: u32, there: u32) -> Result<(), String> {
-    let (progress, now) = (Progress::new("hires", u64::from(hires)), Moment::start_of(TODAY));
+/// The hires that are not there, in the order of the ids of those who are hired: what is
+/// written of one in the indexes is beside what was written of the one before.
+fn left(s: &mut dyn Sql, workers: u32, hires: u32) -> Result<Vec<u32>, StoreError> {
+    let mut people = Vec::with_capacity(workers as usize);
+    s.each("SELECT id, handle FROM workers", &[], &mut |row| {
+        let person = row.count(1)?.checked_sub(1).filter(|person| *person < workers);
+        people.extend(person.map(|person| row.uuid(0).map(|id| (id, person))).transpose()?);
+        Ok(())
+    })?;
+    people.sort_unstable();
+    let mut there = vec![false; hires as usize];
+    s.each("SELECT worker, platform FROM hires", &[], &mut |row| {
+        let id = row.uuid(0)?;
+        let Ok(at) = people.binary_search_by_key(&id, |(id, _)| *id) else { return Ok(()) };
+        let platform = row.text(1)?;
+        let of_person = (people[at].1..hires).step_by(workers as usize);
+        for n in of_person.filter(|n| name(platform_of(*n, workers)) == platform) {
+            there[n as usize] = true;
+        }
+        Ok(())
+    })?;
+    let of_person = |(_, person): (Uuid, u32)| (person..hires).step_by(workers as usize);
+    Ok(people.into_iter().flat_map(of_person).filter(|n| !there[*n as usize]).collect())
+}
+
+async fn by_rosters(state: &Arc<State>, nation: &Arc<Nation>, workers: u32, hires: u32, left: Vec<u32>) -> Result<(), String> {
+    let (progress, now) = (Progress::new("hires", left.len() as u64), Moment::start_of(TODAY));
     let hiring = Hiring { store: state.store.clone(), slice: SLICE };
-    for first in (there / LINES * LINES..hires).step_by(LINES as usize) {
-        let part = first..hires.min(first.saturating_add(LINES));
+    for (lines, part) in (0u64..).step_by(LINES).zip(left.chunks(LINES)) {
         for platform in 0..PLATFORMS {
-            let (of, part) = (nation.clone(), part.clone());
-            let roster = move || part.filter(|n| platform_of(*n, workers) == platform).map(|n| line(&of, n, workers)).collect();
+            let (of, part): (_, Vec<u32>) =
+                (nation.clone(), part.iter().copied().filter(|n| platform_of(*n, workers) == platform).collect());
+            let roster = move || part.into_iter().map(|n| line(&of, n, workers)).collect();
             let body: Option<String> = tokio::task::spawn_blocking(roster).await.map_err(text)?;
             let body = Arc::new(body.ok_or("an invented id number is none")?.into_bytes());
             let rules = RosterRules { min_lines: 0, per_day: u32::MAX };
-            let batch = RosterBatch { terms: terms(name(platform)), client: uuid::Uuid::nil(), body, once: None, rules };
+            let batch = RosterBatch { terms: terms(name(platform)), client: Uuid::nil(), body, once: None, rules };
             let answer = hiring.roster(batch, now).await.map_err(|e| format!("{e:?}"))?.body;
             let count = |name: &str| answer[name].as_u64().unwrap_or_default();
             if count("matched") + count("already") != count("received") {
                 return Err(format!("everybody on a roster is registered: {answer}"));
             }
         }
-        progress.at(u64::from(first));
+        progress.at(lines);
     }
     progress.finish();
     lay_off(state, workers, hires, now).await

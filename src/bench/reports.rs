@@ -212,7 +212,7 @@ async fn make(place: &Place, reader: &Readers, plan: &Plan) -> Result<(), String
         register(&state.store, &nation, workers + workers / 2).await?;
     }
     let began = Instant::now();
-    hire(&state, &nation, workers, plan.hires, there).await?;
+    hire(&state, reader, &nation, workers, plan.hires).await?;
     let took = began.elapsed().as_secs_f64();
     println!("{workers} people, hired in {took:.0} s ({:.0} a second); {:.0} MiB", f64::from(plan.hires - there) / took, memory());
     let offers = offers(place, reader, (plan.hires / POSTING).min(POSTINGS)).await?;
