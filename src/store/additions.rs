@@ -150,3 +150,32 @@ impl Store {
         Ok(folded)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::cells::{Month, Offered};
+    use crate::store::schema::empty;
+
+    #[test]
+    fn rows_come_to_what_was_added_and_one_that_breaks_off_to_nothing() {
+        let (_folder, mut s) = empty();
+        let places = ["522624", "330212", "522624", "440305"].map(|code| Region::parse(code).unwrap());
+        let (month, mut all) = (Month::of(18_500), Change::default());
+        for (n, place) in (1..).zip(places) {
+            let mut change = Change::default();
+            change.add_offers(month, place, 7, Offered::Made, n);
+            change.add_offers(month, places[0], 9, Offered::Accepted, if n == 4 { -6 } else { n });
+            append(s.as_mut(), &change).unwrap();
+            change.pages().for_each(|(place, page)| all.merge(*place, page));
+        }
+        all.settle();
+        let strip = (Bucket::offers(month), Axis::Home);
+        let rows = s.query("SELECT pages FROM additions ORDER BY seq", &[]).unwrap();
+        let rows: Vec<&[u8]> = rows.iter().map(|row| row.blob(0).unwrap()).collect();
+        assert_eq!(sum(&rows, strip).unwrap(), all);
+        for end in [1, rows[1].len() - 1] {
+            assert!(sum(&[rows[0], &rows[1][..end], rows[2]], strip).is_err(), "{end} of {} bytes", rows[1].len());
+        }
+    }
+}
