@@ -3,10 +3,11 @@
 //! Promises: a count of 1 to `least` − 1 is hidden; then so many more figures are
 //! hidden that none which is hidden, and no small count that stands in no figure
 //! (the rest of a part, say), can be computed from what is published by the sums
-//! that hold among them; where a line of a sum hides one figure it hides at least
-//! two. The same table is always hidden alike.
-//! Does not: guard against who knows some of the persons, or keep bounds wide beyond
-//! the parts of one sum; a sum of hidden figures may be computed, each may not.
+//! that hold among them, nor is the one value that these leave it where no count is
+//! less than 0, as far as bounds passed on from sum to sum tell; where a line of a sum
+//! hides one figure it hides at least two. The same table is always hidden alike.
+//! Does not: guard against who knows some of the persons, or keep the bounds of a small
+//! count wide; a sum of hidden figures may be computed, each may not.
 //! Start at: [`suppress`], or [`Sums`] for tables of another shape.
 
 use super::report::{Column, Report, Row, Value};
@@ -60,13 +61,13 @@ impl Sums {
     }
 
     /// `whole` has these parts and a rest that no figure shows; a small rest is as
-    /// secret as a small figure.
-    pub fn parts(&mut self, whole: usize, parts: &[usize]) {
+    /// secret as a small figure. Says where the rest stands.
+    pub fn parts(&mut self, whole: usize, parts: &[usize]) -> Option<usize> {
         let of = parts.iter().map(|p| self.values[*p]).sum();
-        if let Some(rest) = self.values[whole].checked_sub(of) {
-            let rest = self.count(rest, None);
-            self.sum(whole, &[parts, &[rest]].concat());
-        }
+        let rest = self.values[whole].checked_sub(of)?;
+        let rest = self.count(rest, None);
+        self.sum(whole, &[parts, &[rest]].concat());
+        Some(rest)
     }
 
     /// The figures to hide.
@@ -84,7 +85,12 @@ impl Sums {
             let told_figure = |f: &usize| self.figures[*f].iter().all(|c| told.contains_key(c));
             let mut loose: BTreeSet<usize> = secret.iter().copied().filter(|c| told.contains_key(c)).collect();
             loose.extend(hidden.iter().filter(|f| told_figure(f)).flat_map(|f| self.figures[*f].iter().copied()));
-            let Some(more) = loose.iter().find_map(|c| self.partner(told.get(c)?, &of_count, &open)) else { return hidden };
+            let more = loose.iter().find_map(|c| self.partner(told.get(c)?, &of_count, &open));
+            let more = more.or_else(|| {
+                let pinned = self.pinned(&of_count, &open);
+                secret.iter().filter(|c| pinned[**c]).find_map(|c| self.nearest(*c, &of_count, &open))
+            });
+            let Some(more) = more else { return hidden };
             hidden.insert(more);
         }
     }
@@ -131,6 +137,51 @@ impl Sums {
         all(1) || all(least.saturating_sub(1))
     }
 
+    /// Which counts have one value alone that all sums allow, where none is less than 0.
+    /// Bounds are passed on from sum to sum until they stay, or for as long as it is worth.
+    fn pinned(&self, of_count: &[Vec<usize>], open: &dyn Fn(usize) -> bool) -> Vec<bool> {
+        let value = |count: usize| i128::from(self.values[count]);
+        let all = 0..self.values.len();
+        let mut bounds: Vec<(i128, i128)> = all.map(|c| if open(c) { (value(c), value(c)) } else { (0, NO_BOUND) }).collect();
+        let mut waiting: BTreeSet<usize> = (0..self.sums.len()).collect();
+        for _ in 0..PASSES * self.sums.len() {
+            let Some(at) = waiting.pop_first() else { break };
+            let [(whole, _), parts @ ..] = &self.sums[at][..] else { continue };
+            let sum = parts.iter().fold((0, 0), |(low, high), (part, _)| (low + bounds[*part].0, high + bounds[*part].1));
+            let (low, high) = bounds[*whole];
+            let of_parts = parts.iter().map(|(part, _)| {
+                let (least, most) = bounds[*part];
+                (*part, (least.max(low - (sum.1 - most)), most.min(high - (sum.0 - least))))
+            });
+            let closer: Vec<_> = of_parts.chain([(*whole, (low.max(sum.0), high.min(sum.1)))]).collect();
+            for (count, bound) in closer {
+                if bounds[count] == bound {
+                    continue;
+                }
+                bounds[count] = bound;
+                waiting.extend(of_count[count].iter().filter(|other| **other != at));
+            }
+        }
+        bounds.into_iter().map(|(low, high)| low == high).collect()
+    }
+
+    /// A figure to hide beside a count whose bounds have met: of the sums that it stands
+    /// in, else of those that these lead to.
+    fn nearest(&self, count: usize, of_count: &[Vec<usize>], open: &dyn Fn(usize) -> bool) -> Option<usize> {
+        let mut from: BTreeSet<usize> = of_count[count].iter().copied().collect();
+        loop {
+            if let Some(figure) = self.partner(&from, of_count, open) {
+                return Some(figure);
+            }
+            let wider = from.iter().flat_map(|at| &self.sums[*at]).flat_map(|(count, _)| &of_count[*count]).copied();
+            let wider: BTreeSet<usize> = wider.collect();
+            if wider.len() == from.len() {
+                return None;
+            }
+            from = wider;
+        }
+    }
+
     /// The counts that can be computed from the open ones, each with the sums that
     /// tell it.
     fn told(&self, open: &dyn Fn(usize) -> bool) -> BTreeMap<usize, BTreeSet<usize>> {
@@ -169,6 +220,11 @@ impl Sums {
         self.shown_in[best]
     }
 }
+
+/// More than any count of people.
+const NO_BOUND: i128 = 1 << 64;
+/// How often each sum is gone through at most, on average.
+const PASSES: usize = 50;
 
 /// Terms that come to something known.
 struct Equation {
@@ -248,8 +304,8 @@ pub fn suppress(reports: &mut [Report], least: u64) {
     }
     let hidden = sums.hide(least);
     for (report, grid) in reports.iter_mut().zip(&grids) {
-        for (row, cells) in report.rows.iter_mut().chain([&mut report.totals]).zip(grid) {
-            for (value, cell) in row.values.iter_mut().zip(cells) {
+        for (row, line) in report.rows.iter_mut().chain([&mut report.totals]).zip(grid) {
+            for (value, cell) in row.values.iter_mut().zip(&line.cells) {
                 if cell.as_ref().is_some_and(|cell| hidden.contains(&cell.figure)) {
                     *value = Value::Suppressed { below: least };
                 }
@@ -264,8 +320,15 @@ struct Cell {
     counts: Vec<usize>,
 }
 
-/// The cells of the rows and then of the totals.
-type Grid = Vec<Vec<Option<Cell>>>;
+/// The figures of a row.
+struct Line {
+    cells: Vec<Option<Cell>>,
+    /// What is left of the wholes of [`PARTS`], and of the denominators of [`SHARES`].
+    rests: [Option<usize>; PARTS.len() + SHARES.len()],
+}
+
+/// The rows and then the totals.
+type Grid = Vec<Line>;
 
 fn akin(a: &Report, b: &Report) -> bool {
     (&a.region, a.axis, a.period) == (&b.region, b.axis, b.period)
@@ -273,26 +336,27 @@ fn akin(a: &Report, b: &Report) -> bool {
 
 /// The figures of one table, and what holds among them.
 fn grid(sums: &mut Sums, report: &Report) -> Grid {
-    let cells = |sums: &mut Sums, row: &Row| row.values.iter().map(|v| cell(sums, *v)).collect::<Vec<_>>();
-    let grid: Grid = report.rows.iter().chain([&report.totals]).map(|row| cells(sums, row)).collect();
+    let line = |sums: &mut Sums, row: &Row| Line {
+        cells: row.values.iter().map(|v| cell(sums, *v)).collect(),
+        rests: [None; PARTS.len() + SHARES.len()],
+    };
+    let mut grid: Grid = report.rows.iter().chain([&report.totals]).map(|row| line(sums, row)).collect();
     let at = |name: &str| report.column(name);
-    for (row, cells) in report.rows.iter().zip(&grid) {
-        let cells = impossible(report, row).iter().filter_map(|name| cells.get(at(name)?)?.as_ref());
+    for (row, line) in report.rows.iter().zip(&grid) {
+        let cells = impossible(report, row).iter().filter_map(|name| line.cells.get(at(name)?)?.as_ref());
         cells.flat_map(|cell| &cell.counts).for_each(|count| sums.known(*count));
     }
-    for row in &grid {
-        let count = |name: &str, part: usize| row.get(at(name)?)?.as_ref()?.counts.get(part).copied();
+    for line in &mut grid {
+        let count = |name: &str, part: usize| line.cells.get(at(name)?)?.as_ref()?.counts.get(part).copied();
         for (whole, parts) in WHOLES {
             let parts: Option<Vec<usize>> = parts.iter().map(|name| count(name, 0)).collect();
             if let (Some(whole), Some(parts)) = (count(whole, 0), parts) {
                 sums.sum(whole, &parts);
             }
         }
-        for (whole, part) in PARTS {
-            if let (Some(whole), Some(part)) = (count(whole, 0), count(part, 0)) {
-                sums.parts(whole, &[part]);
-            }
-        }
+        let parts = PARTS.iter().map(|(whole, part)| (count(whole, 0), count(part, 0)));
+        let shares = SHARES.iter().map(|ratio| (count(ratio, 1), count(ratio, 0)));
+        let all: Vec<_> = parts.chain(shares).collect();
         for (pairs, part) in [(NUMERATORS, 0), (DENOMINATORS, 1)] {
             for (ratio, column) in pairs {
                 if let (Some(ratio), Some(column)) = (count(ratio, part), count(column, 0)) {
@@ -300,16 +364,15 @@ fn grid(sums: &mut Sums, report: &Report) -> Grid {
                 }
             }
         }
-        for ratio in SHARES {
-            if let (Some(numerator), Some(denominator)) = (count(ratio, 0), count(ratio, 1)) {
-                sums.parts(denominator, &[numerator]);
-            }
+        for (rest, (whole, part)) in line.rests.iter_mut().zip(all) {
+            *rest = whole.zip(part).and_then(|(whole, part)| sums.parts(whole, &[part]));
         }
     }
     let (totals, rows) = grid.split_last().expect("the totals are a row");
     for (column, _) in report.columns.iter().enumerate().filter(|(_, c)| adds_up(c)) {
-        add_up(sums, &totals[column], rows.iter().map(|row| &row[column]));
+        add_up(sums, &totals.cells[column], rows.iter().map(|row| &row.cells[column]));
     }
+    rests_add_up(sums, totals, rows.iter());
     grid
 }
 
@@ -350,19 +413,33 @@ fn add_up<'a>(sums: &mut Sums, whole: &Option<Cell>, parts: impl Iterator<Item =
     }
 }
 
+/// What is left of the parts adds up, as they do.
+fn rests_add_up<'a>(sums: &mut Sums, whole: &Line, parts: impl Iterator<Item = &'a Line> + Clone) {
+    for (at, rest) in whole.rests.iter().enumerate() {
+        let parts: Option<Vec<usize>> = parts.clone().map(|part| part.rests[at]).collect();
+        if let (Some(rest), Some(parts)) = (rest, parts) {
+            sums.sum(*rest, &parts);
+        }
+    }
+}
+
 /// The rows of a split table add up to the row of their region in the whole one.
 fn together(sums: &mut Sums, (whole, whole_grid): (&Report, &Grid), (split, split_grid): (&Report, &Grid)) {
     for (at, column) in whole.columns.iter().enumerate().filter(|(_, c)| adds_up(c)) {
         let Some(other) = split.column(column.name) else { continue };
-        for (row, cells) in whole.rows.iter().zip(whole_grid) {
+        for (row, line) in whole.rows.iter().zip(whole_grid) {
             let of = split.rows.iter().zip(split_grid).filter(|(r, _)| r.keys.first() == row.keys.first());
-            let parts: Vec<&Option<Cell>> = of.map(|(_, cells)| &cells[other]).collect();
-            add_up(sums, &cells[at], parts.into_iter());
+            let parts: Vec<&Option<Cell>> = of.map(|(_, part)| &part.cells[other]).collect();
+            add_up(sums, &line.cells[at], parts.into_iter());
         }
         let (last, split_last) = (whole_grid.last(), split_grid.last());
         if let (Some(last), Some(split_last)) = (last, split_last) {
-            add_up(sums, &last[at], [&split_last[other]].into_iter());
+            add_up(sums, &last.cells[at], [&split_last.cells[other]].into_iter());
         }
+    }
+    for (row, line) in whole.rows.iter().zip(whole_grid) {
+        let of = split.rows.iter().zip(split_grid).filter(|(r, _)| r.keys.first() == row.keys.first());
+        rests_add_up(sums, line, of.map(|(_, part)| part));
     }
 }
 
@@ -373,16 +450,25 @@ fn of_set(report: &Report) -> bool {
 /// The rows of a set are parts of the rows that they lie in.
 fn lies_in(sums: &mut Sums, (whole, whole_grid): (&Report, &Grid), (set, set_grid): (&Report, &Grid)) {
     let region = |row: &Row| row.keys.first().and_then(Option::as_deref).and_then(Region::parse);
-    for (at, column) in whole.columns.iter().enumerate().filter(|(_, c)| adds_up(c)) {
-        let Some(other) = set.column(column.name) else { continue };
-        for (row, cells) in whole.rows.iter().zip(whole_grid) {
-            let within = |part: &Row| region(row).is_some_and(|whole| region(part).is_some_and(|r| r.is_within(whole)));
-            let of = set.rows.iter().zip(set_grid).filter(|(part, _)| within(part));
-            let parts: Option<Vec<&Cell>> = of.map(|(_, cells)| cells[other].as_ref()).collect();
-            let (Some(whole), Some(parts)) = (&cells[at], parts) else { continue };
-            for (n, count) in whole.counts.iter().enumerate().filter(|_| !parts.is_empty()) {
+    for (row, line) in whole.rows.iter().zip(whole_grid) {
+        let within = |part: &Row| region(row).is_some_and(|whole| region(part).is_some_and(|r| r.is_within(whole)));
+        let of: Vec<&Line> = set.rows.iter().zip(set_grid).filter(|(part, _)| within(part)).map(|(_, line)| line).collect();
+        let mut rests: BTreeMap<&str, usize> = BTreeMap::new();
+        for (at, column) in whole.columns.iter().enumerate().filter(|(_, c)| adds_up(c) && !of.is_empty()) {
+            let Some(other) = set.column(column.name) else { continue };
+            let parts: Option<Vec<&Cell>> = of.iter().map(|line| line.cells[other].as_ref()).collect();
+            let (Some(whole), Some(parts)) = (&line.cells[at], parts) else { continue };
+            for (n, count) in whole.counts.iter().enumerate() {
                 let counts: Option<Vec<usize>> = parts.iter().map(|part| part.counts.get(n).copied()).collect();
-                counts.into_iter().for_each(|counts| sums.parts(*count, &counts));
+                let rest = counts.and_then(|counts| sums.parts(*count, &counts));
+                rests.extend(rest.filter(|_| n == 0 && !column.ratio).map(|rest| (column.name, rest)));
+            }
+        }
+        // Who of the region is at home in no county of the set stands in one row as well.
+        for (whole, parts) in WHOLES {
+            let parts: Option<Vec<usize>> = parts.iter().map(|name| rests.get(name).copied()).collect();
+            if let (Some(whole), Some(parts)) = (rests.get(whole), parts) {
+                sums.sum(*whole, &parts);
             }
         }
     }

@@ -99,7 +99,11 @@ fn tables(dice: &mut Dice, split: bool) -> Vec<Report> {
     let codes = ["520000", "530000", "620000", "650000", "110000"];
     let regions = &codes[..1 + dice.upto(4) as usize];
     let tiers = ["not_lifted", "at_risk", "lifted"];
-    let parts: Vec<[People; 3]> = regions.iter().map(|_| [0; 3].map(|_| people(dice))).collect();
+    let mut parts: Vec<[People; 3]> = regions.iter().map(|_| [0; 3].map(|_| people(dice))).collect();
+    if dice.upto(4) == 0 {
+        // A gateway's first period: everybody is new.
+        parts.iter_mut().flatten().for_each(|p| p[6] = p[..4].iter().sum());
+    }
     let baseline = dice.upto(1) == 0;
     let wholes: Vec<People> = parts.iter().map(|p| added(p)).collect();
     let all = added(&wholes);
@@ -167,6 +171,10 @@ impl Attack {
                 attack.equations.push(vec![(v("baseline", 0), 1), (v("share", 1), -1)]);
             }
             let last = rows.len() - 1;
+            for (name, part) in [("in_place", 0), ("new", 0), ("lifted_since_hire", 0)] {
+                let rest = |r: usize, k: i64| ((t, r, at(name), part, true), k);
+                attack.equations.push([rest(last, 1)].into_iter().chain((0..last).map(|r| rest(r, -1))).collect());
+            }
             for (c, name) in COLUMNS.iter().enumerate() {
                 for part in 0..if matches!(*name, "share" | "lifted_since_hire") { 2 } else { 1 } {
                     let mut sum = vec![((t, last, c, part, false), 1)];
@@ -236,6 +244,31 @@ impl Attack {
             let values: Option<Vec<i64>> = e.iter().map(|(u, k)| value_of(truth, u).map(|n| n as i64 * k)).collect();
             values.is_some_and(|values| values.iter().sum::<i64>() == 0)
         });
+    }
+
+    /// The small counts of which no more than one value is possible, none being below 0:
+    /// what each equation leaves to each of its terms, over and over.
+    fn corner(&self, truth: &[Report]) -> Vec<(Unknown, u64)> {
+        let mut bounds: HashMap<Unknown, (i64, i64)> = self.unknowns.iter().map(|u| (*u, (0, i64::MAX / 1_000_000))).collect();
+        bounds.extend(self.known.iter().map(|(u, n)| (*u, (*n as i64, *n as i64))));
+        for _ in 0..60 {
+            for equation in &self.equations {
+                for (unknown, k) in equation {
+                    // The others, on the other side.
+                    let others = equation.iter().filter(|(other, _)| other != unknown);
+                    let (low, high) = others.fold((0, 0), |(low, high), (other, j)| {
+                        let ((least, most), j) = (bounds[other], -j * k);
+                        if j > 0 { (low + least, high + most) } else { (low - most, high - least) }
+                    });
+                    let bound = bounds.get_mut(unknown).unwrap();
+                    *bound = (bound.0.max(low), bound.1.min(high));
+                }
+            }
+        }
+        let met = |u: &&Unknown| bounds[*u].0 == bounds[*u].1;
+        let values = self.unknowns.iter().filter(met).map(|u| (*u, bounds[u].0 as u64));
+        let values: Vec<_> = values.inspect(|(u, n)| assert!(value_of(truth, u).is_none_or(|is| is == *n), "{u:?}")).collect();
+        values.into_iter().filter(|(_, n)| (1..LEAST).contains(n)).collect()
     }
 
     /// What can be computed, with the value it comes to.
@@ -385,6 +418,9 @@ fn nobody_can_compute_what_is_hidden() {
         let mut published = truth.clone();
         suppress(&mut published, LEAST);
         assert_eq!(broken(&truth, &published), [], "table {n}");
+        if n % 6 < 2 {
+            assert_eq!(Attack::on(&truth, &published).corner(&truth), [], "table {n}");
+        }
         for (a, b) in truth.iter().zip(&published) {
             for (a, b) in a.rows.iter().chain([&a.totals]).zip(b.rows.iter().chain([&b.totals])) {
                 for (a, b) in a.values.iter().zip(&b.values) {
@@ -485,6 +521,39 @@ fn parts_that_can_only_be_one_each_take_a_third() {
     sums.sum(whole, &parts);
     assert_eq!(sums.hide(LEAST), BTreeSet::from([0, 1, 2]));
     assert!(Sums::default().hide(LEAST).is_empty());
+}
+
+/// The listed county has all people of its province: what the province's columns tell is
+/// the county's.
+#[test]
+fn a_county_that_has_all_of_its_province_tells_no_more_than_the_province() {
+    let provinces = [
+        ("510000", [8, 0, 17, 0, 20, 0, 9, 9, 6, 0]),
+        ("450000", [3, 0, 5, 0, 6, 0, 8, 8, 0, 0]),
+        ("520000", [30, 0, 20, 0, 35, 0, 15, 40, 10, 0]),
+        ("330000", [6, 0, 40, 0, 40, 0, 20, 9, 9, 0]),
+    ];
+    let counties = [("513428", provinces[0].1), ("450225", provinces[1].1), ("522633", [11, 0, 9, 0, 13, 0, 7, 20, 5, 0])];
+    let table = |region: &str, rows: &[(&str, People)]| {
+        let all = added(&rows.iter().map(|(_, p)| *p).collect::<Vec<_>>());
+        let mut made =
+            report(&["region", "name"], rows.iter().map(|(c, p)| row(&[c, c], p, false)).collect(), row(&[region, "all"], &all, false));
+        made.region = region.to_owned();
+        made
+    };
+    let truth = [table("000000", &provinces), table("set:listed-52", &counties)];
+    let mut published = truth.to_vec();
+    suppress(&mut published, LEAST);
+    // Of those two provinces a row of the county is the province's: shown in one, told of the other.
+    for (small, column) in [(1, "out_of_province"), (1, "unconfirmed")] {
+        let at = COLUMNS.iter().position(|c| *c == column).unwrap();
+        let shown = published.iter().map(|t| t.rows[small].values[at]).collect::<Vec<_>>();
+        assert!(shown.iter().all(|value| matches!(value, Value::Suppressed { .. })), "{column}: {shown:?}");
+        // The county's total less what is told of the others leaves it open.
+        let open = |t: usize, r: usize| matches!(published[t].rows.get(r).unwrap_or(&published[t].totals).values[at], Value::Count(_));
+        let told = |r: usize| open(0, r) || open(1, r);
+        assert!(!(open(1, 3) && told(0) && open(1, 2)), "{column} of the other counties tells it");
+    }
 }
 
 /// A posting's funnel: offers by state, of which the unanswered are not told, and by
