@@ -21,6 +21,7 @@ mod flows;
 mod gini;
 mod html;
 mod json;
+mod late;
 mod months;
 mod platforms;
 mod public;
@@ -103,7 +104,7 @@ pub async fn draft(store: &Store, name: Name, params: Params<'_>, own: Region, n
             let sheet = store.sheet_of(from, query.axis, of, Asked::Standing(day, employment::sections(query.by)), query.fine()).await?;
             let asked = query.clone();
             let mut made = aside(move || employment(&sheet, &asked, &Rules::default(), now, &|region| before.get(region))).await?;
-            made.head.more.corrections = closing::corrections(store, &query, lock, now).await?;
+            made.head.more.corrections = late::corrections(store, &query, lock, now).await?;
             made
         }
         Name::Flows => {

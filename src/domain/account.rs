@@ -6,6 +6,8 @@
 //! Does not: know a store or a period. Days are numbers since 1970-01-01.
 //! Start at: [`HireState::of`], [`Account::spans`].
 
+mod packed;
+
 use super::category::Category;
 use super::hire::{EndReason, Flow, Life, Tags};
 use super::region::Region;
@@ -248,7 +250,7 @@ mod tests {
     use jiff::civil::date;
     use proptest::prelude::*;
 
-    fn a_day() -> impl Strategy<Value = Date> {
+    pub fn a_day() -> impl Strategy<Value = Date> {
         (0i32..400).prop_map(|n| from_day_number(i64::from(n) + day_number(date(2019, 12, 1))))
     }
 
@@ -263,7 +265,7 @@ mod tests {
         ]
     }
 
-    fn a_life() -> impl Strategy<Value = Life> {
+    pub fn a_life() -> impl Strategy<Value = Life> {
         let set = proptest::option::weighted(0.2, a_day());
         let end = proptest::option::weighted(0.2, proptest::option::of(a_day()));
         (proptest::collection::vec(a_fact(), 0..8), set, end)

@@ -31,7 +31,7 @@ use super::hire::Flow;
 use super::region::{Level, Region};
 use count::{Counter, Counts};
 use page::Key;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a page is of those who come from its place or of those who work there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,6 +99,12 @@ impl Change {
     /// Adds a page to the page of a place.
     pub fn merge(&mut self, place: Place, page: &Page) {
         self.pages.entry(place).or_default().merge(page);
+    }
+
+    /// Of which months before this one it changes what stood at their end, at some home.
+    pub fn months_before(&self, month: Month) -> BTreeSet<Month> {
+        let at_home = self.pages.keys().filter(|place| place.axis == Axis::Home);
+        at_home.filter_map(|place| place.bucket.month_ended()).filter(|ended| *ended < month).collect()
     }
 
     /// Forgets what came to nothing.

@@ -4,11 +4,11 @@
 //! Promises: what is signed is a figure with the ledger's length at which it was true; a
 //! signature whose figure has changed since is void, which is found out when it is read;
 //! two acts at once have the outcome of one after the other.
-//! Start at: [`view`], [`submit`], [`decide`], [`lock`], [`corrections`].
+//! Start at: [`view`], [`submit`], [`decide`], [`lock`].
 
 use super::ReportFault;
+use super::late;
 use super::query::{Axis, Params, Query};
-use super::report::Corrected;
 use crate::domain::cells::Sections;
 use crate::domain::closing::{Event, Figure, Refused, State};
 use crate::domain::region::{REVISION, Region, resolve_code};
@@ -72,8 +72,8 @@ impl From<Refused> for ClosingFault {
 }
 
 /// The figure of every county of a scope, and the ledger's length at which it holds.
-struct Counted {
-    counties: BTreeMap<Region, Figure>,
+pub(super) struct Counted {
+    pub counties: BTreeMap<Region, Figure>,
     position: i64,
 }
 
@@ -138,7 +138,7 @@ fn with_period(period: Period, mut body: Map<String, Json>) -> Json {
 }
 
 /// The figures that are signed, by county.
-async fn counted(store: &Store, period: Period, region: Region, now: Moment) -> Result<Counted, ReportFault> {
+pub(super) async fn counted(store: &Store, period: Period, region: Region, now: Moment) -> Result<Counted, ReportFault> {
     let text = period.to_string();
     let query = Query::parse(Params { period: Some(&text), ..Params::default() }, region)?;
     let sheet = store.sheet(Source::Live, Axis::Home, within(region), Asked::Standing(query.day(now.day())?, Sections::FLOW)).await?;
@@ -288,6 +288,8 @@ pub async fn lock(store: &Store, actor: Actor, now: Moment) -> Result<Answer, Cl
 /// itself.
 async fn beside(store: &Store, actor: &Actor, now: Moment) -> Result<(Beside, Vec<County>), ReportFault> {
     let (period, own) = (actor.period, actor.own);
+    // What changes after this is told by the period after.
+    let late = store.late_changes().await?;
     let (from, last) = (Moment::start_of(period.first_day()), period.last_day());
     let postings = store.posting_counts(from, Moment::start_of(last.saturating_add(1.day()))).await?;
     let before = period.previous();
@@ -300,6 +302,8 @@ async fn beside(store: &Store, actor: &Actor, now: Moment) -> Result<(Beside, Ve
         previous: previous.map(by_code),
         postings: postings.into_iter().map(|((platform, category), (n, openings))| (platform, category, n, openings)).collect(),
         seeking_unknown: seeking.unknown,
+        earlier: late::earlier(store, period, own, now).await?,
+        late,
     };
     Ok((beside, seeking.counties))
 }
@@ -339,42 +343,4 @@ pub async fn seal(store: &Store, period: Period, region: Region, verifier: &str)
         "period": period.to_string(), "region": lock.region, "position": lock.position, "revision": lock.revision, "locked_at": lock.at,
         "size": checkpoint.size, "root": checkpoint.root_text(), "checkpoint": checkpoint.note, "public_key": verifier,
     }))
-}
-
-/// What the period before would come to now, where that differs from what was locked, in
-/// the rows of a report; none where nothing of it is locked, or on the axis of work.
-pub async fn corrections(store: &Store, query: &Query, kept: Option<&Lock>, now: Moment) -> Result<Option<Vec<Corrected>>, ReportFault> {
-    let unknown = kept.is_some_and(|lock| lock.beside.previous.is_none());
-    if query.axis != Axis::Home || query.as_of.is_some() || unknown {
-        return Ok(None);
-    }
-    let period = query.period.previous();
-    let locks = store.period_locks(period).await?;
-    let lock_of = |county: Region| locks.iter().find(|lock| county.is_within(lock.region)).filter(|_| query.scope.holds(county));
-    if !query.scope.homes().into_iter().any(|county| lock_of(county).is_some()) {
-        return Ok(None);
-    }
-    // What a locked report says of it was found when it was locked.
-    let present: BTreeMap<Region, Figure> = match kept.and_then(|lock| lock.beside.previous.as_ref()) {
-        Some(previous) => previous.iter().filter_map(|(code, figure)| Some((resolve_code(code).ok()?, *figure))).collect(),
-        None => counted(store, period, query.scope.bound(), now).await?.counties,
-    };
-    let mut rows: BTreeMap<Region, (Figure, Figure)> = BTreeMap::new();
-    let row = |county: Region| county.at_level(query.level).unwrap_or(county);
-    for lock in &locks {
-        let recorded = lock.figures.iter().filter_map(|(code, figure)| Some((resolve_code(code).ok()?, *figure)));
-        // A county that was locked twice stands as it was the first time.
-        for (county, figure) in recorded.filter(|(county, _)| lock_of(*county).is_some_and(|of| of.region == lock.region)) {
-            rows.entry(row(county)).or_default().0 += figure;
-        }
-    }
-    for (county, figure) in present.into_iter().filter(|(county, _)| lock_of(*county).is_some()) {
-        rows.entry(row(county)).or_default().1 += figure;
-    }
-    let corrected = |(region, (locked, now)): (Region, (Figure, Figure))| {
-        let period = period.to_string();
-        let of = move |(column, locked, now)| Corrected { period: period.clone(), region, column, locked, now };
-        locked.difference(&now).into_iter().map(of).collect::<Vec<_>>()
-    };
-    Ok(Some(rows.into_iter().flat_map(corrected).collect()))
 }

@@ -112,6 +112,12 @@ impl Store {
         .await
     }
 
+    /// Writes that an answer which goes out names everybody of a region, however many
+    /// they are: `what` says which region.
+    pub async fn log_access_to_all(&self, client: String, action: &'static str, what: String, now: Moment) -> Result<(), StoreError> {
+        self.write(move |tx| record(tx, &client, action, None, "masked", &what, now)).await
+    }
+
     /// One page of the access log, newest last.
     pub async fn access_log(&self, after: i64, limit: i64) -> Result<(Vec<Access>, i64), StoreError> {
         self.read(move |s| {

@@ -109,6 +109,7 @@ impl Books {
         }
         change.settle();
         keep_accounts(s, changed)?;
+        note_late(s, &change.months_before(Month::of(number(latest.day()))))?;
         additions::append(s, &change)
     }
 
@@ -159,9 +160,9 @@ fn people<'a>(s: &mut dyn Sql, ids: impl Iterator<Item = &'a Uuid>) -> Result<Ve
 
 /// Accounts as they were kept last, locked.
 fn accounts(s: &mut dyn Connection, people: &[Person]) -> Result<HashMap<i64, Account>, StoreError> {
-    static KNOWN: Bulk = Bulk::keys("SELECT handle, account FROM accounts WHERE handle IN {list} ORDER BY handle {for_update}", 0);
+    static KNOWN: Bulk = Bulk::keys("SELECT handle, packed FROM accounts WHERE handle IN {list} ORDER BY handle {for_update}", 0);
     static BLANK: Bulk =
-        Bulk::rows("INSERT INTO accounts (home, account, handle, worker) VALUES {list} ON CONFLICT (handle) DO NOTHING", 0, "-1, '', ", 2);
+        Bulk::rows("INSERT INTO accounts (home, handle, worker, packed) VALUES {list} ON CONFLICT (handle) DO NOTHING", 0, "", 4);
     let handles: Vec<Val> = people.iter().map(|p| Val::from(p.handle)).collect();
     let mut rows = KNOWN.query(s, &[], &handles)?;
     let found: BTreeSet<i64> = rows.iter().map(|r| r.int(0)).collect::<Result<_, _>>()?;
@@ -169,7 +170,7 @@ fn accounts(s: &mut dyn Connection, people: &[Person]) -> Result<HashMap<i64, Ac
     if !missing.is_empty() && s.is_shared() {
         // Another node may have made them meanwhile: then they are waited for, and read.
         let mut met = false;
-        let blank: Vec<Val> = missing.iter().flat_map(|p| [Val::from(p.handle), Val::from(p.id)]).collect();
+        let blank: Vec<Val> = missing.iter().flat_map(|p| row_of(&Account::default(), p)).collect();
         BLANK.insert(s, &[], &blank, |_, _| {
             met = true;
             Ok(())
@@ -180,17 +181,14 @@ fn accounts(s: &mut dyn Connection, people: &[Person]) -> Result<HashMap<i64, Ac
     }
     let mut out = HashMap::new();
     for row in rows {
-        out.insert(row.int(0)?, account(row.text(1)?)?);
+        out.insert(row.int(0)?, account(row.blob(1)?)?);
     }
     Ok(out)
 }
 
 /// An account behind its column; one that was never filled is empty.
-pub(super) fn account(text: &str) -> Result<Account, StoreError> {
-    if text.is_empty() {
-        return Ok(Account::default());
-    }
-    serde_json::from_str(text).map_err(|_| StoreError::Corrupt("an account".to_owned()))
+pub(super) fn account(bytes: &[u8]) -> Result<Account, StoreError> {
+    Account::from_bytes(bytes).ok_or_else(|| StoreError::Corrupt("an account".to_owned()))
 }
 
 /// The home that an account is kept under.
@@ -200,18 +198,58 @@ pub(super) fn place_of(account: &Account) -> i64 {
 
 fn keep_accounts(s: &mut dyn Sql, changed: Vec<(&Person, Account, Account)>) -> Result<(), StoreError> {
     static KEEP: Bulk = Bulk::rows(
-        "INSERT INTO accounts (home, handle, worker, account) VALUES {list}
-         ON CONFLICT (handle) DO UPDATE SET home = excluded.home, account = excluded.account",
+        "INSERT INTO accounts (home, handle, worker, packed) VALUES {list}
+         ON CONFLICT (handle) DO UPDATE SET home = excluded.home, packed = excluded.packed",
         0,
         "",
         4,
     );
-    let mut rows = Vec::with_capacity(changed.len() * 4);
-    for (person, _, new) in changed {
-        let text = if new == Account::default() { String::new() } else { json!(new).to_string() };
-        rows.extend_from_slice(params![place_of(&new), person.handle, person.id, text]);
-    }
+    let rows: Vec<Val> = changed.iter().flat_map(|(person, _, new)| row_of(new, person)).collect();
     KEEP.insert(s, &[], &rows, |_, _| Ok(()))
+}
+
+/// Counts how often what stood at the end of these months was changed afterwards, once
+/// anything is locked: whoever looks for corrections finds the few months that have any.
+fn note_late(s: &mut dyn Sql, months: &BTreeSet<Month>) -> Result<(), StoreError> {
+    static NOTE: Bulk = Bulk::rows(
+        "INSERT INTO late_changes (changes, month) VALUES {list} ON CONFLICT (month) DO UPDATE SET changes = late_changes.changes + 1",
+        0,
+        "1, ",
+        1,
+    );
+    if months.is_empty() || s.one("SELECT 1 FROM period_locks LIMIT 1", &[])?.is_none() {
+        return Ok(());
+    }
+    let months: Vec<Val> = months.iter().map(|month| Val::from(month.number())).collect();
+    NOTE.insert(s, &[], &months, |_, _| Ok(()))
+}
+
+/// An account in the columns of its table.
+fn row_of(account: &Account, of: &Person) -> [Val; 4] {
+    [place_of(account).into(), of.handle.into(), of.id.into(), account.to_bytes().into()]
+}
+
+/// Packs the accounts that an older version kept as JSON, in the order in which they are
+/// read.
+pub(super) fn pack_accounts(s: &mut dyn Sql) -> Result<(), StoreError> {
+    static PACK: Bulk = Bulk::rows("INSERT INTO accounts (home, handle, worker, packed) VALUES {list}", 0, "", 4);
+    let (mut home, mut handle) = (i64::MIN, i64::MIN);
+    loop {
+        let sql = "SELECT home, handle, worker, account FROM accounts_in_words WHERE (home, handle) > ($1, $2)
+                   ORDER BY home, handle LIMIT 5000";
+        let rows = s.query(sql, params![home, handle])?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        (home, handle) = (last.int(0)?, last.int(1)?);
+        let mut packed = Vec::with_capacity(4 * rows.len());
+        for row in &rows {
+            let account = match row.text(3)? {
+                "" => Account::default(),
+                text => serde_json::from_str(text).map_err(|_| StoreError::Corrupt("an account".to_owned()))?,
+            };
+            packed.extend(params![row.int(0)?, row.int(1)?, row.uuid(2)?, account.to_bytes()].iter().cloned());
+        }
+        PACK.insert(s, &[], &packed, |_, _| Ok(()))?;
+    }
 }
 
 /// What is counted of these people now. Who was erased, or has no hire, comes to

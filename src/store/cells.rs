@@ -374,13 +374,13 @@ impl Store {
     /// What is counted of the people whose last hire is from these counties, as it stands
     /// or stood at a position of the ledger.
     pub async fn people(&self, as_of: Option<i64>, homes: Vec<Region>) -> Result<People, StoreError> {
-        static HERE: Bulk = Bulk::keys("SELECT worker, account FROM accounts WHERE home IN {list}", 0);
+        static HERE: Bulk = Bulk::keys("SELECT worker, packed FROM accounts WHERE home IN {list}", 0);
         self.read(move |s| {
             let (everybody, as_of): (Vec<(Uuid, Account)>, _) = match as_of {
                 None => {
                     let keys: Vec<Val> = homes.iter().map(|home| Val::from(home.code())).collect();
                     let rows = HERE.query(s, &[], &keys)?;
-                    let read = |r: &super::engine::Row| Ok((r.uuid(0)?, account(r.text(1)?)?));
+                    let read = |r: &super::engine::Row| Ok((r.uuid(0)?, account(r.blob(1)?)?));
                     let (seq, at) = super::log::ledger_end(s)?;
                     (rows.iter().map(read).collect::<Result<_, StoreError>>()?, Position { seq, at })
                 }
@@ -422,8 +422,8 @@ impl Store {
     /// What is counted of one worker.
     pub async fn account(&self, worker: crate::domain::id::WorkerId) -> Result<Account, StoreError> {
         self.read(move |s| {
-            let sql = "SELECT a.account FROM accounts a JOIN workers w ON w.handle = a.handle WHERE w.id = $1";
-            s.one(sql, params![worker.uuid()])?.map_or(Ok(Account::default()), |r| account(r.text(0)?))
+            let sql = "SELECT a.packed FROM accounts a JOIN workers w ON w.handle = a.handle WHERE w.id = $1";
+            s.one(sql, params![worker.uuid()])?.map_or(Ok(Account::default()), |r| account(r.blob(0)?))
         })
         .await
     }

@@ -17,8 +17,10 @@ use crate::domain::cells::{Axis, Sections};
 use crate::domain::closing::{Figure, State};
 use crate::domain::region::{REVISION, Region};
 use crate::domain::time::{Moment, Period};
+use base64::Engine;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -63,7 +65,17 @@ pub struct Beside {
     /// Nobody kept who looked so long ago.
     #[serde(default)]
     pub seeking_unknown: bool,
+    /// How often what stood at the end of each month had been changed late.
+    #[serde(default)]
+    pub late: LateChanges,
+    /// What periods before the one before came to by now, by their name and by county,
+    /// where that is not what was told of them so far.
+    #[serde(default)]
+    pub earlier: BTreeMap<String, BTreeMap<String, Figure>>,
 }
+
+/// Late changes of each month, by [`Month::number`](crate::domain::cells::Month::number).
+pub type LateChanges = BTreeMap<i64, i64>;
 
 /// All that stands of one period.
 #[derive(Clone, Debug, Default)]
@@ -173,17 +185,28 @@ fn sign(tx: &mut Tx<'_>, s: &Signing, seen: Option<i64>, now: Moment) -> Result<
 }
 
 /// Keeps what the locked period comes to, for ever: the cells of its tree as they stand.
-fn freeze(tx: &mut Tx<'_>, l: &Locking, position: i64, now: Moment) -> Result<(), StoreError> {
+/// Answers with the digest of what is kept beside them.
+fn freeze(tx: &mut Tx<'_>, l: &Locking, position: i64, now: Moment) -> Result<String, StoreError> {
     let text = |made: serde_json::Result<String>| made.map_err(|e| StoreError::Corrupt(e.to_string()));
     let (figures, beside) = (text(serde_json::to_string(l.figures.as_ref()))?, text(serde_json::to_string(l.beside.as_ref()))?);
     let seeking = text(serde_json::to_string(l.seeking.as_ref()))?;
-    let period = l.period.to_string();
+    let (period, digest) = (l.period.to_string(), digest([&figures, &beside, &seeking]));
     tx.exec(
         "INSERT INTO period_locks (period, region, position, revision, at, by_whom, figures, beside, seeking)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         params![period.as_str(), i64::from(l.top.code()), position, REVISION, now.ms(), l.by.as_str(), figures, beside, seeking],
     )?;
-    cells::freeze(tx, l.period, l.top)
+    cells::freeze(tx, l.period, l.top).map(|()| digest)
+}
+
+/// SHA-256 of the columns of a lock, each behind its length, in base64 as roots are.
+fn digest(columns: [&str; 3]) -> String {
+    let mut hash = Sha256::new();
+    for column in columns {
+        hash.update((column.len() as u64).to_be_bytes());
+        hash.update(column);
+    }
+    base64::engine::general_purpose::STANDARD.encode(hash.finalize())
 }
 
 /// The figures of the counties that no lock holds yet are those that were found.
@@ -216,8 +239,9 @@ fn lock(tx: &mut Tx<'_>, l: &Locking, seen: i64, now: Moment) -> Result<Option<i
     if position != l.position && !is_unchanged(tx, l)? {
         return Ok(None);
     }
-    freeze(tx, l, position, now)?;
-    tx.log.ledger(now, kind(State::Locked)?, Uuid::nil(), None, &leaf(l.period, l.top, &l.figure, position));
+    let mut leaf = leaf(l.period, l.top, &l.figure, position);
+    leaf["kept"] = json!(freeze(tx, l, position, now)?);
+    tx.log.ledger(now, kind(State::Locked)?, Uuid::nil(), None, &leaf);
     end_turn(tx, &period)?;
     Ok(Some(position))
 }
@@ -235,6 +259,55 @@ pub(super) fn locks(s: &mut dyn Sql, period: Period) -> Result<Vec<Lock>, StoreE
         })
     };
     s.query(sql, params![period.to_string()])?.iter().map(read).collect()
+}
+
+/// The ledger's entry of a lock.
+#[derive(Deserialize)]
+pub(super) struct LockLeaf {
+    period: String,
+    region: Region,
+    figure: Figure,
+    position: i64,
+    revision: String,
+    /// Entries of older versions have none.
+    kept: Option<String>,
+}
+
+/// Where the locks that are kept differ from those of the ledger, which were made at
+/// these times.
+pub(super) fn differ(s: &mut dyn Sql, mut told: Vec<(Moment, LockLeaf)>) -> Result<Vec<String>, StoreError> {
+    let mut differences = Vec::new();
+    let sql = "SELECT period, region, position, revision, at, figures, beside, seeking FROM period_locks ORDER BY period, position, region";
+    s.each(sql, &[], &mut |row| {
+        let (period, region) = (row.text(0)?, super::region(row.int(1)?)?);
+        let name = format!("locked {period}, {}", region.full_name());
+        let Some(at) = told.iter().position(|(_, leaf)| leaf.period == period && leaf.region == region) else {
+            differences.push(format!("{name}: the ledger tells of no such lock"));
+            return Ok(());
+        };
+        let (at, leaf) = told.swap_remove(at);
+        let kept = digest([row.text(5)?, row.text(6)?, row.text(7)?]);
+        let figures: BTreeMap<String, Figure> = serde_json::from_str(row.text(5)?).unwrap_or_default();
+        let figure = figures.into_values().fold(Figure::default(), |mut all, one| {
+            all += one;
+            all
+        });
+        for (differs, what) in [
+            (leaf.position != row.int(2)?, "position"),
+            (leaf.revision != row.text(3)?, "table of divisions"),
+            (at.ms() != row.int(4)?, "time"),
+            (leaf.figure != figure, "figure"),
+            (leaf.kept.is_some_and(|told| told != kept), "figures of counties, or what stands beside them,"),
+        ] {
+            if differs {
+                differences.push(format!("{name}: its {what} differs from the ledger"));
+            }
+        }
+        Ok(())
+    })?;
+    let gone = |(_, leaf): &(Moment, LockLeaf)| format!("locked {}, {}: in the ledger, and not kept", leaf.period, leaf.region.full_name());
+    differences.extend(told.iter().map(gone));
+    Ok(differences)
 }
 
 /// The periods of which something is locked.
@@ -272,6 +345,15 @@ impl Store {
     /// The locks of one period, in the order in which they were made.
     pub async fn period_locks(&self, period: Period) -> Result<Vec<Lock>, StoreError> {
         self.read(move |s| locks(s, period)).await
+    }
+
+    /// How often what stood at the end of each month was changed late.
+    pub async fn late_changes(&self) -> Result<LateChanges, StoreError> {
+        self.read(|s| {
+            let rows = s.query("SELECT month, changes FROM late_changes", &[])?;
+            rows.iter().map(|r| Ok((r.int(0)?, r.int(1)?))).collect()
+        })
+        .await
     }
 
     /// Who looked for work in the counties of a lock.

@@ -12,7 +12,7 @@ mod seekers;
 use super::books::{self, account, cell, is_of_days_before, is_of_offers, is_of_rollups, region_of};
 use super::cells::{self, Position, platforms};
 use super::engine::{Row, Sql, StoreError, params};
-use super::periods::{self, Lock};
+use super::periods::{self, Lock, LockLeaf};
 use super::seals::Entry;
 use super::seals::verify::{Beside, Finding};
 use super::{Store, additions, rollups};
@@ -53,6 +53,8 @@ struct Fold {
     accounts: HashMap<Uuid, Account>,
     erased: HashSet<Uuid>,
     position: Option<Position>,
+    /// The entries of locks, with their times.
+    locks: Vec<(Moment, LockLeaf)>,
     counting: Option<Counting>,
 }
 
@@ -74,6 +76,10 @@ impl Fold {
                 self.change(worker, |account| {
                     account.tiers.insert(leaf.since, leaf.tier);
                 });
+            }
+            "locked" => {
+                let leaf: LockLeaf = serde_json::from_str(leaf).map_err(|_| corrupt())?;
+                self.locks.push((Moment::from_ms(row.int(1)?), leaf));
             }
             "erased" => {
                 self.change(worker, |account| *account = Account::default());
@@ -218,12 +224,12 @@ impl Recount {
 
 fn compare_accounts(s: &mut dyn Sql, folded: &Folded, out: &mut Recount) -> Result<(), StoreError> {
     let mut seen: HashSet<Uuid> = HashSet::new();
-    let sql = "SELECT w.id, a.account, a.home, a.worker FROM accounts a JOIN workers w ON w.handle = a.handle
-               WHERE a.account <> '' ORDER BY a.handle";
+    let sql = "SELECT w.id, a.packed, a.home, a.worker FROM accounts a JOIN workers w ON w.handle = a.handle
+               WHERE LENGTH(a.packed) > 0 ORDER BY a.handle";
     s.each(sql, &[], &mut |row| {
         let id = row.uuid(0)?;
         seen.insert(id);
-        let account = account(row.text(1)?)?;
+        let account = account(row.blob(1)?)?;
         if folded.accounts.get(&id) != Some(&account) {
             out.differs(|| format!("person {id}: the account differs from the ledger"));
         } else if row.int(2)? != books::place_of(&account) || row.uuid(3)? != id {
@@ -261,10 +267,13 @@ fn compare_cells(s: &mut dyn Sql, mut expected: Expected, locked: Option<&str>, 
         (Ok(region), Some(period)) => format!("locked {period}, cell {key} ({})", region.full_name()),
         (Err(_), _) => format!("cell {key} (no place)"),
     };
-    let mut rollups = locked.is_none().then(|| rollups::Comparing::start(s)).transpose()?;
+    // Days of months that are over for so long are not compared: they are deleted in time.
+    let first = out.days_from;
+    let is_over = |key: i64| first.is_some_and(|first| is_of_days_before(key, first));
+    let mut rollups = locked.is_none().then(|| rollups::Comparing::start(s, is_over)).transpose()?;
     let mut look = |row: Row| -> Result<(), StoreError> {
         let key = row.int(0)?;
-        if out.days_from.is_some_and(|first| is_of_days_before(key, first)) {
+        if is_over(key) {
             return Ok(());
         }
         let right = rollups.as_mut().map_or(Ok(true), |rollups| rollups.look(key, row.blob(1)?))?;
@@ -337,6 +346,9 @@ pub(super) fn recount(s: &mut dyn Sql, stale_months: u32) -> Result<Recount, Sto
     let mut counting = fold.counting.take().unwrap_or_default();
     counting.settled();
     let tally = counting.tally;
+    for what in periods::differ(s, std::mem::take(&mut fold.locks))? {
+        out.differs(|| what);
+    }
     let folded = fold.done();
     (out.entries, out.people) = (folded.position.seq, folded.accounts.len() as u64);
     compare_accounts(s, &folded, &mut out)?;

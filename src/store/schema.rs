@@ -4,7 +4,8 @@
 
 mod steps;
 
-use super::engine::{Connection, StoreError, params};
+use super::books;
+use super::engine::{Connection, Sql, StoreError, params};
 use steps::*;
 
 /// Applied in order, each once, each in a transaction of its own.
@@ -35,7 +36,14 @@ const MIGRATIONS: &[&str] = &[
     PLACED_ACCOUNTS,
     ROLL_UPS,
     LISTED,
+    PACKED_ACCOUNTS,
+    ACCOUNTS_BY_HANDLE,
+    LATE_CHANGES,
 ];
+
+/// What code does after a step, in its transaction.
+type Filling = fn(&mut dyn Sql) -> Result<(), StoreError>;
+const FILLINGS: &[(&str, Filling)] = &[(PACKED_ACCOUNTS, books::pack_accounts)];
 
 /// Brings the tables up to date; safe when several processes start at once.
 pub fn migrate(s: &mut dyn Connection) -> Result<(), StoreError> {
@@ -53,6 +61,9 @@ pub fn migrate(s: &mut dyn Connection) -> Result<(), StoreError> {
                 return Ok(());
             }
             s.batch(text)?;
+            for (_, fill) in FILLINGS.iter().filter(|(step, _)| step == text) {
+                fill(s)?;
+            }
             s.exec("INSERT INTO migrations (number) VALUES ($1)", params![number])?;
             s.commit()
         });
@@ -84,9 +95,10 @@ pub fn plan(s: &mut dyn Connection, sql: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::account::Account;
     use crate::domain::id::OfferId;
     use crate::domain::offer::OfferState;
-    use crate::store::engine::{Engine, Sql, sqlite::Sqlite};
+    use crate::store::engine::{Engine, sqlite::Sqlite};
     use crate::store::offers;
 
     /// A store that ran all steps before this one.
@@ -128,14 +140,34 @@ mod tests {
             s.exec("INSERT INTO accounts (handle, account) VALUES ($1, $2)", params![handle, account.as_str()]).unwrap();
         }
         migrate(s.as_mut()).unwrap();
-        let rows = s.query("SELECT handle, home, account, worker FROM accounts ORDER BY handle", &[]).unwrap();
+        let rows = s.query("SELECT handle, home, packed, worker FROM accounts ORDER BY handle", &[]).unwrap();
         let homes: Vec<i64> = rows.iter().map(|row| row.int(1).unwrap()).collect();
         assert_eq!(homes, [522_624, 330_212, 522_624, -1]);
         for (row, account) in rows.iter().zip(&accounts) {
-            let read = crate::store::books::account(account).unwrap();
-            assert_eq!(crate::store::books::place_of(&read), row.int(1).unwrap(), "as it is computed");
-            assert_eq!((row.text(2), row.blob(3).unwrap()[0]), (Ok(account.as_str()), row.int(0).unwrap() as u8));
+            let told = if account.is_empty() { Account::default() } else { serde_json::from_str(account).unwrap() };
+            let read = books::account(row.blob(2).unwrap()).unwrap();
+            assert_eq!(books::place_of(&read), row.int(1).unwrap(), "as it is computed");
+            assert_eq!((&read, row.blob(3).unwrap()[0]), (&told, row.int(0).unwrap() as u8));
         }
+        let twice = "INSERT INTO accounts (home, handle, worker, packed) SELECT 1, handle, worker, packed FROM accounts WHERE handle = 1";
+        assert!(matches!(s.exec(twice, &[]), Err(StoreError::Constraint(_))), "nobody twice");
+    }
+
+    #[test]
+    fn accounts_of_an_older_store_are_packed_all_of_them_or_none() {
+        let (_folder, mut s) = store_before(PACKED_ACCOUNTS);
+        // More than are read at once, at homes that a slice ends within.
+        let all = "WITH RECURSIVE n (handle) AS (SELECT 1 UNION ALL SELECT handle + 1 FROM n WHERE handle < 12001)
+                   INSERT INTO accounts (home, handle, worker, account)
+                   SELECT 110101 + handle % 2, handle, randomblob(16), CASE WHEN handle % 3 = 0 THEN '' ELSE $1 END FROM n";
+        s.exec(all, params![r#"{"hires":{},"tiers":{"2020-01-02":"lifted"}}"#]).unwrap();
+        s.exec("UPDATE accounts SET account = '{}' WHERE handle = 12001", &[]).unwrap();
+        assert_eq!(migrate(s.as_mut()), Err(StoreError::Corrupt("an account".to_owned())));
+        s.exec("UPDATE accounts SET account = '' WHERE handle = 12001", &[]).unwrap();
+        migrate(s.as_mut()).unwrap();
+        let sql = "SELECT COUNT(*), COUNT(DISTINCT handle), SUM(LENGTH(packed) = 0), COUNT(DISTINCT packed) FROM accounts";
+        let row = s.one(sql, &[]).unwrap().unwrap();
+        assert_eq!([0, 1, 2, 3].map(|at| row.int(at)), [12_001, 12_001, 4_001, 2].map(Ok));
     }
 
     #[test]

@@ -8,6 +8,7 @@ on_every_engine![
     people_are_counted_once_before_and_after_they_are_folded,
     what_is_added_after_a_lock_changes_nothing_of_it,
     roll_ups_tell_what_the_pages_of_counties_come_to,
+    days_that_are_not_kept_any_more_are_no_difference,
 ];
 
 /// Offers made and accepted, as an office of the nation is told of June.
@@ -53,6 +54,25 @@ async fn offers_are_counted_once_before_and_after_they_are_folded_and_in_a_lock(
     assert!(store.fold_additions().await.unwrap() > 0, "it was not folded");
     let again = office.caller.get("/v1/reports/platforms?period=2020-06").await.expect(200);
     assert_eq!(again.text, locked.text);
+    app.settle().await;
+    app.finish().await;
+}
+
+async fn days_that_are_not_kept_any_more_are_no_difference(engine: Engine) {
+    let app = spawn_on(engine).await;
+    let platform = app.platform("example").await;
+    let posting = platform.publish(a_posting()).await;
+    let worker = app.worker(in_region("522624")).await;
+    let offer = worker.accepts_offer_for(&posting).await;
+    platform.report(json!({"offer": offer, "status": "ONBOARDED", "at": "2020-05-20"})).await;
+    let store = &app.state().store;
+    // Of days in May, for which sums by province wait to be written.
+    assert!(store.fold_additions().await.unwrap() > 0);
+    app.pass_hours(24 * 20);
+    let platform = app.platform("example").await;
+    platform.report(json!({"offer": offer, "status": "ACTIVE", "month": "2020-06"})).await;
+    let recount = store.recount().await.unwrap();
+    assert_eq!(recount.differences, Vec::<String>::new(), "days of May are neither kept in July nor missed");
     app.settle().await;
     app.finish().await;
 }

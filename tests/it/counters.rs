@@ -2,6 +2,7 @@
 //! command line names it and fails. What was not changed passes.
 
 use crate::harness::*;
+use doorstep::domain::hire::Flow;
 use rusqlite::{Connection, params};
 use serde_json::json;
 use std::process::Command;
@@ -45,14 +46,17 @@ async fn a_recount_at_the_command_line_names_whatever_was_altered() {
     // One page in place of another: well formed, and wrong.
     let ((cell, page), (_, other)) = (a_page("cells", "DESC"), a_page("cells", ""));
     let ((locked, kept), (_, foreign)) = (a_page("locked_cells", "DESC"), a_page("locked_cells", ""));
-    let account: String = db.query_row("SELECT account FROM accounts WHERE account <> ''", [], |row| row.get(0)).unwrap();
+    let account: Vec<u8> = db.query_row("SELECT packed FROM accounts WHERE LENGTH(packed) > 0", [], |row| row.get(0)).unwrap();
     let (at, figures): (i64, String) =
         db.query_row("SELECT at, figures FROM period_locks", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     let (work, home): (i64, i64) = db.query_row("SELECT work, home FROM hires LIMIT 1", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     assert!(page != other && kept != foreign && work != home);
     let person = people[0].as_str();
-    let more = account.replacen("out_of_province", "in_county", 1);
-    assert_ne!(more, account);
+    let mut read = doorstep::domain::account::Account::from_bytes(&account).unwrap();
+    for hire in read.hires.values_mut() {
+        assert_eq!(std::mem::replace(&mut hire.flow, Flow::InCounty), Flow::OutOfProvince);
+    }
+    let more = read.to_bytes();
     let set = |sql: &str, values: &[&dyn rusqlite::ToSql]| assert!(db.execute(sql, values).unwrap() > 0, "{sql}");
     let tampered = |what: &str, set: &dyn Fn(), back: &dyn Fn(), named: &[&str]| {
         set();
@@ -97,10 +101,11 @@ async fn a_recount_at_the_command_line_names_whatever_was_altered() {
     let invented = || set("INSERT INTO cells (cell, page) VALUES (?1, ?2)", params![rolled_up, page]);
     let away = || set("DELETE FROM cells WHERE cell = ?1", params![rolled_up]);
     tampered("a roll-up that was invented", &invented, &away, &["贵州省", "differs from the pages it adds up"]);
-    let account_set = |text: &String| set("UPDATE accounts SET account = ?1 WHERE account <> ''", params![text]);
+    let account_set = |bytes: &Vec<u8>| set("UPDATE accounts SET packed = ?1 WHERE LENGTH(packed) > 0", params![bytes]);
+    tampered("half of an account", &|| account_set(&account[..account.len() / 2].to_vec()), &|| account_set(&account), &["an account"]);
     tampered("an account", &|| account_set(&more), &|| account_set(&account), &[person, "the account differs"]);
-    let placed: i64 = db.query_row("SELECT home FROM accounts WHERE account <> ''", [], |row| row.get(0)).unwrap();
-    let account_at = |home: i64| set("UPDATE accounts SET home = ?1 WHERE account <> ''", params![home]);
+    let placed: i64 = db.query_row("SELECT home FROM accounts WHERE LENGTH(packed) > 0", [], |row| row.get(0)).unwrap();
+    let account_at = |home: i64| set("UPDATE accounts SET home = ?1 WHERE LENGTH(packed) > 0", params![home]);
     tampered("an account's place", &|| account_at(330_212), &|| account_at(placed), &[person, "in the place of another"]);
     let locked_named = format!("locked 2020-05, cell {locked} (");
     let locked_set = |bytes: &Vec<u8>| set("UPDATE locked_cells SET page = ?2 WHERE cell = ?1", params![locked, bytes]);
@@ -112,6 +117,27 @@ async fn a_recount_at_the_command_line_names_whatever_was_altered() {
     let raised = figures.replacen("\"total\":1", "\"total\":7", 1);
     assert_ne!(raised, figures);
     tampered("a locked figure", &|| figure_set(&raised), &|| figure_set(&figures), &["locked 2020-05, figure of 贵州省"]);
+    let lock_moved = |by: i64| set("UPDATE period_locks SET position = position + ?1", params![by]);
+    tampered("a lock's position", &|| lock_moved(-1), &|| lock_moved(1), &["locked 2020-05", "its position differs"]);
+    let lock_dated = |by: i64| set("UPDATE period_locks SET at = at + ?1", params![by]);
+    tampered("a lock's time", &|| lock_dated(1), &|| lock_dated(-1), &["locked 2020-05", "its time differs"]);
+    for column in ["beside", "seeking"] {
+        let text: String = db.query_row(&format!("SELECT {column} FROM period_locks"), [], |row| row.get(0)).unwrap();
+        let beside_set = |text: &str| set(&format!("UPDATE period_locks SET {column} = ?1"), params![text]);
+        // The same to who reads it, and not what was kept.
+        let other = format!(" {text}");
+        tampered(column, &|| beside_set(&other), &|| beside_set(&text), &["locked 2020-05", "what stands beside them"]);
+    }
+    db.execute("CREATE TEMP TABLE aside AS SELECT * FROM period_locks", []).unwrap();
+    let gone = || set("DELETE FROM period_locks", params![]);
+    let again = || set("INSERT INTO period_locks SELECT * FROM aside", params![]);
+    tampered("a lock that is gone", &gone, &again, &["locked 2020-05, 全国: in the ledger, and not kept"]);
+    let invented = || {
+        set("UPDATE aside SET region = 520000", params![]);
+        set("INSERT INTO period_locks SELECT * FROM aside", params![]);
+    };
+    let away = || set("DELETE FROM period_locks WHERE region = 520000", params![]);
+    tampered("a lock that was invented", &invented, &away, &["locked 2020-05, 贵州省: the ledger tells of no such lock"]);
     let day = 24 * 3_600_000i64;
     // Of the one who is still counted.
     let fact = |by: i64| {

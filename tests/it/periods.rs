@@ -12,6 +12,7 @@ on_every_engine![
     a_late_hire_voids_what_was_signed_and_shows_the_difference,
     erasure_voids_approvals_and_leaves_what_is_locked,
     what_comes_after_the_lock_is_a_correction_in_the_next_period,
+    what_changes_behind_several_locks_is_told_once_by_the_next_open_period,
     acts_at_once_have_the_outcome_of_one_after_the_other,
 ];
 
@@ -287,6 +288,48 @@ async fn what_comes_after_the_lock_is_a_correction_in_the_next_period(engine: En
     for other in ["2020-05", "2020Q2", "2020"] {
         assert!(tree.nation.report(&format!("period={other}")).await.get("corrections").is_none(), "{other}");
     }
+    app.finish().await;
+}
+
+/// Somebody is reported now who worked in April and the first days of May.
+async fn worked_in_april(app: &App, county: &str) {
+    let platform = app.platform("example").await;
+    let posting = platform.publish(a_posting()).await;
+    let offer = app.worker(in_region(county)).await.accepts_offer_for(&posting).await;
+    for (status, at) in [("ONBOARDED", "2020-04-10"), ("ENDED", "2020-05-05")] {
+        platform.report(json!({"offer": offer, "status": status, "at": at})).await;
+    }
+    app.settle().await;
+}
+
+async fn what_changes_behind_several_locks_is_told_once_by_the_next_open_period(engine: Engine) {
+    let app = spawn_on(engine).await;
+    hired(&app, &["522624"]).await;
+    let lock = async |period: &str| {
+        app.office("000000").await.caller.post(&format!("/v1/periods/{period}/lock"), &json!({})).await.expect(200);
+    };
+    let told = async |period: &str| app.office("000000").await.report(&format!("period={period}")).await["corrections"].clone();
+    lock("2020-04").await;
+    lock("2020-05").await;
+    assert_eq!(told("2020-06").await, json!([]));
+    worked_in_april(&app, "522624").await;
+    let april = |locked: u64, now: u64| {
+        let of = |column| json!({"period": "2020-04", "region": "520000", "column": column, "locked": locked, "now": now});
+        json!(["total", "out_of_province", "unconfirmed", "new"].map(of))
+    };
+    assert_eq!(told("2020-05").await, json!([]), "May is locked, and stood so in it");
+    assert_eq!(told("2020-06").await, april(0, 1));
+    let zunyi = app.office("000000").await.report("period=2020-06&region=520300").await;
+    assert_eq!(zunyi["corrections"], json!([]), "another prefecture has none");
+    app.pass_hours(24 * 20);
+    lock("2020-06").await;
+    let june = async || app.office("000000").await.caller.get("/v1/reports/employment?period=2020-06").await.expect(200).text;
+    let (locked, corrections) = (june().await, told("2020-06").await);
+    assert_eq!(corrections, april(0, 1), "June goes on telling it");
+    assert_eq!(told("2020-07").await, json!([]), "what June told July does not tell again");
+    worked_in_april(&app, "522624").await;
+    assert_eq!(told("2020-07").await, april(1, 2));
+    assert_eq!(june().await, locked, "to the byte");
     app.finish().await;
 }
 

@@ -107,6 +107,11 @@ impl Bucket {
         self.0 >= ROLLED_UP
     }
 
+    /// The month whose end it tells of; none of another kind, or of a roll-up.
+    pub fn month_ended(self) -> Option<Month> {
+        (self.0 < KIND).then_some(Month(self.0 as i32))
+    }
+
     /// Whether it counts offers, of which the ledger tells nothing.
     pub fn is_of_offers(self) -> bool {
         self.kind() == 4

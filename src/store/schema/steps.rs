@@ -474,3 +474,25 @@ DROP INDEX workers_by_home;
 CREATE INDEX workers_by_home ON workers (home, looking, paused, id, erased_at);
 CREATE INDEX hires_by_work ON hires (work, id);
 ";
+
+/// Accounts in bytes, a sixth of their JSON, which [`pack_accounts`] fills in; what it
+/// reads is another table, so that an older version finds none.
+///
+/// [`pack_accounts`]: super::super::books::pack_accounts
+pub(super) const PACKED_ACCOUNTS: &str = "
+ALTER TABLE accounts RENAME TO accounts_in_words;
+CREATE TABLE accounts (
+  home BIGINT NOT NULL, handle BIGINT NOT NULL, worker {blob} NOT NULL, packed {blob} NOT NULL,
+  PRIMARY KEY (home, handle)) {clustered};
+";
+
+/// How often what stood at the end of a month was changed after something was locked.
+pub(super) const LATE_CHANGES: &str = "
+CREATE TABLE late_changes (month BIGINT PRIMARY KEY, changes BIGINT NOT NULL) {clustered};
+";
+
+/// What is made after the accounts are there, all at once.
+pub(super) const ACCOUNTS_BY_HANDLE: &str = "
+CREATE UNIQUE INDEX accounts_by_handle ON accounts (handle);
+DROP TABLE accounts_in_words;
+";
