@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// employment or routing
+    /// employment, flows, platforms, routing or months
     name: String,
     /// 2020, 2020Q3 or 2020-09
     #[arg(long)]
@@ -61,7 +61,7 @@ pub fn run(file: Option<PathBuf>, args: Args) -> Outcome {
         reporting::report(&store, name, params, Region::NATION, Clock::System.now()).await.map(Ok)
     })?;
     let report = made.map_err(|fault| match fault {
-        ReportFault::Query(f) => Failure(format!("--{}: {}", f.parameter(), f.code())),
+        ReportFault::Query(f) => Failure(format!("--{}: {}: it {}", f.parameter(), f.code(), f.detail())),
         ReportFault::Store(e) => unreachable_store(e),
     })?;
     let report = report.map_err(|differences| Failure(format!("figures that differ from the ledger:\n{}", differences.join("\n"))))?;

@@ -93,7 +93,7 @@ fn verify(config: &Config, asked: Verify) -> Outcome {
     }
     let kept = asked.kept.iter().map(|note| format!(", as the kept checkpoint of {}", note.size)).collect::<String>();
     println!(
-        "{} entries and {} checkpoints are as they were sealed{kept}; no checkpoint covers {} yet; root {}",
+        "{} entries and {} checkpoints are as they were sealed{kept}; {} entries are newer than the last checkpoint; root {}",
         verdict.entries,
         verdict.checkpoints,
         verdict.entries - verdict.sealed,

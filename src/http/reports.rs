@@ -57,7 +57,7 @@ impl From<QueryFault> for Problem {
     fn from(fault: QueryFault) -> Self {
         match fault {
             QueryFault::RegionForbidden => Problem::forbidden("region_forbidden", "The region lies outside this office's own."),
-            other => Problem::parameter(other.parameter(), other.code(), "cannot be reported on"),
+            other => Problem::parameter(other.parameter(), other.code(), other.detail()),
         }
     }
 }
@@ -90,7 +90,7 @@ pub async fn made(state: &State, own: Region, name: Name, asked: &Asked) -> Resu
 /// suppressed jointly: null, with `suppressed` naming the columns. Another table is 404
 /// `not_public`, a period that is not locked 409 `period_open`.
 #[utoipa::path(tag = "office", security(("bearer" = [])), params(("name" = String, Path), ("period" = String, Query), ("region" = Option<String>, Query),
-    ("level" = Option<String>, Query), ("axis" = Option<String>, Query), ("by" = Option<String>, Query), ("format" = Option<String>, Query), ("public" = Option<bool>, Query)),
+    ("level" = Option<String>, Query), ("axis" = Option<String>, Query), ("by" = Option<String>, Query), ("as_of" = Option<i64>, Query), ("format" = Option<String>, Query), ("public" = Option<bool>, Query)),
     responses((status = 200, content((Value = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         (String = "application/vnd.sdmx.data+csv"), (String = "text/html"), (String = "text/plain"))), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 #[get("/v1/reports/{name}")]
@@ -107,12 +107,19 @@ async fn report(
     }
     let who = who?;
     let name = Name::parse(&name).ok_or_else(Problem::not_found)?;
-    document(&state, who.region, name, &asked).await
+    let (format, now) = (asked.format()?, state.clock.now());
+    let draft = reporting::draft(&state.store, name, asked.params(), who.region, now).await?;
+    if name == Name::Months {
+        // It names persons.
+        let what = format!("{} {}", draft.head.region, draft.head.period);
+        state.store.log_access_to_all(who.client.id.to_string(), "months", what, now).await?;
+    }
+    file(draft, format)
 }
 
 /// A table of the public form: small counts are hidden in all of them together.
 async fn public(state: &State, name: &str, asked: &Asked) -> Result<HttpResponse, Problem> {
-    let table = Table::of(name, asked.params()).filter(|_| asked.as_of.is_none());
+    let table = Table::of(name, asked.params()).filter(|_| asked.as_of.as_deref().is_none_or(str::is_empty));
     let table = table.ok_or_else(|| Problem::new(404, "not_public", "This table is not among the public ones."))?;
     let format = asked.format()?;
     let period = reporting::public_period(asked.params())?;
@@ -123,7 +130,7 @@ async fn public(state: &State, name: &str, asked: &Asked) -> Result<HttpResponse
     file(table.into(), format)
 }
 
-/// A report of a subtree as a file or document.
+/// A report of a subtree, which names nobody, as a file or document.
 pub async fn document(state: &State, own: Region, name: Name, asked: &Asked) -> Result<HttpResponse, Problem> {
     let format = asked.format()?;
     let draft = reporting::draft(&state.store, name, asked.params(), own, state.clock.now()).await?;

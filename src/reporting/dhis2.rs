@@ -1,8 +1,9 @@
 //! A report as the JSON that DHIS2 takes at `/api/dataValueSets`.
 //!
 //! Region codes are codes of organisation units and `REPORT.COLUMN` those of
-//! data elements. A row that is split further names its part as the category
-//! option combination, else its parts would overwrite each other; figures by
+//! data elements. A row that is split further names its parts as the category
+//! option combination, all of them behind each other (`alpha.delivery_rider`), else they
+//! would overwrite each other; figures by
 //! place of work stand under the attribute option `work`, apart from those by
 //! home. What is unknown or not published is left out, and so are the totals: DHIS2 sums itself.
 
@@ -13,7 +14,8 @@ use serde_json::{Value as Json, json};
 pub(super) fn write(report: &Report) -> Json {
     let mut values = Vec::new();
     for row in &report.rows {
-        let part = row.keys.get(2).cloned().flatten();
+        let parts = report.keys.iter().zip(&row.keys).skip(1).filter(|(key, _)| !key.is_label());
+        let parts: Vec<&str> = parts.filter_map(|(_, part)| part.as_deref()).collect();
         let mut put = |element: String, value: String| {
             let mut entry = json!({
                 "dataElement": format!("{}.{element}", report.name),
@@ -21,8 +23,8 @@ pub(super) fn write(report: &Report) -> Json {
                 "orgUnit": row.keys.first(),
                 "value": value,
             });
-            if let Some(part) = &part {
-                entry["categoryOptionCombo"] = json!(part);
+            if !parts.is_empty() {
+                entry["categoryOptionCombo"] = json!(parts.join("."));
             }
             if report.axis == Axis::Work {
                 entry["attributeOptionCombo"] = json!(Axis::Work.code());
@@ -64,6 +66,24 @@ mod tests {
         assert_eq!(values[2]["value"], "0.75");
         assert_eq!(values.len(), 5 + 3, "what is unknown is left out");
         assert!(values.iter().all(|v| v["orgUnit"] != "520000"));
+    }
+
+    #[test]
+    fn rows_of_several_parts_do_not_overwrite_each_other() {
+        use super::super::report::Key;
+        let mut report = sample();
+        let names = ["region", "name", "zone", "work_region", "work_name", "work_zone", "category"];
+        report.keys = names.map(|name| Key { name, title: name }).to_vec();
+        for (row, n) in report.rows.iter_mut().zip(0..) {
+            let part = format!("33000{n}");
+            row.keys = ["520000", "贵州省", "west", &part, "浙江省", "east", "driver"].map(|key| Some(key.to_owned().into())).to_vec();
+        }
+        let body = report.to_dhis2();
+        let values = body["dataValues"].as_array().unwrap();
+        assert_eq!(values[0]["categoryOptionCombo"], "330000.driver");
+        let identities: std::collections::BTreeSet<String> =
+            values.iter().map(|v| format!("{} {} {}", v["dataElement"], v["orgUnit"], v["categoryOptionCombo"])).collect();
+        assert_eq!(identities.len(), values.len());
     }
 
     #[test]

@@ -87,6 +87,7 @@ pub(super) fn write(report: &Report) -> String {
         rows => Serde(report.rows.iter().map(line).collect::<Vec<_>>()),
         totals => Serde(line(&report.totals)),
         about,
+        corrected => Serde(report.corrected().map(|(texts, n)| (texts, n.map(grouped))).collect::<Vec<_>>()),
         charts => Serde(chart::of(report).iter().map(drawing).collect::<Vec<_>>()),
     };
     let page = PAGE.get_template("report.html").and_then(|t| t.render(content));
@@ -168,7 +169,13 @@ mod tests {
             assert!(!page.contains(absent), "{absent}");
         }
         assert_eq!(page, sample().to_html());
-        assert!(!page.contains("不予公布"));
+        assert!(!page.contains("不予公布") && !page.contains("更正"));
+        let mut corrected = sample();
+        corrected.more.corrections = Some(vec![crate::reporting::report::tests::a_correction()]);
+        let page = corrected.to_html();
+        for text in ["更正", "2020-08", "520300", "遵义市", "1,003", "1,002"] {
+            assert!(page.contains(text), "{text}");
+        }
         let mut hides = sample();
         hides.rows[0].values[0] = Value::Suppressed { below: 5 };
         assert!(hides.to_html().contains("&lt;5") && hides.to_html().contains("不予公布"));

@@ -141,6 +141,9 @@ fn count(n: i64) -> u64 {
     u64::try_from(n).unwrap_or(0)
 }
 
+/// How many of the first figures are of postings and offers.
+const OF_OFFERS: usize = 4;
+
 /// What the report is made of.
 pub struct Sources {
     /// Who stands where on the day, and what happened in the period.
@@ -225,20 +228,18 @@ pub fn platforms(from: &Sources, query: &Query, now: Moment) -> Report {
         trades.each(page, Section::Pay, |row, step, n| row.add_pay(usize::from(step), n));
         trades.each(page, Section::Turn, |row, turn, n| row.turns.get_mut(usize::from(turn)).into_iter().for_each(|sum| *sum += n));
     });
-    add_up(&mut rows, &from.offers, query, |trades, page| {
-        trades.each(page, Section::Offer, |row, what, n| {
-            let sum = if what == Offered::Accepted as u16 { &mut row.accepted } else { &mut row.offers };
-            *sum += n;
-        });
-    });
-    if !query.level_asked {
-        for ((platform, category), (postings, openings)) in &from.postings {
-            let row = rows.entry((None, platform.as_str(), *category)).or_default();
-            (row.postings, row.openings) = (*postings, *openings);
-        }
+    // Of a position in the ledger, which tells of neither, they are not known.
+    let told_of_offers = query.as_of.is_none();
+    if told_of_offers {
+        add_offers(&mut rows, from, query);
     }
     rows.retain(|_, row| *row != Figures::default());
     rows.values().for_each(|row| totals.add_events(row));
+    let values = |figures: &Figures| {
+        let mut values = figures.values();
+        values[..OF_OFFERS].iter_mut().filter(|_| !told_of_offers).for_each(|value| *value = Value::Unknown);
+        values
+    };
     let key = |name, title| Key { name, title };
     Report {
         name: "platforms",
@@ -257,14 +258,30 @@ pub fn platforms(from: &Sources, query: &Query, now: Moment) -> Report {
                 let place =
                     region.map_or_else(|| (query.scope.code().into(), query.scope.name()), |r| (Text::from(r.code_text()), r.name()));
                 let keys = [place.0, place.1.into(), (*platform).to_owned().into(), category.code().into()];
-                Row { keys: keys.map(Some).to_vec(), values: figures.values() }
+                Row { keys: keys.map(Some).to_vec(), values: values(figures) }
             })
             .collect(),
         totals: Row {
             keys: vec![Some(query.scope.code().into()), Some(format!("{}合计", query.scope.name()).into()), None, None],
-            values: totals.values(),
+            values: values(&totals),
         },
         more: More::default(),
+    }
+}
+
+/// Adds what was offered, and, where rows are of the whole, what was posted.
+fn add_offers<'a>(rows: &mut Rows<'a>, from: &'a Sources, query: &Query) {
+    add_up(rows, &from.offers, query, |trades, page| {
+        trades.each(page, Section::Offer, |row, what, n| {
+            let sum = if what == Offered::Accepted as u16 { &mut row.accepted } else { &mut row.offers };
+            *sum += n;
+        });
+    });
+    if !query.level_asked {
+        for ((platform, category), (postings, openings)) in &from.postings {
+            let row = rows.entry((None, platform.as_str(), *category)).or_default();
+            (row.postings, row.openings) = (*postings, *openings);
+        }
     }
 }
 

@@ -4,9 +4,10 @@
 //! all of them, so that no table tells what another hides.
 //! Start at: [`Table::of`], [`Published::table`].
 
+use super::baseline::Source;
 use super::closing;
 use super::query::{By, Name, Params, Query, QueryFault};
-use super::report::Report;
+use super::report::{Report, Value};
 use super::suppress::suppress;
 use crate::config::ReportConfig;
 use crate::domain::region::Region;
@@ -110,7 +111,7 @@ impl Published {
                 let text = period.to_string();
                 let mut made = Vec::new();
                 for one in Table::ALL {
-                    made.push(super::report(store, one.name(), one.params(&text), Region::NATION, now).await?);
+                    made.push(of_itself(super::report(store, one.name(), one.params(&text), Region::NATION, now).await?));
                 }
                 let least = config.min_cell;
                 let hiding = tokio::task::spawn_blocking(move || {
@@ -129,9 +130,28 @@ impl Published {
     }
 }
 
+/// A table without what it tells of other periods, where other figures are hidden: what
+/// became of the period before, and last year's totals where no office stated them.
+fn of_itself(mut report: Report) -> Report {
+    report.more.corrections = None;
+    let sources = std::mem::take(&mut report.more.baseline_sources);
+    let beside: Vec<usize> = ["baseline", "share"].iter().filter_map(|name| report.column(name)).collect();
+    let stated = |code: &str| sources.get(code).is_some_and(|source| *source == Source::Upload.code());
+    for row in report.rows.iter_mut().chain([&mut report.totals]) {
+        if !row.keys.first().and_then(Option::as_deref).is_some_and(stated) {
+            beside.iter().for_each(|at| row.values[*at] = Value::Unknown);
+        }
+    }
+    report.more.baseline_sources = sources.into_iter().filter(|(_, source)| *source == Source::Upload.code()).collect();
+    report
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::report::{Row, Value, tests::sample};
+    use super::super::report::{
+        Row,
+        tests::{a_correction, sample},
+    };
     use super::*;
 
     fn of(region: &str, level: &str, axis: &str, by: &str) -> Option<Table> {
@@ -166,6 +186,26 @@ mod tests {
             assert_eq!(Table::of(table.name().code(), params), Some(table));
             assert_eq!(period(params), Ok(Period::parse("2020").unwrap()));
         }
+    }
+
+    #[test]
+    fn what_other_periods_hide_is_not_told() {
+        let mut made = sample();
+        let ratio = Value::Ratio { numerator: 3, denominator: 8 };
+        made.columns.truncate(2);
+        (made.columns[0].name, made.columns[1].name) = ("baseline", "share");
+        let row = |code: &str| Row { keys: vec![Some(code.to_owned().into()), None, None], values: vec![Value::Count(8), ratio] };
+        made.rows = vec![row("522600"), row("520300")];
+        made.totals = row(&made.region.clone());
+        made.more.baseline_sources =
+            [("522600".to_owned(), "upload"), ("520300".to_owned(), "gateway"), (made.region.clone(), "gateway")].into();
+        made.more.corrections = Some(vec![a_correction()]);
+        let made = of_itself(made);
+        let told: Vec<_> = made.rows.iter().chain([&made.totals]).map(|row| row.values.clone()).collect();
+        let none = vec![Value::Unknown; 2];
+        assert_eq!(told, [vec![Value::Count(8), ratio], none.clone(), none]);
+        let json = made.to_json().to_string();
+        assert!(!json.contains("corrections") && !json.contains("gateway"), "{json}");
     }
 
     /// A province's table and the one of its listed counties, with one count each.

@@ -98,6 +98,22 @@ impl QueryFault {
         }
     }
 
+    /// What it may be.
+    pub fn detail(self) -> &'static str {
+        match self {
+            QueryFault::PeriodInvalid => "is a year, a quarter or a month: 2020, 2020Q3, 2020-09",
+            QueryFault::PeriodInFuture => "has not begun yet",
+            QueryFault::RegionUnknown => "is a six-digit code of a division, or set:NAME",
+            QueryFault::RegionAmbiguous => "was divided or dissolved; name one of today's divisions",
+            QueryFault::RegionForbidden => "lies outside this office's own region",
+            QueryFault::UnknownSet => "names no set of counties there is",
+            QueryFault::LevelInvalid => "is nation, province, prefecture or county, and no coarser than the region",
+            QueryFault::AxisInvalid => "is home or work, and home alone where a report has no other",
+            QueryFault::ByInvalid => "is no split that this report has",
+            QueryFault::AsOfInvalid => "is a position in the ledger, from 0 on, and none for routing",
+        }
+    }
+
     /// The parameter at fault.
     pub fn parameter(self) -> &'static str {
         match self {

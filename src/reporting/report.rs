@@ -67,6 +67,13 @@ pub struct Key {
     pub title: &'static str,
 }
 
+impl Key {
+    /// It says in other words what another field says, or follows from it.
+    pub fn is_label(self) -> bool {
+        ["name", "zone"].iter().any(|label| self.name == *label || self.name.ends_with(&format!("_{label}")))
+    }
+}
+
 /// A field that holds a figure.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
@@ -262,6 +269,15 @@ impl Report {
         })
     }
 
+    /// What became of locked figures, for who reads the file: the period, the region's code
+    /// and name, the column, what was told and what it comes to now.
+    pub fn corrected(&self) -> impl Iterator<Item = ([&str; 4], [u64; 2])> {
+        self.more.corrections.iter().flatten().map(|c| {
+            let title = self.column(c.column).map_or(c.column, |at| self.columns[at].title);
+            ([c.period.as_str(), c.region.code_text(), c.region.name(), title], [c.locked, c.now])
+        })
+    }
+
     /// The document that callers rely on, to look into.
     pub fn to_json(&self) -> serde_json::Value {
         json::value(self)
@@ -403,6 +419,11 @@ pub(super) mod tests {
             totals: row("520000", "贵州省合计", None, 5, None),
             more: More::default(),
         }
+    }
+
+    pub(in crate::reporting) fn a_correction() -> Corrected {
+        let region = Region::parse("520300").unwrap();
+        Corrected { period: "2020-08".to_owned(), region, column: "total", locked: 1003, now: 1002 }
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub(super) fn write(report: &Report) -> Result<Vec<u8>, XlsxError> {
     for chart in chart::of(report) {
         drawn(book.add_worksheet(), &chart)?;
     }
+    if report.corrected().next().is_some() {
+        corrections(book.add_worksheet(), report)?;
+    }
     explanations(book.add_worksheet(), report)?;
     book.save_to_buffer()
 }
@@ -107,6 +110,25 @@ fn put(sheet: &mut Worksheet, at: u32, report: &Report, row: &Row, format: &Form
     Ok(())
 }
 
+/// What became of figures of locked periods.
+fn corrections(sheet: &mut Worksheet, report: &Report) -> Result<(), XlsxError> {
+    let bold = Format::new().set_bold();
+    sheet.set_name("对已封存期间的更正")?.set_column_width(2, 28)?.set_column_width(3, 16)?.set_freeze_panes(1, 0)?;
+    for (at, title) in (0u16..).zip(["期间", "地区代码", "地区", "列", "已报", "现为"]) {
+        sheet.write_string_with_format(0, at, title, &bold)?;
+    }
+    let count = Format::new().set_num_format(shown(Unit::Person, true));
+    for (row, (texts, counts)) in (1u32..).zip(report.corrected()) {
+        for (at, text) in (0u16..).zip(texts) {
+            sheet.write_string(row, at, text)?;
+        }
+        for (at, n) in (4u16..).zip(counts) {
+            sheet.write_number_with_format(row, at, n as f64, &count)?;
+        }
+    }
+    Ok(())
+}
+
 fn explanations(sheet: &mut Worksheet, report: &Report) -> Result<(), XlsxError> {
     let bold = Format::new().set_bold();
     sheet.set_name("说明")?;
@@ -146,7 +168,7 @@ fn explanations(sheet: &mut Worksheet, report: &Report) -> Result<(), XlsxError>
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::tests::sample;
+    use super::super::report::tests::{a_correction, sample};
     use calamine::{Data, Reader, Xlsx};
     use std::io::Cursor;
 
@@ -172,6 +194,19 @@ mod tests {
         assert_eq!(at(4, 3), Data::Float(5.0));
         assert_eq!(at(0, 7), Data::String("share_denominator".to_owned()));
         assert!(book.worksheet_formula("就业情况").unwrap().used_cells().next().is_none());
+    }
+
+    #[test]
+    fn what_became_of_locked_figures_has_a_sheet_where_anything_did() {
+        let mut report = sample();
+        report.more.corrections = Some(vec![a_correction()]);
+        let mut book = read(report.to_xlsx().unwrap());
+        let sheet = book.worksheet_range("对已封存期间的更正").unwrap();
+        let row: Vec<Data> = sheet.rows().nth(1).unwrap().to_vec();
+        let text = |text: &str| Data::String(text.to_owned());
+        assert_eq!(row, [text("2020-08"), text("520300"), text("遵义市"), text("合计"), Data::Float(1003.0), Data::Float(1002.0)]);
+        report.more.corrections = Some(Vec::new());
+        assert_eq!(read(report.to_xlsx().unwrap()).sheet_names().len(), 4);
     }
 
     #[test]

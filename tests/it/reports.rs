@@ -3,7 +3,7 @@
 use crate::harness::*;
 use serde_json::{Value, json};
 
-on_every_engine![the_report_of_offers_shows_who_waits_unseen];
+on_every_engine![the_report_of_offers_shows_who_waits_unseen, a_report_that_names_persons_is_logged,];
 
 #[actix_web::test]
 async fn the_public_form_needs_no_token_and_gives_listed_tables_of_locked_periods_alone() {
@@ -33,6 +33,33 @@ async fn the_public_form_needs_no_token_and_gives_listed_tables_of_locked_period
     // Who has a token gets the same there.
     let office = app.office("520000").await.caller;
     office.get("/v1/reports/employment?public=true&period=2019").await.expect_problem(409, "period_open");
+    app.finish().await;
+}
+
+/// And of a position in the ledger nothing is said of what the ledger does not hold.
+async fn a_report_that_names_persons_is_logged(engine: Engine) {
+    let app = spawn_on(engine).await;
+    let platform = app.platform("example").await;
+    let posting = platform.publish(a_posting().openings(3)).await;
+    let worker = app.worker(in_region("522624")).await;
+    let offer = worker.accepts_offer_for(&posting).await;
+    platform.report(json!({"offer": offer, "status": "ACTIVE", "month": "2020-05"})).await;
+    let office = app.office("520000").await;
+    let months = office.caller.get("/v1/reports/months?period=2020-05&region=522600").await.expect(200).json;
+    assert_eq!(months["rows"][0]["worker"], worker.id.as_str());
+    office.caller.get("/v1/reports/months?period=2020-05&region=330106").await.expect_problem(403, "region_forbidden");
+    office.caller.get("/v1/reports/employment?period=2020-05").await.expect(200);
+    let log = app.admin().await.get("/v1/access-log?limit=200").await.expect(200).json;
+    let log = log["items"].as_array().unwrap();
+    let read: Vec<&Value> = log.iter().filter(|l| l["action"] == "months").collect();
+    assert_eq!(read.len(), 1, "what went out, once: {log:?}");
+    assert_eq!((&read[0]["client"], &read[0]["reason"]), (&json!(office.caller.client), &json!("522600 2020-05")));
+
+    let then = months["as_of"]["seq"].as_i64().unwrap();
+    let trades = office.caller.get(&format!("/v1/reports/platforms?period=2020-05&as_of={then}")).await.expect(200).json;
+    let figures = ["postings", "openings", "offers", "accepted", "hired", "working"].map(|name| trades["totals"][name].clone());
+    assert_eq!(figures, [Value::Null, Value::Null, Value::Null, Value::Null, json!(1), json!(1)]);
+    app.settle().await;
     app.finish().await;
 }
 
