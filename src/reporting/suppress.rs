@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const PRIME: u64 = (1 << 61) - 1;
 
 /// Figures, what each is made of, and the sums that hold among them.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Sums {
     values: Vec<u64>,
     /// The counts of each figure: one, or a ratio's two.
@@ -31,6 +31,8 @@ pub struct Sums {
     sums: Vec<Vec<(usize, i64)>>,
     /// Counts that everybody knows, whatever is published.
     known: BTreeSet<usize>,
+    /// Counts that differ from one period to another that ends on the same day.
+    of_period: BTreeSet<usize>,
 }
 
 impl Sums {
@@ -66,19 +68,37 @@ impl Sums {
         let of = parts.iter().map(|p| self.values[*p]).sum();
         let rest = self.values[whole].checked_sub(of)?;
         let rest = self.count(rest, None);
+        if self.of_period.contains(&whole) || parts.iter().any(|part| self.of_period.contains(part)) {
+            self.of_period.insert(rest);
+        }
         self.sum(whole, &[parts, &[rest]].concat());
         Some(rest)
     }
 
-    /// The figures to hide.
+    /// The figures to hide. What stands on a day is hidden alike whatever happened in the
+    /// period, which is hidden after it and beside it alone: who has a month, a quarter and
+    /// a year that end on one day has no more of that day.
     pub fn hide(&self, least: u64) -> BTreeSet<usize> {
         let small = |count: &usize| (1..least).contains(&self.values[*count]);
         let secret: Vec<usize> = (0..self.values.len()).filter(small).collect();
-        let mut hidden: BTreeSet<usize> = secret.iter().filter_map(|count| self.shown_in[*count]).collect();
+        let hidden: BTreeSet<usize> = secret.iter().filter_map(|count| self.shown_in[*count]).collect();
+        let mut of_day = self.clone();
+        of_day.sums.retain(|sum| !sum.iter().any(|(count, _)| self.of_period.contains(count)));
+        let hidden = of_day.hide_beside(hidden, &secret, least);
+        if self.of_period.is_empty() {
+            return hidden;
+        }
+        let mut all = self.clone();
+        all.known.extend((0..self.values.len()).filter(|count| !self.of_period.contains(count)));
+        all.hide_beside(hidden, &secret, least)
+    }
+
+    /// What is to be hidden beside what is hidden already.
+    fn hide_beside(&self, mut hidden: BTreeSet<usize>, secret: &[usize], least: u64) -> BTreeSet<usize> {
         let of_count = self.sums_of_counts();
         loop {
             // What one sum tells by itself is found without solving them all.
-            self.fill_lines(&mut hidden, &secret, &of_count, least);
+            self.fill_lines(&mut hidden, secret, &of_count, least);
             let open = |count: usize| self.shown_in[count].is_some_and(|figure| !hidden.contains(&figure));
             let told = self.told(&open);
             // A small count that is told, or a hidden figure of which all is.
@@ -279,6 +299,8 @@ const WHOLES: [(&str, &[&str]); 2] =
     [("total", &["out_of_province", "in_province", "in_county"]), ("total", &["confirmed", "unconfirmed"])];
 /// Columns of which another is a part.
 const PARTS: [(&str, &str); 2] = [("in_county", "in_place"), ("total", "new")];
+/// Columns of what happened in the period.
+const OF_PERIOD: [&str; 1] = ["new"];
 /// Ratios whose numerator or denominator is a column of its own.
 const NUMERATORS: [(&str, &str); 1] = [("share", "total")];
 const DENOMINATORS: [(&str, &str); 1] = [("share", "baseline")];
@@ -345,6 +367,10 @@ fn grid(sums: &mut Sums, report: &Report) -> Grid {
     for (row, line) in report.rows.iter().zip(&grid) {
         let cells = impossible(report, row).iter().filter_map(|name| line.cells.get(at(name)?)?.as_ref());
         cells.flat_map(|cell| &cell.counts).for_each(|count| sums.known(*count));
+    }
+    for name in OF_PERIOD {
+        let cells = grid.iter().filter_map(|line| line.cells.get(at(name)?)?.as_ref());
+        sums.of_period.extend(cells.flat_map(|cell| &cell.counts));
     }
     for line in &mut grid {
         let count = |name: &str, part: usize| line.cells.get(at(name)?)?.as_ref()?.counts.get(part).copied();

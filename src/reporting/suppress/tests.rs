@@ -436,6 +436,33 @@ fn nobody_can_compute_what_is_hidden() {
     assert!(hidden > 10_000 && kept > 10_000, "{hidden} hidden, {kept} kept");
 }
 
+/// A month and a quarter that end on one day differ in who is new alone.
+#[test]
+fn what_stands_on_a_day_is_hidden_alike_in_all_periods_that_end_on_it() {
+    let mut dice = Dice(1001);
+    let new = COLUMNS.iter().position(|c| *c == "new").unwrap();
+    let mut differed = 0;
+    for n in 0..200 {
+        let month = tables(&mut dice, n % 3 == 0);
+        let mut quarter = month.clone();
+        // In the quarter everybody is.
+        for row in quarter.iter_mut().flat_map(|t| t.rows.iter_mut().chain([&mut t.totals])) {
+            row.values[new] = row.values[0];
+        }
+        let mut published = [month, quarter];
+        published.iter_mut().for_each(|tables| suppress(tables, LEAST));
+        let hidden = |tables: &[Report], of_period: bool| {
+            let rows = tables.iter().flat_map(|t| t.rows.iter().chain([&t.totals]));
+            let values = rows.flat_map(|row| row.values.iter().enumerate().filter(|(at, _)| (*at == new) == of_period));
+            values.map(|(_, value)| matches!(value, Value::Suppressed { .. })).collect::<Vec<_>>()
+        };
+        let [month, quarter] = &published;
+        assert_eq!(hidden(month, false), hidden(quarter, false), "table {n}");
+        differed += usize::from(hidden(month, true) != hidden(quarter, true));
+    }
+    assert!(differed > 20, "{differed}");
+}
+
 #[test]
 fn nobody_can_compute_what_flows_hide() {
     let (mut dice, mut hidden, mut kept, mut told) = (Dice(1949), 0, 0, 0);
