@@ -38,6 +38,14 @@ fn of_locks<'a>(locks: &'a [Lock], kept: impl Fn(&'a Lock) -> Option<&'a BTreeMa
     locks.iter().flat_map(of_lock).collect()
 }
 
+/// The locks of a period, as they were when another was made: what is locked later
+/// changes nothing of what that one tells.
+async fn locks_by(store: &Store, period: Period, kept: Option<&Lock>) -> Result<Vec<Lock>, ReportFault> {
+    let mut locks = store.period_locks(period).await?;
+    locks.retain(|lock| kept.is_none_or(|kept| lock.position <= kept.position));
+    Ok(locks)
+}
+
 /// The periods from the one before this on, backwards.
 fn before(period: Period) -> impl Iterator<Item = Period> {
     std::iter::successors(Some(period.previous()), |period| Some(period.previous())).take(BACK)
@@ -51,14 +59,14 @@ struct Told {
 
 impl Told {
     /// What was told of a period before this one was, by it and by those between them.
-    async fn of(store: &Store, told: Period, upto: Period) -> Result<Self, ReportFault> {
-        let locks = store.period_locks(told).await?;
+    async fn of(store: &Store, told: Period, upto: Period, kept: Option<&Lock>) -> Result<Self, ReportFault> {
+        let locks = locks_by(store, told, kept).await?;
         let mut figures = of_locks(&locks, |lock| Some(&lock.figures));
         let name = told.to_string();
         let mut between: Vec<Period> = before(upto).take_while(|period| *period != told).collect();
         between.reverse();
         for (at, period) in between.into_iter().enumerate() {
-            let by = store.period_locks(period).await?;
+            let by = locks_by(store, period, kept).await?;
             if at == 0 {
                 // The period right after it tells all of it; who is not named came to nothing.
                 let told = |county: &Region| lock_of(&by, *county).is_some_and(|lock| lock.beside.previous.is_some());
@@ -101,7 +109,7 @@ pub(super) async fn earlier(
     let mut all = BTreeMap::new();
     let last = store.period_locks(period.previous()).await?;
     for earlier in changed(store, period, &last).await? {
-        let told = Told::of(store, earlier, period).await?;
+        let told = Told::of(store, earlier, period, None).await?;
         let present = told.now(store, earlier, own, now).await?;
         let counties: BTreeSet<&Region> = told.figures.keys().filter(|county| county.is_within(own)).chain(present.keys()).collect();
         let of = |figures: &ByCounty, county: &Region| figures.get(county).copied().unwrap_or_default();
@@ -122,7 +130,7 @@ pub async fn corrections(store: &Store, query: &Query, kept: Option<&Lock>, now:
     if query.axis != Axis::Home || query.as_of.is_some() || unknown {
         return Ok(None);
     }
-    let last = store.period_locks(query.period.previous()).await?;
+    let last = locks_by(store, query.period.previous(), kept).await?;
     if !query.scope.homes().into_iter().any(|county| lock_of(&last, county).is_some()) {
         return Ok(None);
     }
@@ -132,7 +140,7 @@ pub async fn corrections(store: &Store, query: &Query, kept: Option<&Lock>, now:
     };
     let mut all = Vec::new();
     for period in [query.period.previous()].into_iter().chain(earlier) {
-        let told = Told::of(store, period, query.period).await?;
+        let told = Told::of(store, period, query.period, kept).await?;
         let present = match kept {
             None => told.now(store, period, query.scope.bound(), now).await?,
             Some(lock) if period == query.period.previous() => of_locks(std::slice::from_ref(lock), |lock| lock.beside.previous.as_ref()),
