@@ -73,6 +73,12 @@ pub fn migrate(s: &mut dyn Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Whether the tables are those of this version: who only reads brings nothing up to date.
+pub fn is_of_today(s: &mut dyn Sql) -> Result<bool, StoreError> {
+    let row = s.one("SELECT COUNT(*) FROM migrations", &[])?;
+    Ok(row.map_or(Ok(0), |r| r.count(0))? as usize == MIGRATIONS.len())
+}
+
 /// An empty store of today, in a folder that goes with it.
 #[cfg(test)]
 pub fn empty() -> (tempfile::TempDir, Box<dyn Connection>) {
@@ -239,6 +245,16 @@ mod tests {
         let waits = s.one("SELECT pages FROM additions WHERE strip = 48630", &[]).unwrap().unwrap();
         assert_eq!(waits.blob(0), Ok(&[7u8][..]));
         assert!(s.exec("INSERT INTO additions (strip, counts) VALUES ($1, $2)", params![1, vec![7u8]]).is_err(), "of an older version");
+    }
+
+    #[test]
+    fn a_store_that_lacks_a_step_is_not_of_today() {
+        let (_folder, mut s) = store_before(LATE_CHANGES);
+        assert_eq!(is_of_today(s.as_mut()), Ok(false));
+        migrate(s.as_mut()).unwrap();
+        assert_eq!(is_of_today(s.as_mut()), Ok(true));
+        s.batch("INSERT INTO migrations (number) VALUES (1000)").unwrap();
+        assert_eq!(is_of_today(s.as_mut()), Ok(false), "one of a later version");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! stays after the lock.
 
 use crate::harness::*;
+use crate::pages::office_browser;
 use futures_util::future::join3;
 use serde_json::{Value, json};
 
@@ -321,6 +322,12 @@ async fn what_changes_behind_several_locks_is_told_once_by_the_next_open_period(
     assert_eq!(told("2020-06").await, april(0, 1));
     let zunyi = app.office("000000").await.report("period=2020-06&region=520300").await;
     assert_eq!(zunyi["corrections"], json!([]), "another prefecture has none");
+    let browser = office_browser(&app, "000000").await;
+    let page = async |query: &str| browser.get(&format!("/office/report?{query}")).await.page(200);
+    let (shown, other) = (page("period=2020-06").await, page("period=2020-05").await);
+    assert!(shown.contains("对已封存期间的更正") && shown.contains("<td class=\"k\">2020-04</td><td class=\"k\">贵州省</td>"), "{shown}");
+    assert!(!other.contains("更正"), "{other}");
+    assert!(page("period=2020-06&lang=en").await.contains("Corrections of locked periods"));
     app.pass_hours(24 * 20);
     lock("2020-06").await;
     let june = async || app.office("000000").await.caller.get("/v1/reports/employment?period=2020-06").await.expect(200).text;

@@ -11,13 +11,13 @@ use super::super::body::Form;
 use super::super::problem::Problem;
 use super::super::reports::{Asked, document, made};
 use super::alerts::Matter;
-use super::figures::Sheet;
+use super::figures::{Sheet, grouped, region_name};
 use super::text::Lang;
 use super::{Fields, Visit};
 use crate::domain::client::Role;
 use crate::domain::id::ClientId;
 use crate::domain::time::Period;
-use crate::reporting::{Name, Params, Query};
+use crate::reporting::{Corrected, Name, Params, Query};
 use crate::store::alerts::AlertFilter;
 use actix_web::http::header::{COOKIE, SET_COOKIE};
 use actix_web::web::{Data, Path};
@@ -151,7 +151,15 @@ async fn show(visit: &Visit<'_>, state: &State, office: OfficeToken) -> Result<H
     let filter = AlertFilter { region: office.region, resolved: Some(false), after: None, limit: ALERTS };
     let (alerts, _) = state.store.alerts(filter).await?;
     let alerts: Vec<Matter> = alerts.iter().map(|a| Matter::of(visit.lang, a)).collect();
-    visit.page(200, "office.html", context! { sheet => Serde(sheet), alerts => Serde(alerts), ..head(visit, &office, "report") })
+    let corrected: Vec<_> = report.more.corrections.iter().flatten().map(|c| corrected(visit.lang, c)).collect();
+    let content = context! { sheet => Serde(sheet), corrected => Serde(corrected), alerts => Serde(alerts) };
+    visit.page(200, "office.html", context! { ..content, ..head(visit, &office, "report") })
+}
+
+/// A period, a place and a column, what was told of it and what it comes to now.
+fn corrected(lang: Lang, c: &Corrected) -> ([String; 3], [String; 2]) {
+    let title = lang.get(&format!("col_{}", c.column)).unwrap_or(c.column);
+    ([c.period.clone(), region_name(lang, c.region), title.to_owned()], [grouped(c.locked), grouped(c.now)])
 }
 
 /// What is asked, with the present month where no period is.

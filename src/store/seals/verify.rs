@@ -9,7 +9,7 @@
 //! Start at: [`verify`].
 
 use super::super::engine::{Sql, StoreError, Val, params};
-use super::super::engine_of;
+use super::super::{engine_of, schema};
 use super::note::Note;
 use super::{Entry, TILE, hash_of};
 use crate::domain::merkle::{Frontier, Hash, perfect_root};
@@ -185,6 +185,10 @@ pub fn verify_at(url: &str, asked: &Asked, beside: &mut [Box<dyn Beside>]) -> Re
     }
     let mut conn = engine_of(url)?.connect()?;
     conn.begin_read()?;
+    if !schema::is_of_today(&mut *conn)? {
+        let what = "its tables are of another version, and verifying changes nothing: let this version serve it, or a copy of it, once";
+        return Err(StoreError::Unavailable(what.to_owned()));
+    }
     let verdict = verify(&mut *conn, asked, beside);
     conn.rollback();
     verdict
