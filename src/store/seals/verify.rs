@@ -186,7 +186,8 @@ pub fn verify_at(url: &str, asked: &Asked, beside: &mut [Box<dyn Beside>]) -> Re
     let mut conn = engine_of(url)?.connect()?;
     conn.begin_read()?;
     if !schema::is_of_today(&mut *conn)? {
-        let what = "its tables are of another version, and verifying changes nothing: let this version serve it, or a copy of it, once";
+        let what =
+            "its tables are of another version, and verifying changes nothing: bring it, or a copy of it, up to date with `store migrate`";
         return Err(StoreError::Unavailable(what.to_owned()));
     }
     let verdict = verify(&mut *conn, asked, beside);
