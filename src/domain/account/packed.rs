@@ -2,9 +2,10 @@
 //! their JSON, so that those of a county lie on few pages.
 //!
 //! Numbers are as in [`varint`](crate::domain::varint). An account is its tiers (how many;
-//! of each the day and the tier), then its hires (how many); a hire is its id in 16 bytes, its platform behind its length, and numbers. A day is told from one that was
-//! told before it, a code is the place in its `ALL`, which only grows at its end; what may
-//! be missing is 0, and one more where it is there. No account has no bytes.
+//! of each the day and the tier), then its hires (how many); a hire is its id in 16 bytes,
+//! its platform behind its length, and numbers. A day is told from one that was told before
+//! it, a code is the place in its `ALL`, which only grows at its end; what may be missing is
+//! 0, and one more where it is there. An account of nothing has no bytes.
 
 use super::{Account, HireState, number};
 use crate::domain::category::Category;
