@@ -16,8 +16,8 @@ use crate::outbound::ApiClient;
 use crate::scratch::Scratch;
 use crate::store::engine::{Sql, StoreError, params};
 use crate::store::readers::Readers;
-use crate::store::recount::Counters;
-use crate::store::seals::verify::{Asked, Beside, verify_at};
+use crate::store::recount;
+use crate::store::seals::verify::{Asked, Verdict, verify_at};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -358,12 +358,14 @@ impl Asking {
 fn verify(place: &Place, url: &str) -> Result<(), String> {
     let state = &place.gateway.state;
     let asked = Asked { public: place.seal.clone(), ..Asked::default() };
-    for (shown, mut beside) in [
-        ("tree, tiles, signature", Vec::new()),
-        ("and facts, counters", vec![Box::new(Counters::of(state.config.report.stale_months)) as Box<dyn Beside>]),
-    ] {
+    type Verify<'a> = &'a dyn Fn() -> Result<Verdict, StoreError>;
+    let ways: [(&str, Verify<'_>); 2] = [
+        ("tree, tiles, signature", &|| verify_at(url, &asked, &mut |_| ())),
+        ("and facts, counters", &|| recount::verify_at(url, &asked, state.config.report.stale_months)),
+    ];
+    for (shown, verify) in ways {
         let began = Instant::now();
-        let verdict = verify_at(url, &asked, &mut beside).map_err(text)?;
+        let verdict = verify().map_err(text)?;
         if let Some(finding) = verdict.findings.first() {
             return Err(format!("the log is not as it was sealed: {finding}"));
         }

@@ -3,9 +3,9 @@
 use super::{Failure, Outcome, open_store, secrets, settings, with_runtime};
 use crate::config::Config;
 use crate::domain::time::{Moment, Period};
-use crate::store::recount::Counters;
+use crate::store::recount;
 use crate::store::seals::note::{self, Note};
-use crate::store::seals::verify::{Asked, Beside, verify_at};
+use crate::store::seals::verify::{Asked, verify_at};
 use aws_lc_rs::signature::KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -62,12 +62,6 @@ fn public_key(config: &Config, given: Option<&str>) -> Result<Vec<u8>, Failure> 
         .ok_or_else(|| Failure(format!("--public-key: {given} is neither a key such as `doorstep seal key` prints nor a file of one")))
 }
 
-/// What is checked beside the tree, where all of it is looked at: facts, counters and
-/// locked reports against a fold of the entries.
-fn checks_beside_the_tree(config: &Config, asked: &Asked) -> Vec<Box<dyn Beside>> {
-    if asked.until.is_some() { Vec::new() } else { vec![Box::new(Counters::of(config.report.stale_months))] }
-}
-
 fn verify(config: &Config, asked: Verify) -> Outcome {
     let mut kept = Vec::new();
     for file in &asked.checkpoint {
@@ -84,7 +78,11 @@ fn verify(config: &Config, asked: Verify) -> Outcome {
         }
     };
     let asked = Asked { public: public_key(config, asked.public_key.as_deref())?, kept, until };
-    let verdict = verify_at(&config.store.url, &asked, &mut checks_beside_the_tree(config, &asked))?;
+    // Facts, counters and locked reports are those of the whole log.
+    let verdict = match asked.until {
+        Some(_) => verify_at(&config.store.url, &asked, &mut |_| ())?,
+        None => recount::verify_at(&config.store.url, &asked, config.report.stale_months)?,
+    };
     for finding in &verdict.findings {
         println!("{finding}");
     }

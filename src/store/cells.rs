@@ -11,7 +11,7 @@ use super::books::{account, cell, first_cell, last_cell, page, platform_number, 
 use super::engine::bulk::Bulk;
 use super::engine::{Sql, StoreError, Val, params};
 use super::periods::Beside;
-use super::recount::{self, Folded};
+use super::recount::{self, Folded, Packed};
 use super::writer::Tx;
 use super::{Store, additions, rollups};
 use crate::domain::account::{Account, number};
@@ -244,7 +244,7 @@ fn folded_pages(
     asked: (Asked, Fine),
     names: &mut Vec<String>,
 ) -> Result<Vec<(Region, Page)>, StoreError> {
-    put_together(&recount::tally(folded.accounts.values(), names), axis, of, asked)
+    put_together(&recount::tally(folded.accounts.values().map(Packed::account), names), axis, of, asked)
 }
 
 fn put_together(tally: &Tally, axis: Axis, of: &Within, (asked, fine): (Asked, Fine)) -> Result<Vec<(Region, Page)>, StoreError> {
@@ -386,7 +386,7 @@ impl Store {
                 }
                 Some(seq) => {
                     let folded = recount::fold(s, Some(seq))?;
-                    (folded.accounts.into_iter().collect(), folded.position)
+                    (folded.accounts.iter().map(|(id, packed)| (*id, packed.account())).collect(), folded.position)
                 }
             };
             let here = |(id, account): (Uuid, Account)| Some((account.last_home().filter(|home| homes.contains(home))?, id, account));
@@ -440,7 +440,7 @@ pub struct Cells {
 impl Cells {
     pub fn of<'a>(accounts: impl Iterator<Item = &'a Account>) -> Self {
         let mut platforms = vec![String::new()];
-        let tally = recount::tally(accounts, &mut platforms);
+        let tally = recount::tally(accounts.cloned(), &mut platforms);
         Self { tally, platforms }
     }
 

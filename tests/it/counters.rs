@@ -151,6 +151,13 @@ async fn a_recount_at_the_command_line_names_whatever_was_altered() {
         set(sql, params![code]);
     };
     tampered("a hire's place", &|| place(home), &|| place(work), &[person, "the facts come to something else"]);
+    let (hire, other) = (read.hires.keys().next().unwrap().as_bytes(), people[1].parse::<uuid::Uuid>().unwrap());
+    let own = person.parse::<uuid::Uuid>().unwrap();
+    let of = |worker: &uuid::Uuid| set("UPDATE hires SET worker = ?2 WHERE id = ?1", params![hire, worker.as_bytes()]);
+    tampered("a hire that is gone", &|| of(&other), &|| of(&own), &[person, "the facts come to something else"]);
+    let at: i64 = db.query_row("SELECT erased_at FROM workers WHERE erased_at IS NOT NULL", [], |row| row.get(0)).unwrap();
+    let erased = |at: Option<i64>| set("UPDATE workers SET erased_at = ?2 WHERE id = ?1", params![other.as_bytes(), at]);
+    tampered("one who was erased", &|| erased(None), &|| erased(Some(at)), &[&people[1], "the facts come to something else"]);
     drop(db);
     app.finish().await;
 }

@@ -85,7 +85,7 @@ impl Sealed {
     fn verify(&self, file: &Path) -> Verdict {
         let public = self.keys.seal.pair().public_key().as_ref().to_vec();
         let asked = Asked { public, kept: vec![self.kept.clone()], until: None };
-        verify_at(&format!("sqlite://{}", file.display()), &asked, &mut []).unwrap()
+        verify_at(&format!("sqlite://{}", file.display()), &asked, &mut |_| ()).unwrap()
     }
 }
 
@@ -278,9 +278,9 @@ async fn a_kept_checkpoint_narrows_down_what_a_rebuilt_tree_hides() {
     let url = format!("sqlite://{}", file.display());
     let public = key.public_key().as_ref().to_vec();
     let without = Asked { public: public.clone(), ..Asked::default() };
-    assert_eq!(verify_at(&url, &without, &mut []).unwrap().findings, [], "nobody can tell who kept nothing");
+    assert_eq!(verify_at(&url, &without, &mut |_| ()).unwrap().findings, [], "nobody can tell who kept nothing");
     let both = Asked { public, kept: vec![sealed.kept.clone(), Note::parse(&earlier).unwrap()], until: None };
-    let found = verify_at(&url, &both, &mut []).unwrap().findings;
+    let found = verify_at(&url, &both, &mut |_| ()).unwrap().findings;
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].to_string(), "seq 301: one of the entries 301 to 1111 is not the one that the kept checkpoint of 1111 covers");
 }

@@ -195,6 +195,9 @@ pub trait Connection: Sql + Send {
 /// Opens connections to one database.
 pub trait Engine: Send + Sync {
     fn connect(&self) -> Result<Box<dyn Connection>, StoreError>;
+    /// Opens two connections, each in a transaction that writes nothing and sees the same
+    /// state as the other's.
+    fn read_beside(&self) -> Result<[Box<dyn Connection>; 2], StoreError>;
     /// Does beside the connections that are opened from now on what they would have to
     /// do themselves; for the one process that serves an embedded file.
     fn tend(&self) -> Result<(), StoreError> {

@@ -49,15 +49,29 @@ impl Postgres {
         config.connect_timeout(std::time::Duration::from_secs(5)).application_name("doorstep");
         Ok(Self { config, schema: schema.map(str::to_owned) })
     }
-}
 
-impl Engine for Postgres {
-    fn connect(&self) -> Result<Box<dyn Connection>, StoreError> {
+    fn connection(&self) -> Result<PostgresConnection, StoreError> {
         let mut client = self.config.connect(NoTls).map_err(|e| StoreError::Unavailable(e.to_string()))?;
         if let Some(schema) = &self.schema {
             client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {schema}; SET search_path TO {schema}")).map_err(failed)?;
         }
-        Ok(Box::new(PostgresConnection { client, statements: HashMap::new() }))
+        Ok(PostgresConnection { client, statements: HashMap::new() })
+    }
+}
+
+impl Engine for Postgres {
+    fn connect(&self) -> Result<Box<dyn Connection>, StoreError> {
+        Ok(Box::new(self.connection()?))
+    }
+
+    fn read_beside(&self) -> Result<[Box<dyn Connection>; 2], StoreError> {
+        let (mut one, mut other) = (self.connection()?, self.connection()?);
+        one.begin_read()?;
+        other.begin_read()?;
+        let snapshot = one.client.query_one("SELECT pg_export_snapshot()", &[]).and_then(|row| row.try_get::<_, String>(0));
+        let snapshot = snapshot.map_err(failed)?;
+        other.client.batch_execute(&format!("SET TRANSACTION SNAPSHOT '{snapshot}'")).map_err(failed)?;
+        Ok([Box::new(one), Box::new(other)])
     }
 
     fn name(&self) -> &'static str {

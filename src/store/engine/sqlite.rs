@@ -29,6 +29,10 @@ const FRAGMENTS: &[(&str, &str)] = &[
     ),
 ];
 
+/// How often two connections try to begin in the same state while others write: it takes
+/// them some microseconds, and a write milliseconds.
+const SAME_STATE_TRIES: u32 = 1000;
+
 /// The file behind `sqlite://PATH`.
 pub struct Sqlite {
     path: PathBuf,
@@ -60,6 +64,12 @@ impl Sqlite {
         Ok(conn)
     }
 
+    fn connection(&self) -> Result<SqliteConnection, StoreError> {
+        let conn = self.open()?;
+        conn.set_prepared_statement_cache_capacity(512);
+        Ok(SqliteConnection { conn, tending: self.tending.clone(), texts: HashMap::default() })
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -67,9 +77,24 @@ impl Sqlite {
 
 impl Engine for Sqlite {
     fn connect(&self) -> Result<Box<dyn Connection>, StoreError> {
-        let conn = self.open()?;
-        conn.set_prepared_statement_cache_capacity(512);
-        Ok(Box::new(SqliteConnection { conn, tending: self.tending.clone(), texts: HashMap::default() }))
+        Ok(Box::new(self.connection()?))
+    }
+
+    fn read_beside(&self) -> Result<[Box<dyn Connection>; 2], StoreError> {
+        let (mut one, mut other) = (self.connection()?, self.connection()?);
+        for _ in 0..SAME_STATE_TRIES {
+            // Where the other sees after the one what it saw before, nobody wrote between.
+            let before = other.version()?;
+            one.begin_read()?;
+            one.version()?;
+            other.begin_read()?;
+            if other.version()? == before {
+                return Ok([Box::new(one), Box::new(other)]);
+            }
+            one.rollback();
+            other.rollback();
+        }
+        Err(StoreError::Busy)
     }
 
     fn tend(&self) -> Result<(), StoreError> {
@@ -91,6 +116,12 @@ struct SqliteConnection {
 }
 
 impl SqliteConnection {
+    /// A number that is another one once somebody else wrote; a transaction that read it
+    /// sees the state that it is of.
+    fn version(&self) -> Result<i64, StoreError> {
+        self.conn.pragma_query_value(None, "data_version", |row| row.get(0)).map_err(failed)
+    }
+
     fn text(&mut self, sql: &'static str) -> Arc<str> {
         let key = (sql.as_ptr() as usize, sql.len());
         self.texts.entry(key).or_insert_with(|| expand(sql, FRAGMENTS).replace('$', "?").into()).clone()

@@ -11,10 +11,11 @@ use crate::store::engine::Sql;
 use crate::store::seekers::{Ahead, Known, counted, each_page, everybody};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Compares rows and newest pages, with what the log tells beyond them, with a scan. A
+/// Where rows and newest pages, with what the log tells beyond them, differ from a scan. A
 /// store of an older version whose people are still walked is not compared.
-pub(super) fn compare(s: &mut dyn Sql, out: &mut Recount) -> Result<(), StoreError> {
-    let Some(ahead) = Ahead::read(s, i64::MAX, usize::MAX)? else { return Ok(()) };
+pub(super) fn differ(s: &mut dyn Sql) -> Result<Vec<String>, StoreError> {
+    let mut out = Recount::default();
+    let Some(ahead) = Ahead::read(s, i64::MAX, usize::MAX)? else { return Ok(out.differences) };
     let mut kept: Known = ahead.people;
     s.each("SELECT handle, home, looks, since, last FROM seekers", &[], &mut |row| {
         let (handle, stand) = counted(&row)?;
@@ -53,5 +54,5 @@ pub(super) fn compare(s: &mut dyn Sql, out: &mut Recount) -> Result<(), StoreErr
             out.differs(|| format!("seekers of {}: the page differs from its people", home.full_name()));
         }
     }
-    Ok(())
+    Ok(out.differences)
 }

@@ -50,7 +50,7 @@ macro_rules! entry {
 pub(crate) use entry;
 
 impl<'a> Entry<'a> {
-    fn read(row: &'a Row) -> Result<Self, StoreError> {
+    pub(super) fn read(row: &'a Row) -> Result<Self, StoreError> {
         let (seq, at, worker, hire) = (row.int(0)?, row.int(1)?, row.uuid(3)?, row.opt_uuid(4)?);
         Ok(Self { seq, at, kind: row.text(2)?, worker, hire, leaf: row.text(5)? })
     }

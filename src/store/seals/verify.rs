@@ -4,17 +4,18 @@
 //! Promises: an entry that was changed, taken out, put in or moved since it was sealed is
 //! found, and so are an end that was cut off, a copy of yesterday and a tree built anew,
 //! as far as a checkpoint kept outside covers them; nothing is written.
-//! Does not: read what entries mean ([`Beside`] does), or vouch for entries that no
+//! Does not: read what entries mean (who sees them beside it does), or vouch for entries that no
 //! checkpoint covers yet.
 //! Start at: [`verify`].
 
-use super::super::engine::{Sql, StoreError, Val, params};
+use super::super::engine::{Engine, Row, Sql, StoreError, Val, params};
 use super::super::{engine_of, schema};
 use super::note::Note;
 use super::{Entry, TILE, hash_of};
 use crate::domain::merkle::{Frontier, Hash, perfect_root};
 use crate::domain::time::Moment;
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 /// Entries looked at before tiles and checkpoints are read again; a multiple of a tile.
 const PAGE: i64 = 64 * TILE as i64;
@@ -56,14 +57,6 @@ pub struct Verdict {
     pub root: Hash,
     /// In the order of the entries.
     pub findings: Vec<Finding>,
-}
-
-/// What is checked beside the tree, in the same walk.
-pub trait Beside {
-    /// An entry, in order.
-    fn entry(&mut self, entry: &Entry<'_>);
-    /// After the last one; in the same state of the store.
-    fn finish(&mut self, s: &mut dyn Sql, findings: &mut Vec<Finding>) -> Result<(), StoreError>;
 }
 
 /// A root that the tree must have at some size.
@@ -176,27 +169,37 @@ fn tiles(s: &mut dyn Sql, level: i64, from: i64, to: i64) -> Result<Tiles, Store
     rows.iter().map(|r| Ok((r.int(0)?, (r.blob(1)?.to_vec(), r.blob(2)?.to_vec())))).collect()
 }
 
-/// Looks over the log of the store behind a URL, in one state of it; whoever serves it
-/// goes on.
-pub fn verify_at(url: &str, asked: &Asked, beside: &mut [Box<dyn Beside>]) -> Result<Verdict, StoreError> {
+/// The store behind a URL, where it is there to be looked over.
+pub fn readable(url: &str) -> Result<Arc<dyn Engine>, StoreError> {
     // Opening would make an empty one.
     if let Some(path) = url.strip_prefix("sqlite://").filter(|path| !std::path::Path::new(path).exists()) {
         return Err(StoreError::Unavailable(format!("there is no {path}")));
     }
-    let mut conn = engine_of(url)?.connect()?;
+    engine_of(url)
+}
+
+/// Looks over the log of the store behind a URL, in one state of it; whoever serves it
+/// goes on. `look` sees each entry too, in order.
+pub fn verify_at(url: &str, asked: &Asked, look: &mut dyn FnMut(&Entry<'_>)) -> Result<Verdict, StoreError> {
+    let mut conn = readable(url)?.connect()?;
     conn.begin_read()?;
-    if !schema::is_of_today(&mut *conn)? {
-        let what =
-            "its tables are of another version, and verifying changes nothing: bring it, or a copy of it, up to date with `store migrate`";
-        return Err(StoreError::Unavailable(what.to_owned()));
-    }
-    let verdict = verify(&mut *conn, asked, beside);
+    let verdict = must_be_of_today(&mut *conn).and_then(|()| verify(&mut *conn, asked, look));
     conn.rollback();
     verdict
 }
 
-/// Looks over the log; `beside` sees each entry too.
-pub fn verify(s: &mut dyn Sql, asked: &Asked, beside: &mut [Box<dyn Beside>]) -> Result<Verdict, StoreError> {
+/// A store of another version is not looked over.
+pub fn must_be_of_today(s: &mut dyn Sql) -> Result<(), StoreError> {
+    if schema::is_of_today(s)? {
+        return Ok(());
+    }
+    let what =
+        "its tables are of another version, and verifying changes nothing: bring it, or a copy of it, up to date with `store migrate`";
+    Err(StoreError::Unavailable(what.to_owned()))
+}
+
+/// Looks over the log, and shows each entry in order.
+pub fn verify(s: &mut dyn Sql, asked: &Asked, look: &mut dyn FnMut(&Entry<'_>)) -> Result<Verdict, StoreError> {
     let mut walk = Walk {
         tree: Frontier::default(),
         open: Vec::new(),
@@ -247,7 +250,7 @@ pub fn verify(s: &mut dyn Sql, asked: &Asked, beside: &mut [Box<dyn Beside>]) ->
         }
         let below = tiles(s, 0, from / TILE as i64, upto / TILE as i64)?;
         let read = s.each(super::entry!("WHERE seq > $1 ORDER BY seq LIMIT $2"), params![after, upto - from], &mut |row| {
-            look(&row, &mut walk, &below, &mut marks, beside);
+            walk_on(&row, &mut walk, &below, &mut marks, look);
             Ok(())
         });
         match read {
@@ -267,9 +270,6 @@ pub fn verify(s: &mut dyn Sql, asked: &Asked, beside: &mut [Box<dyn Beside>]) ->
     }
     if !walk.over && end.is_none() {
         check_end(s, grown, fixed_end, &fixed, &mut walk)?;
-    }
-    for one in beside {
-        one.finish(s, &mut walk.findings)?;
     }
     walk.findings.sort_by_key(|finding| finding.seq);
     let (entries, root) = (walk.tree.size() as i64, walk.tree.root());
@@ -298,7 +298,7 @@ fn stored(s: &mut dyn Sql, asked: &Asked, after: i64, upto: i64, walk: &mut Walk
 }
 
 /// One row of the ledger: whether it is the next entry, and the one that was sealed.
-fn look(row: &super::Row, walk: &mut Walk, below: &Tiles, marks: &mut VecDeque<Mark>, beside: &mut [Box<dyn Beside>]) {
+fn walk_on(row: &Row, walk: &mut Walk, below: &Tiles, marks: &mut VecDeque<Mark>, look: &mut dyn FnMut(&Entry<'_>)) {
     if walk.over {
         return;
     }
@@ -323,9 +323,7 @@ fn look(row: &super::Row, walk: &mut Walk, below: &Tiles, marks: &mut VecDeque<M
         walk.find(seq, "is not the entry that was sealed: its hash is not the one in its tile".to_owned());
     }
     walk.append(hash);
-    for one in beside.iter_mut() {
-        one.entry(&entry);
-    }
+    look(&entry);
     while marks.front().is_some_and(|mark| mark.size == seq) {
         if let Some(mark) = marks.pop_front() {
             walk.compare(mark);

@@ -1,5 +1,6 @@
 //! Every fact of the store, on every engine.
 
+mod beside;
 mod clients;
 mod convergence;
 mod counties;

@@ -7,9 +7,9 @@ use aws_lc_rs::signature::KeyPair;
 use doorstep::domain::merkle::{leaf_hash, root_from_inclusion};
 use doorstep::store::engine::{Row, Val};
 use doorstep::store::engine_of;
+use doorstep::store::seals::Proof;
 use doorstep::store::seals::note::Note;
-use doorstep::store::seals::verify::{Asked, Beside, Finding, Verdict, verify_at};
-use doorstep::store::seals::{Entry, Proof};
+use doorstep::store::seals::verify::{Asked, Finding, Verdict, verify_at};
 use sha2::{Digest, Sha256};
 
 on_every_engine![
@@ -48,7 +48,7 @@ fn public(b: &Bench) -> Vec<u8> {
 
 async fn verdict(b: &Bench) -> Verdict {
     let (url, asked) = (b.place.url.clone(), Asked { public: public(b), ..Asked::default() });
-    tokio::task::spawn_blocking(move || verify_at(&url, &asked, &mut [])).await.unwrap().unwrap()
+    tokio::task::spawn_blocking(move || verify_at(&url, &asked, &mut |_| ())).await.unwrap().unwrap()
 }
 
 /// Nothing is found, and so many entries are sealed.
@@ -171,27 +171,16 @@ async fn a_changed_entry_is_not_sealed_over(engine: Engine) {
     assert_eq!(verdict.findings, [Finding { seq: 1, what: told.to_owned() }]);
 }
 
-/// Finds fault with one entry, and with how many it saw.
-struct Counted(i64);
-
-impl Beside for Counted {
-    fn entry(&mut self, entry: &Entry<'_>) {
-        self.0 += 1;
-        assert_eq!(entry.seq, self.0);
-    }
-
-    fn finish(&mut self, _: &mut dyn doorstep::store::engine::Sql, findings: &mut Vec<Finding>) -> Result<(), doorstep::store::StoreError> {
-        findings.push(Finding { seq: 2, what: format!("{} seen", self.0) });
-        Ok(())
-    }
-}
-
 async fn what_is_checked_beside_the_tree_sees_every_entry_in_order(engine: Engine) {
     let b = bench(engine).await;
     fill(&b, 1, 20_000).await;
     b.store.seal(ORIGIN, noon()).await.unwrap();
     let (url, asked) = (b.place.url.clone(), Asked { public: public(&b), ..Asked::default() });
-    let run = move || verify_at(&url, &asked, &mut [Box::new(Counted(0)) as Box<dyn Beside>]);
-    let verdict = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
-    assert_eq!(verdict.findings, [Finding { seq: 2, what: "20000 seen".to_owned() }]);
+    let run = move || {
+        let mut seen = Vec::new();
+        verify_at(&url, &asked, &mut |entry| seen.push(entry.seq)).map(|verdict| (verdict, seen))
+    };
+    let (verdict, seen) = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
+    assert_eq!(verdict.findings, []);
+    assert!(seen.into_iter().eq(1..=20_000));
 }
