@@ -9,6 +9,7 @@ use serde::de::Error as _;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
+use std::iter::Sum;
 use std::ops::AddAssign;
 
 /// How far a region's period is.
@@ -122,6 +123,15 @@ impl AddAssign for Figure {
         for (sum, n) in self.0.iter_mut().zip(other.0) {
             *sum += n;
         }
+    }
+}
+
+impl Sum for Figure {
+    fn sum<I: Iterator<Item = Figure>>(figures: I) -> Figure {
+        figures.fold(Figure::default(), |mut all, one| {
+            all += one;
+            all
+        })
     }
 }
 

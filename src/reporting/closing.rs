@@ -79,15 +79,8 @@ pub(super) struct Counted {
 
 impl Counted {
     fn of(&self, region: Region) -> Figure {
-        sum(self.counties.iter().filter(|(county, _)| county.is_within(region)).map(|(_, figure)| *figure))
+        self.counties.iter().filter(|(county, _)| county.is_within(region)).map(|(_, figure)| *figure).sum()
     }
-}
-
-fn sum(figures: impl Iterator<Item = Figure>) -> Figure {
-    figures.fold(Figure::default(), |mut all, one| {
-        all += one;
-        all
-    })
 }
 
 /// How one region stands.
@@ -129,7 +122,7 @@ impl Stand {
 
 fn locked_figure(lock: &Lock, region: Region) -> Figure {
     let within = |code: &str| resolve_code(code).is_ok_and(|county| county.is_within(region));
-    sum(lock.figures.iter().filter(|(code, _)| within(code)).map(|(_, figure)| *figure))
+    lock.figures.iter().filter(|(code, _)| within(code)).map(|(_, figure)| *figure).sum()
 }
 
 fn with_period(period: Period, mut body: Map<String, Json>) -> Json {

@@ -9,7 +9,7 @@
 //! is what a printed page needs, and is 95,000 lines for a few rectangles.
 
 use super::chart::{self, Chart};
-use super::report::{Report, Row, Unit, Value};
+use super::report::{CORRECTED, Report, Row, Unit, Value};
 use base64::Engine as _;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
@@ -87,6 +87,7 @@ pub(super) fn write(report: &Report) -> String {
         rows => Serde(report.rows.iter().map(line).collect::<Vec<_>>()),
         totals => Serde(line(&report.totals)),
         about,
+        corrected_titles => CORRECTED,
         corrected => Serde(report.corrected().map(|(texts, n)| (texts, n.map(grouped))).collect::<Vec<_>>()),
         charts => Serde(chart::of(report).iter().map(drawing).collect::<Vec<_>>()),
     };

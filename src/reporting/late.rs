@@ -38,12 +38,33 @@ fn of_locks<'a>(locks: &'a [Lock], kept: impl Fn(&'a Lock) -> Option<&'a BTreeMa
     locks.iter().flat_map(of_lock).collect()
 }
 
-/// The locks of a period, as they were when another was made: what is locked later
-/// changes nothing of what that one tells.
-async fn locks_by(store: &Store, period: Period, kept: Option<&Lock>) -> Result<Vec<Lock>, ReportFault> {
-    let mut locks = store.period_locks(period).await?;
-    locks.retain(|lock| kept.is_none_or(|kept| lock.position <= kept.position));
-    Ok(locks)
+/// The locks of the periods before one. What a lock tells of them is not changed by
+/// locks made later.
+struct Locks<'a> {
+    store: &'a Store,
+    upto: Period,
+    /// Whose report they are for, where it is locked.
+    kept: Option<&'a Lock>,
+    /// Of the period right before it, which each report asks for several times.
+    last: Vec<Lock>,
+}
+
+impl<'a> Locks<'a> {
+    async fn before(upto: Period, store: &'a Store, kept: Option<&'a Lock>) -> Result<Self, ReportFault> {
+        let mut locks = Self { store, upto, kept, last: Vec::new() };
+        locks.last = locks.read(upto.previous()).await?;
+        Ok(locks)
+    }
+
+    async fn read(&self, period: Period) -> Result<Vec<Lock>, ReportFault> {
+        let mut locks = self.store.period_locks(period).await?;
+        locks.retain(|lock| self.kept.is_none_or(|kept| lock.position <= kept.position));
+        Ok(locks)
+    }
+
+    async fn of(&self, period: Period) -> Result<Vec<Lock>, ReportFault> {
+        if period == self.upto.previous() { Ok(self.last.clone()) } else { self.read(period).await }
+    }
 }
 
 /// The periods from the one before this on, backwards.
@@ -58,15 +79,15 @@ struct Told {
 }
 
 impl Told {
-    /// What was told of a period before this one was, by it and by those between them.
-    async fn of(store: &Store, told: Period, upto: Period, kept: Option<&Lock>) -> Result<Self, ReportFault> {
-        let locks = locks_by(store, told, kept).await?;
+    /// What was told of a period, by it and by those after it.
+    async fn of(told: Period, all: &Locks<'_>) -> Result<Self, ReportFault> {
+        let locks = all.of(told).await?;
         let mut figures = of_locks(&locks, |lock| Some(&lock.figures));
         let name = told.to_string();
-        let mut between: Vec<Period> = before(upto).take_while(|period| *period != told).collect();
+        let mut between: Vec<Period> = before(all.upto).take_while(|period| *period != told).collect();
         between.reverse();
         for (at, period) in between.into_iter().enumerate() {
-            let by = locks_by(store, period, kept).await?;
+            let by = all.of(period).await?;
             if at == 0 {
                 // The period right after it tells all of it; who is not named came to nothing.
                 let told = |county: &Region| lock_of(&by, *county).is_some_and(|lock| lock.beside.previous.is_some());
@@ -88,13 +109,13 @@ impl Told {
     }
 }
 
-/// The periods before the one before this of which something was changed since that one
-/// was locked, in order.
-async fn changed(store: &Store, period: Period, last: &[Lock]) -> Result<Vec<Period>, ReportFault> {
-    let mut late = store.late_changes().await?;
-    late.retain(|month, changes| last.iter().any(|lock| lock.beside.late.get(month) != Some(changes)));
+/// The periods before the last of these of which something was changed since that one was
+/// locked, in order.
+async fn changed(locks: &Locks<'_>) -> Result<Vec<Period>, ReportFault> {
+    let mut late = locks.store.late_changes().await?;
+    late.retain(|month, changes| locks.last.iter().any(|lock| lock.beside.late.get(month) != Some(changes)));
     let ended = |period: &Period| late.contains_key(&Month::of(number(period.last_day())).number());
-    let mut changed: Vec<Period> = before(period).skip(1).filter(ended).collect();
+    let mut changed: Vec<Period> = before(locks.upto).skip(1).filter(ended).collect();
     changed.reverse();
     Ok(changed)
 }
@@ -107,9 +128,9 @@ pub(super) async fn earlier(
     now: Moment,
 ) -> Result<BTreeMap<String, BTreeMap<String, Figure>>, ReportFault> {
     let mut all = BTreeMap::new();
-    let last = store.period_locks(period.previous()).await?;
-    for earlier in changed(store, period, &last).await? {
-        let told = Told::of(store, earlier, period, None).await?;
+    let locks = Locks::before(period, store, None).await?;
+    for earlier in changed(&locks).await? {
+        let told = Told::of(earlier, &locks).await?;
         let present = told.now(store, earlier, own, now).await?;
         let counties: BTreeSet<&Region> = told.figures.keys().filter(|county| county.is_within(own)).chain(present.keys()).collect();
         let of = |figures: &ByCounty, county: &Region| figures.get(county).copied().unwrap_or_default();
@@ -130,17 +151,17 @@ pub async fn corrections(store: &Store, query: &Query, kept: Option<&Lock>, now:
     if query.axis != Axis::Home || query.as_of.is_some() || unknown {
         return Ok(None);
     }
-    let last = locks_by(store, query.period.previous(), kept).await?;
-    if !query.scope.homes().into_iter().any(|county| lock_of(&last, county).is_some()) {
+    let locks = Locks::before(query.period, store, kept).await?;
+    if !query.scope.homes().into_iter().any(|county| lock_of(&locks.last, county).is_some()) {
         return Ok(None);
     }
     let earlier = match kept {
         Some(lock) => before(query.period).skip(1).filter(|p| lock.beside.earlier.contains_key(&p.to_string())).collect(),
-        None => changed(store, query.period, &last).await?,
+        None => changed(&locks).await?,
     };
     let mut all = Vec::new();
     for period in [query.period.previous()].into_iter().chain(earlier) {
-        let told = Told::of(store, period, query.period, kept).await?;
+        let told = Told::of(period, &locks).await?;
         let present = match kept {
             None => told.now(store, period, query.scope.bound(), now).await?,
             Some(lock) if period == query.period.previous() => of_locks(std::slice::from_ref(lock), |lock| lock.beside.previous.as_ref()),

@@ -255,6 +255,10 @@ impl Format {
     }
 }
 
+/// The columns of what became of locked figures: the last two are what was told and what it
+/// comes to now.
+pub const CORRECTED: [&str; 6] = ["期间", "地区代码", "地区", "列", "已报", "现为"];
+
 impl Report {
     /// The report in one of its forms.
     pub fn write(&self, format: Format) -> Result<Vec<u8>, XlsxError> {
@@ -269,8 +273,7 @@ impl Report {
         })
     }
 
-    /// What became of locked figures, for who reads the file: the period, the region's code
-    /// and name, the column, what was told and what it comes to now.
+    /// What became of locked figures, for who reads the file, by [`CORRECTED`].
     pub fn corrected(&self) -> impl Iterator<Item = ([&str; 4], [u64; 2])> {
         self.more.corrections.iter().flatten().map(|c| {
             let title = self.column(c.column).map_or(c.column, |at| self.columns[at].title);

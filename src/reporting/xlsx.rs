@@ -6,7 +6,7 @@
 //! codes and may be thousands.
 
 use super::chart::{self, Chart};
-use super::report::{Cell, Report, Row, Unit};
+use super::report::{CORRECTED, Cell, Report, Row, Unit};
 use rust_xlsxwriter::{
     Chart as Drawing, ChartLegendPosition, ChartType, DocProperties, ExcelDateTime, Format, Workbook, Worksheet, XlsxError,
 };
@@ -114,7 +114,7 @@ fn put(sheet: &mut Worksheet, at: u32, report: &Report, row: &Row, format: &Form
 fn corrections(sheet: &mut Worksheet, report: &Report) -> Result<(), XlsxError> {
     let bold = Format::new().set_bold();
     sheet.set_name("对已封存期间的更正")?.set_column_width(2, 28)?.set_column_width(3, 16)?.set_freeze_panes(1, 0)?;
-    for (at, title) in (0u16..).zip(["期间", "地区代码", "地区", "列", "已报", "现为"]) {
+    for (at, title) in (0u16..).zip(CORRECTED) {
         sheet.write_string_with_format(0, at, title, &bold)?;
     }
     let count = Format::new().set_num_format(shown(Unit::Person, true));

@@ -288,10 +288,7 @@ pub(super) fn differ(s: &mut dyn Sql, mut told: Vec<(Moment, LockLeaf)>) -> Resu
         let (at, leaf) = told.swap_remove(at);
         let kept = digest([row.text(5)?, row.text(6)?, row.text(7)?]);
         let figures: BTreeMap<String, Figure> = serde_json::from_str(row.text(5)?).unwrap_or_default();
-        let figure = figures.into_values().fold(Figure::default(), |mut all, one| {
-            all += one;
-            all
-        });
+        let figure: Figure = figures.into_values().sum();
         for (differs, what) in [
             (leaf.position != row.int(2)?, "position"),
             (leaf.revision != row.text(3)?, "table of divisions"),

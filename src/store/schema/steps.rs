@@ -486,13 +486,13 @@ CREATE TABLE accounts (
   PRIMARY KEY (home, handle)) {clustered};
 ";
 
-/// How often what stood at the end of a month was changed after something was locked.
-pub(super) const LATE_CHANGES: &str = "
-CREATE TABLE late_changes (month BIGINT PRIMARY KEY, changes BIGINT NOT NULL) {clustered};
-";
-
 /// What is made after the accounts are there, all at once.
 pub(super) const ACCOUNTS_BY_HANDLE: &str = "
 CREATE UNIQUE INDEX accounts_by_handle ON accounts (handle);
 DROP TABLE accounts_in_words;
+";
+
+/// How often what stood at the end of a month was changed after something was locked.
+pub(super) const LATE_CHANGES: &str = "
+CREATE TABLE late_changes (month BIGINT PRIMARY KEY, changes BIGINT NOT NULL) {clustered};
 ";
