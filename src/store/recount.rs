@@ -4,8 +4,10 @@
 //! person and offer ([`seekers`]).
 //!
 //! Promises: what a fold comes to depends on the entries up to a position and on
-//! nothing else, so that it is the same for every caller and for ever; where accounts
-//! or cells differ from it, every difference is told.
+//! nothing else, so that it is the same for every caller and for ever; where facts,
+//! accounts, cells or locks differ from it, that is told.
+//! Start at: [`verify_at`], [`Store::recount`]. What follows the ledger and what needs
+//! the tables alone are read beside each other, in one state of the store.
 
 mod counting;
 mod facts;
@@ -47,13 +49,15 @@ pub struct Recount {
     days_from: Option<Month>,
 }
 
-/// Differences told in words; more are counted.
+/// Differences told in words; of more it is said that there are some.
 const TOLD: usize = 100;
 
 impl Recount {
     fn differs(&mut self, what: impl FnOnce() -> String) {
-        if self.differences.len() < TOLD {
-            self.differences.push(what());
+        match self.differences.len() {
+            ..TOLD => self.differences.push(what()),
+            TOLD => self.differences.push("and more than these".to_owned()),
+            _ => {}
         }
     }
 }
@@ -237,5 +241,20 @@ impl Store {
                 Some(n) => people += n,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_differences_that_are_too_many_it_is_said_that_there_are_more() {
+        let mut out = Recount::default();
+        (0..TOLD).for_each(|n| out.differs(|| n.to_string()));
+        assert_eq!(out.differences.last().map(String::as_str), Some("99"));
+        (0..3).for_each(|n| out.differs(|| n.to_string()));
+        assert_eq!(out.differences.len(), TOLD + 1);
+        assert_eq!(out.differences.last().map(String::as_str), Some("and more than these"));
     }
 }
