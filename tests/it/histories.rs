@@ -225,12 +225,8 @@ impl World {
                 let bodies: Vec<&Value> = reports.iter().map(|(_, body, _)| body).collect();
                 let answer = caller.post("/v1/hires", &json!(bodies)).await.expect(200).json;
                 for ((n, body, made), result) in reports.iter().zip(answer["results"].as_array().unwrap()) {
-                    let as_told = if *made {
-                        result["result"] == "created" || matches!(body["status"].as_str(), Some("ENDED" | "WITHDRAWN"))
-                    } else {
-                        result["result"] != "created"
-                    };
-                    assert!(as_told && result["result"] != "rejected", "{body} {result} {made}\n{}", self.story(*n));
+                    let as_told = (result["result"] == "created") == *made && result["result"] != "rejected";
+                    assert!(as_told, "{body} {result} {made}\n{}", self.story(*n));
                 }
             }
             let lines = &round.lines[platform];

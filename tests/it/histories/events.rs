@@ -187,7 +187,9 @@ impl World {
         if late && june {
             self.tell(if status == "WITHDRAWN" { "withdrawn after the lock" } else { "reported after the lock" });
         }
-        round.reports[pair.0].push((n, body, made));
+        // Where a spell is cut in two the other part may be the new one.
+        let own = self.people[n].facts.last().and_then(|fact| fact.hire).is_some_and(|hire| hire >= known);
+        round.reports[pair.0].push((n, body, own));
     }
 
     fn listed(&mut self, n: usize, round: &mut Round) {
