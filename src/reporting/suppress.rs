@@ -12,6 +12,7 @@
 
 use super::report::{Column, Report, Row, Value};
 use crate::domain::region::Region;
+use crate::domain::worker::Tier;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The field in which it is reckoned which figures a set of sums determines. What
@@ -297,15 +298,17 @@ fn inverse(a: u64) -> u64 {
 /// Sums of columns that hold in every row, where a report has them.
 const WHOLES: [(&str, &[&str]); 2] =
     [("total", &["out_of_province", "in_province", "in_county"]), ("total", &["confirmed", "unconfirmed"])];
-/// Columns of which another is a part.
-const PARTS: [(&str, &str); 2] = [("in_county", "in_place"), ("total", "new")];
+/// Counts of which another is a part: columns, and which count of a ratio.
+type Part = ((&'static str, usize), (&'static str, usize));
+const PARTS: [Part; 4] =
+    [(("in_county", 0), ("in_place", 0)), (("total", 0), ("new", 0)), (("total", 0), (LIFTED, 1)), ((LIFTED, 1), (LIFTED, 0))];
+/// Of those who were poor at their hire, who are lifted by now.
+const LIFTED: &str = "lifted_since_hire";
 /// Columns of what happened in the period.
 const OF_PERIOD: [&str; 1] = ["new"];
 /// Ratios whose numerator or denominator is a column of its own.
 const NUMERATORS: [(&str, &str); 1] = [("share", "total")];
 const DENOMINATORS: [(&str, &str); 1] = [("share", "baseline")];
-/// Ratios whose numerator is a part of the denominator.
-const SHARES: [&str; 1] = ["lifted_since_hire"];
 
 /// Hides in tables that are published together what must not be told. Tables of one
 /// region and axis may be split differently, by places of work too: the parts of a region add up to
@@ -345,8 +348,8 @@ struct Cell {
 /// The figures of a row.
 struct Line {
     cells: Vec<Option<Cell>>,
-    /// What is left of the wholes of [`PARTS`], and of the denominators of [`SHARES`].
-    rests: [Option<usize>; PARTS.len() + SHARES.len()],
+    /// What is left of the wholes of [`PARTS`].
+    rests: [Option<usize>; PARTS.len()],
 }
 
 /// The rows and then the totals.
@@ -358,10 +361,7 @@ fn akin(a: &Report, b: &Report) -> bool {
 
 /// The figures of one table, and what holds among them.
 fn grid(sums: &mut Sums, report: &Report) -> Grid {
-    let line = |sums: &mut Sums, row: &Row| Line {
-        cells: row.values.iter().map(|v| cell(sums, *v)).collect(),
-        rests: [None; PARTS.len() + SHARES.len()],
-    };
+    let line = |sums: &mut Sums, row: &Row| Line { cells: row.values.iter().map(|v| cell(sums, *v)).collect(), rests: [None; PARTS.len()] };
     let mut grid: Grid = report.rows.iter().chain([&report.totals]).map(|row| line(sums, row)).collect();
     let at = |name: &str| report.column(name);
     for (row, line) in report.rows.iter().zip(&grid) {
@@ -380,9 +380,7 @@ fn grid(sums: &mut Sums, report: &Report) -> Grid {
                 sums.sum(whole, &parts);
             }
         }
-        let parts = PARTS.iter().map(|(whole, part)| (count(whole, 0), count(part, 0)));
-        let shares = SHARES.iter().map(|ratio| (count(ratio, 1), count(ratio, 0)));
-        let all: Vec<_> = parts.chain(shares).collect();
+        let all = PARTS.map(|(whole, part)| (count(whole.0, whole.1), count(part.0, part.1)));
         for (pairs, part) in [(NUMERATORS, 0), (DENOMINATORS, 1)] {
             for (ratio, column) in pairs {
                 if let (Some(ratio), Some(column)) = (count(ratio, part), count(column, 0)) {
@@ -394,12 +392,31 @@ fn grid(sums: &mut Sums, report: &Report) -> Grid {
             *rest = whole.zip(part).and_then(|(whole, part)| sums.parts(whole, &[part]));
         }
     }
+    let tier = report.keys.iter().position(|key| key.name == "tier");
+    for (row, line) in report.rows.iter().zip(&grid) {
+        let lifted = at(LIFTED).and_then(|at| line.cells.get(at)?.as_ref());
+        let tier = tier.and_then(|at| row.keys.get(at)?.as_deref());
+        if let (Some(lifted), Some(tier)) = (lifted, tier) {
+            by_tier(sums, tier, &lifted.counts);
+        }
+    }
     let (totals, rows) = grid.split_last().expect("the totals are a row");
     for (column, _) in report.columns.iter().enumerate().filter(|(_, c)| adds_up(c)) {
         add_up(sums, &totals.cells[column], rows.iter().map(|row| &row.cells[column]));
     }
     rests_add_up(sums, totals, rows.iter());
     grid
+}
+
+/// Who is in the tier of the lifted was lifted, and of any other tier nobody was.
+fn by_tier(sums: &mut Sums, tier: &str, lifted: &[usize]) {
+    let [numerator, denominator] = *lifted else { return };
+    if tier == Tier::Lifted.code() {
+        sums.sum(denominator, &[numerator]);
+    } else if sums.values[numerator] == 0 {
+        sums.known(numerator);
+        sums.sum(numerator, &[]);
+    }
 }
 
 /// The columns in which nobody can stand who is at home in one place of a row and works
@@ -479,7 +496,7 @@ fn lies_in(sums: &mut Sums, (whole, whole_grid): (&Report, &Grid), (set, set_gri
     for (row, line) in whole.rows.iter().zip(whole_grid) {
         let within = |part: &Row| region(row).is_some_and(|whole| region(part).is_some_and(|r| r.is_within(whole)));
         let of: Vec<&Line> = set.rows.iter().zip(set_grid).filter(|(part, _)| within(part)).map(|(_, line)| line).collect();
-        let mut rests: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut rests: BTreeMap<(&str, usize), usize> = BTreeMap::new();
         for (at, column) in whole.columns.iter().enumerate().filter(|(_, c)| adds_up(c) && !of.is_empty()) {
             let Some(other) = set.column(column.name) else { continue };
             let parts: Option<Vec<&Cell>> = of.iter().map(|line| line.cells[other].as_ref()).collect();
@@ -487,14 +504,19 @@ fn lies_in(sums: &mut Sums, (whole, whole_grid): (&Report, &Grid), (set, set_gri
             for (n, count) in whole.counts.iter().enumerate() {
                 let counts: Option<Vec<usize>> = parts.iter().map(|part| part.counts.get(n).copied()).collect();
                 let rest = counts.and_then(|counts| sums.parts(*count, &counts));
-                rests.extend(rest.filter(|_| n == 0 && !column.ratio).map(|rest| (column.name, rest)));
+                rests.extend(rest.map(|rest| ((column.name, n), rest)));
             }
         }
         // Who of the region is at home in no county of the set stands in one row as well.
         for (whole, parts) in WHOLES {
-            let parts: Option<Vec<usize>> = parts.iter().map(|name| rests.get(name).copied()).collect();
-            if let (Some(whole), Some(parts)) = (rests.get(whole), parts) {
+            let parts: Option<Vec<usize>> = parts.iter().map(|name| rests.get(&(*name, 0)).copied()).collect();
+            if let (Some(whole), Some(parts)) = (rests.get(&(whole, 0)), parts) {
                 sums.sum(*whole, &parts);
+            }
+        }
+        for (whole, part) in PARTS {
+            if let (Some(whole), Some(part)) = (rests.get(&whole), rests.get(&part)) {
+                sums.parts(*whole, &[*part]);
             }
         }
     }

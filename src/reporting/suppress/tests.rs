@@ -56,6 +56,16 @@ fn people(dice: &mut Dice) -> People {
     [out, province, county, place, dice.upto(total), dice.count(), dice.upto(total), poor, dice.upto(poor), dice.count()]
 }
 
+const TIERS: [&str; 3] = ["not_lifted", "at_risk", "lifted"];
+
+/// People of each tier: whoever is in the last was lifted, and nobody else.
+fn people_by_tier(dice: &mut Dice) -> [People; 3] {
+    let mut parts = [0; 3].map(|_| people(dice));
+    parts[..2].iter_mut().for_each(|p| p[8] = 0);
+    parts[2][8] = parts[2][7];
+    parts
+}
+
 fn row(keys: &[&str], p: &People, baseline: bool) -> Row {
     let total = p[0] + p[1] + p[2] + p[3];
     let counts = [total, p[0], p[1], p[2] + p[3], p[3], p[4], total - p[4], p[5], p[6]].map(Value::Count);
@@ -98,8 +108,7 @@ fn report(keys: &[&'static str], rows: Vec<Row>, totals: Row) -> Report {
 fn tables(dice: &mut Dice, split: bool) -> Vec<Report> {
     let codes = ["520000", "530000", "620000", "650000", "110000"];
     let regions = &codes[..1 + dice.upto(4) as usize];
-    let tiers = ["not_lifted", "at_risk", "lifted"];
-    let mut parts: Vec<[People; 3]> = regions.iter().map(|_| [0; 3].map(|_| people(dice))).collect();
+    let mut parts: Vec<[People; 3]> = regions.iter().map(|_| people_by_tier(dice)).collect();
     if dice.upto(4) == 0 {
         // A gateway's first period: everybody is new.
         parts.iter_mut().flatten().for_each(|p| p[6] = p[..4].iter().sum());
@@ -112,7 +121,7 @@ fn tables(dice: &mut Dice, split: bool) -> Vec<Report> {
     if split {
         let mut rows = Vec::new();
         for (code, parts) in regions.iter().zip(&parts) {
-            rows.extend(tiers.iter().zip(parts).map(|(tier, p)| row(&[code, code, tier], p, false)));
+            rows.extend(TIERS.iter().zip(parts).map(|(tier, p)| row(&[code, code, tier], p, false)));
         }
         made.push(report(&["region", "name", "tier"], rows, row(&["000000", "all", ""], &all, false)));
     }
@@ -132,6 +141,10 @@ struct Attack {
 
 const FIELD: u64 = 1_000_000_007;
 
+fn is_of(row: &Row, tier: &str) -> bool {
+    row.keys.get(2).and_then(Option::as_deref) == Some(tier)
+}
+
 impl Attack {
     fn on(truth: &[Report], published: &[Report]) -> Self {
         let mut attack = Attack { known: HashMap::new(), unknowns: Vec::new(), equations: Vec::new() };
@@ -145,6 +158,11 @@ impl Attack {
                         Value::Ratio { numerator, denominator } => {
                             attack.known.insert((t, r, c, 0, false), *numerator);
                             attack.known.insert((t, r, c, 1, false), *denominator);
+                        }
+                        // Of another tier nobody is lifted, as everybody knows.
+                        Value::Suppressed { .. } if COLUMNS[c] == "lifted_since_hire" && TIERS[..2].iter().any(|tier| is_of(row, tier)) => {
+                            attack.known.insert((t, r, c, 0, false), 0);
+                            attack.unknowns.push((t, r, c, 1, false));
                         }
                         Value::Suppressed { .. } => {
                             attack.unknowns.push((t, r, c, 0, false));
@@ -164,6 +182,10 @@ impl Attack {
                 rest(v("in_county", 0), v("in_place", 0));
                 rest(v("total", 0), v("new", 0));
                 rest(v("lifted_since_hire", 1), v("lifted_since_hire", 0));
+                rest(v("total", 0), v("lifted_since_hire", 1));
+                if is_of(row, TIERS[2]) {
+                    attack.equations.push(vec![(v("lifted_since_hire", 1), 1), (v("lifted_since_hire", 0), -1)]);
+                }
                 let total = v("total", 0);
                 attack.equations.push(vec![(total, 1), (v("out_of_province", 0), -1), (v("in_province", 0), -1), (v("in_county", 0), -1)]);
                 attack.equations.push(vec![(total, 1), (v("confirmed", 0), -1), (v("unconfirmed", 0), -1)]);
@@ -171,7 +193,7 @@ impl Attack {
                 attack.equations.push(vec![(v("baseline", 0), 1), (v("share", 1), -1)]);
             }
             let last = rows.len() - 1;
-            for (name, part) in [("in_place", 0), ("new", 0), ("lifted_since_hire", 0)] {
+            for (name, part) in [("in_place", 0), ("new", 0), ("lifted_since_hire", 0), ("lifted_since_hire", 1)] {
                 let rest = |r: usize, k: i64| ((t, r, at(name), part, true), k);
                 attack.equations.push([rest(last, 1)].into_iter().chain((0..last).map(|r| rest(r, -1))).collect());
             }
@@ -327,7 +349,9 @@ fn value_of(tables: &[Report], (t, r, c, part, rest): &Unknown) -> Option<u64> {
     };
     match (row.values[*c], rest) {
         (Value::Count(n), true) => Some(if COLUMNS[*c] == "new" { of("total") } else { of("in_county") } - n),
-        (Value::Ratio { numerator, denominator }, true) => Some(denominator - numerator),
+        (Value::Ratio { numerator, denominator }, true) => {
+            Some(if *part == 0 { denominator - numerator } else { of("total") - denominator })
+        }
         (Value::Count(n), false) => Some(n),
         (Value::Ratio { numerator, denominator }, false) => Some(if *part == 0 { numerator } else { denominator }),
         _ => None,
@@ -497,14 +521,15 @@ fn hiding_the_small_counts_alone_would_tell_many_of_them() {
 fn the_nations_tables_are_done_in_a_moment() {
     let mut dice = Dice(7);
     let codes: Vec<String> = (0..34).map(|n| format!("{:02}0000", n + 11)).collect();
-    let parts: Vec<[People; 3]> = codes.iter().map(|_| [0; 3].map(|_| people(&mut dice))).collect();
+    let parts: Vec<[People; 3]> = codes.iter().map(|_| people_by_tier(&mut dice)).collect();
     let wholes: Vec<People> = parts.iter().map(|p| added(p)).collect();
     let all = added(&wholes);
     let rows = codes.iter().zip(&wholes).map(|(code, p)| row(&[code, code], p, false)).collect();
     let whole = report(&["region", "name"], rows, row(&["000000", "all"], &all, false));
-    let split = codes.iter().zip(&parts).flat_map(|(code, parts)| {
-        ["not_lifted", "at_risk", "lifted"].into_iter().zip(parts).map(move |(tier, p)| row(&[code, code, tier], p, false))
-    });
+    let split = codes
+        .iter()
+        .zip(&parts)
+        .flat_map(|(code, parts)| TIERS.into_iter().zip(parts).map(move |(tier, p)| row(&[code, code, tier], p, false)));
     let split = report(&["region", "name", "tier"], split.collect(), row(&["000000", "all", ""], &all, false));
     let truth = vec![whole, split];
     let mut published = truth.clone();
@@ -595,4 +620,25 @@ fn a_rest_that_is_not_told_is_a_partner_and_a_lone_wave_takes_another() {
     let waves: Vec<usize> = [12, 2, 6].iter().map(|n| sums.figure(&[*n]).1[0]).collect();
     sums.sum(ever, &waves);
     assert_eq!(sums.hide(LEAST), BTreeSet::from([1, 4, 5]), "the wave of two takes the wave of six with it");
+}
+
+/// Who was poor at their hire is lifted in the tier of the lifted alone, and is one of all.
+#[test]
+fn what_tiers_mean_tells_no_small_tier() {
+    let of = |out: u64, poor: u64, lifted: u64| [out, 0, 0, 0, out, 0, 0, poor, lifted, 0];
+    let provinces = [
+        ("530000", [of(9, 9, 0), of(2, 2, 0), of(9, 6, 6)]),
+        ("520000", [of(50, 50, 0), of(40, 40, 0), of(60, 30, 30)]),
+        ("620000", [of(20, 20, 0), of(30, 30, 0), of(25, 15, 15)]),
+    ];
+    let wholes: Vec<People> = provinces.iter().map(|(_, parts)| added(parts)).collect();
+    let all = added(&wholes);
+    let rows = provinces.iter().zip(&wholes).map(|((code, _), p)| row(&[code, code], p, false)).collect();
+    let whole = report(&["region", "name"], rows, row(&["000000", "all"], &all, false));
+    let rows = provinces.iter().flat_map(|(code, parts)| TIERS.iter().zip(parts).map(move |(tier, p)| row(&[code, code, tier], p, false)));
+    let truth = vec![whole, report(&["region", "name", "tier"], rows.collect(), row(&["000000", "all", ""], &all, false))];
+    let mut published = truth.clone();
+    suppress(&mut published, LEAST);
+    let attack = Attack::on(&truth, &published);
+    assert_eq!((broken(&truth, &published), attack.corner(&truth)), (vec![], vec![]));
 }
