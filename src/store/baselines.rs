@@ -59,11 +59,12 @@ fn state(tx: &mut Tx<'_>, s: &Stated, by: &str, now: Moment) -> Result<Kept, Sto
     Ok(kept)
 }
 
+/// The ledger's entry of one.
 #[derive(Deserialize)]
-struct Leaf {
-    region: Region,
-    year: i16,
-    total: u64,
+pub(super) struct Leaf {
+    pub region: Region,
+    pub year: i16,
+    pub total: u64,
 }
 
 fn stated_by(s: &mut dyn Sql, year: i16, upto: i64) -> Result<HashMap<Region, u64>, StoreError> {

@@ -200,7 +200,7 @@ fn freeze(tx: &mut Tx<'_>, l: &Locking, position: i64, now: Moment) -> Result<St
 }
 
 /// SHA-256 of the columns of a lock, each behind its length, in base64 as roots are.
-fn digest(columns: [&str; 3]) -> String {
+pub(super) fn digest(columns: [&str; 3]) -> String {
     let mut hash = Sha256::new();
     for column in columns {
         hash.update((column.len() as u64).to_be_bytes());
@@ -259,52 +259,6 @@ pub(super) fn locks(s: &mut dyn Sql, period: Period) -> Result<Vec<Lock>, StoreE
         })
     };
     s.query(sql, params![period.to_string()])?.iter().map(read).collect()
-}
-
-/// The ledger's entry of a lock.
-#[derive(Deserialize)]
-pub(super) struct LockLeaf {
-    period: String,
-    region: Region,
-    figure: Figure,
-    position: i64,
-    revision: String,
-    /// Entries of older versions have none.
-    kept: Option<String>,
-}
-
-/// Where the locks that are kept differ from those of the ledger, which were made at
-/// these times.
-pub(super) fn differ(s: &mut dyn Sql, mut told: Vec<(Moment, LockLeaf)>) -> Result<Vec<String>, StoreError> {
-    let mut differences = Vec::new();
-    let sql = "SELECT period, region, position, revision, at, figures, beside, seeking FROM period_locks ORDER BY period, position, region";
-    s.each(sql, &[], &mut |row| {
-        let (period, region) = (row.text(0)?, super::region(row.int(1)?)?);
-        let name = format!("locked {period}, {}", region.full_name());
-        let Some(at) = told.iter().position(|(_, leaf)| leaf.period == period && leaf.region == region) else {
-            differences.push(format!("{name}: the ledger tells of no such lock"));
-            return Ok(());
-        };
-        let (at, leaf) = told.swap_remove(at);
-        let kept = digest([row.text(5)?, row.text(6)?, row.text(7)?]);
-        let figures: BTreeMap<String, Figure> = serde_json::from_str(row.text(5)?).unwrap_or_default();
-        let figure: Figure = figures.into_values().sum();
-        for (differs, what) in [
-            (leaf.position != row.int(2)?, "position"),
-            (leaf.revision != row.text(3)?, "table of divisions"),
-            (at.ms() != row.int(4)?, "time"),
-            (leaf.figure != figure, "figure"),
-            (leaf.kept.is_some_and(|told| told != kept), "figures of counties, or what stands beside them,"),
-        ] {
-            if differs {
-                differences.push(format!("{name}: its {what} differs from the ledger"));
-            }
-        }
-        Ok(())
-    })?;
-    let gone = |(_, leaf): &(Moment, LockLeaf)| format!("locked {}, {}: in the ledger, and not kept", leaf.period, leaf.region.full_name());
-    differences.extend(told.iter().map(gone));
-    Ok(differences)
 }
 
 /// The periods of which something is locked.

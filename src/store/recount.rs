@@ -5,10 +5,11 @@
 //!
 //! Promises: what a fold comes to depends on the entries up to a position and on
 //! nothing else, so that it is the same for every caller and for ever; where facts,
-//! accounts, cells or locks differ from it, that is told.
+//! accounts, cells, or what offices signed, locked and stated differ from it, that is told.
 //! Start at: [`verify_at`], [`Store::recount`]. What follows the ledger and what needs
 //! the tables alone are read beside each other, in one state of the store.
 
+mod acts;
 mod counting;
 mod facts;
 mod fold;
@@ -19,16 +20,17 @@ mod seekers;
 pub(super) use counting::tally;
 pub(super) use fold::{Folded, Packed, fold};
 
+use super::Store;
 use super::books;
 use super::cells::platforms;
 use super::engine::{Engine, Sql, StoreError, params};
 use super::seals::verify::{Asked, Finding, Verdict, must_be_of_today, readable, verify};
 use super::seals::{Entry, entry};
-use super::{Store, periods};
 use crate::domain::account::number;
 use crate::domain::cells::{Month, Tally};
 use crate::domain::time::Moment;
 use crate::threads::both;
+use acts::Acts;
 use counting::Counting;
 use facts::Facts;
 use fold::Fold;
@@ -65,6 +67,7 @@ impl Recount {
 /// The half of a recount that follows the ledger, entry by entry.
 struct Recounting {
     fold: Fold,
+    acts: Acts,
     counting: Counting,
     locked: Vec<Locked>,
     /// Where something was locked that was not looked at yet.
@@ -82,11 +85,12 @@ impl Recounting {
         let first = Month::of(number(Moment::from_ms(newest).day())).first_with_days();
         let counting = Counting::of(Tally::with_days_from(first), platforms(s)?);
         let out = Recount { days_from: Some(first), ..Recount::default() };
-        Ok(Self { fold: Fold::counted(), counting, locked, stops, first, out })
+        Ok(Self { fold: Fold::counted(), acts: Acts::default(), counting, locked, stops, first, out })
     }
 
     fn enter(&mut self, entry: &Entry<'_>) -> Result<(), StoreError> {
         self.stop_before(entry.seq)?;
+        self.acts.enter(entry)?;
         self.fold.enter(entry)
     }
 
@@ -106,9 +110,7 @@ impl Recounting {
         self.fold.count(&mut self.counting);
         self.counting.settled();
         let (mut out, tally) = (self.out, self.counting.tally);
-        for what in periods::differ(s, std::mem::take(&mut self.fold.locks))? {
-            out.differs(|| what);
-        }
+        self.acts.differ(s)?.into_iter().for_each(|what| out.differs(|| what));
         let folded = self.fold.done();
         (out.entries, out.people) = (folded.position.seq, folded.accounts.len() as u64);
         compare_accounts(s, &folded, &mut out)?;

@@ -16,6 +16,17 @@ fn recounted(app: &App) -> (Option<i32>, String, String) {
     (out.status.code(), String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap())
 }
 
+/// Alters something, has it named, and puts it back.
+fn tampered(app: &App, what: &str, set: &dyn Fn(), back: &dyn Fn(), named: &[&str]) {
+    set();
+    let (code, printed, told) = recounted(app);
+    assert_eq!((code, printed.as_str()), (Some(1), ""), "{what}: no report is printed\n{told}");
+    named.iter().for_each(|part| assert!(told.contains(part), "{what}: {part:?} is not in {told}"));
+    back();
+    let (code, _, told) = recounted(app);
+    assert_eq!(code, Some(0), "{what}, put back: {told}");
+}
+
 #[actix_web::test]
 async fn a_recount_at_the_command_line_names_whatever_was_altered() {
     let app = spawn().await;
@@ -58,15 +69,7 @@ async fn a_recount_at_the_command_line_names_whatever_was_altered() {
     }
     let more = read.to_bytes();
     let set = |sql: &str, values: &[&dyn rusqlite::ToSql]| assert!(db.execute(sql, values).unwrap() > 0, "{sql}");
-    let tampered = |what: &str, set: &dyn Fn(), back: &dyn Fn(), named: &[&str]| {
-        set();
-        let (code, printed, told) = recounted(&app);
-        assert_eq!((code, printed.as_str()), (Some(1), ""), "{what}: no report is printed\n{told}");
-        named.iter().for_each(|part| assert!(told.contains(part), "{what}: {part:?} is not in {told}"));
-        back();
-        let (code, _, told) = recounted(&app);
-        assert_eq!(code, Some(0), "{what}, put back: {told}");
-    };
+    let tampered = |what: &str, set: &dyn Fn(), back: &dyn Fn(), named: &[&str]| tampered(&app, what, set, back, named);
     let cell_named = format!("cell {cell} (");
     let page_set = |bytes: &Vec<u8>| set("UPDATE cells SET page = ?2 WHERE cell = ?1", params![cell, bytes]);
     tampered("a page of cells", &|| page_set(&other), &|| page_set(&page), &[&cell_named, "differs from the ledger"]);
@@ -158,6 +161,51 @@ async fn a_recount_at_the_command_line_names_whatever_was_altered() {
     let at: i64 = db.query_row("SELECT erased_at FROM workers WHERE erased_at IS NOT NULL", [], |row| row.get(0)).unwrap();
     let erased = |at: Option<i64>| set("UPDATE workers SET erased_at = ?2 WHERE id = ?1", params![other.as_bytes(), at]);
     tampered("one who was erased", &|| erased(None), &|| erased(Some(at)), &[&people[1], "the facts come to something else"]);
+    drop(db);
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn a_recount_names_what_offices_did_not_sign_or_state() {
+    let app = spawn().await;
+    let (nation, county) = (app.office("000000").await, app.office("522624").await);
+    let posted = async |office: &Office<'_>, path: &str, body| office.caller.post(path, &body).await.expect(200).json;
+    posted(&county, "/v1/periods/2020-05/submit", json!({})).await;
+    posted(&nation, "/v1/periods/2020-05/return", json!({"region": "522624", "reason": "look again"})).await;
+    posted(&county, "/v1/periods/2020-05/submit", json!({})).await;
+    posted(&nation, "/v1/periods/2020-05/approve", json!({"region": "522624"})).await;
+    for total in [13, 14] {
+        let stated = format!("region,period,total\n522624,2019,{total}\n");
+        county.caller.post_bytes("/v1/baselines", "text/csv", stated).await.expect(200);
+    }
+    app.settle().await;
+    let (code, _, told) = recounted(&app);
+    assert_eq!(code, Some(0), "{told}");
+
+    let db = Connection::open(app.file()).unwrap();
+    let set = |sql: &str, values: &[&dyn rusqlite::ToSql]| assert_eq!(db.execute(sql, values).unwrap(), 1, "{sql}");
+    let figure: String = db.query_row("SELECT figure FROM periods", [], |row| row.get(0)).unwrap();
+    let more = figure.replacen("\"total\":0", "\"total\":7", 1);
+    assert_ne!(more, figure);
+    for (column, other, own, named) in [
+        ("state", "'submitted'", "'approved'", "its state differs"),
+        ("figure", &*format!("'{more}'"), &*format!("'{figure}'"), "its figure differs"),
+        ("position", "position + 1", "position - 1", "its position differs"),
+        ("at", "at + 1", "at - 1", "its time differs"),
+    ] {
+        let to = |value: &str| set(&format!("UPDATE periods SET {column} = {value}"), params![]);
+        tampered(&app, column, &|| to(other), &|| to(own), &["signed 2020-05, ", named]);
+    }
+    let total = |by: i64| set("UPDATE baselines SET total = total + ?1", params![by]);
+    tampered(&app, "a baseline", &|| total(1330), &|| total(-1330), &["baseline of 2019, ", "its total differs"]);
+    for (table, key, own, other, named) in [
+        ("periods", "period", "2020-05", "2020-06", ["signed 2020-06, ", "no such signature", "signed 2020-05, ", "and not kept"]),
+        ("baselines", "year", "2019", "2018", ["baseline of 2018, ", "tells of none", "baseline of 2019, ", "and not kept"]),
+    ] {
+        // As if it was deleted and another one invented.
+        let to = |value: &str| set(&format!("UPDATE {table} SET {key} = ?1"), params![value]);
+        tampered(&app, table, &|| to(other), &|| to(own), &named);
+    }
     drop(db);
     app.finish().await;
 }

@@ -8,7 +8,6 @@ use crate::domain::worker::Tier;
 use crate::store::StoreError;
 use crate::store::cells::Position;
 use crate::store::engine::{Sql, params};
-use crate::store::periods::LockLeaf;
 use crate::store::seals::{Entry, entry};
 use foldhash::fast::RandomState;
 use jiff::civil::Date;
@@ -65,8 +64,6 @@ pub(super) struct Fold {
     accounts: Accounts,
     erased: HashSet<Uuid>,
     position: Option<Position>,
-    /// The entries of locks, with their times.
-    pub locks: Vec<(Moment, LockLeaf)>,
     /// Where changes are counted: who changed since they were counted last, as they were then.
     changed: Option<Accounts>,
 }
@@ -79,8 +76,7 @@ impl Fold {
 
     pub fn enter(&mut self, entry: &Entry<'_>) -> Result<(), StoreError> {
         let corrupt = || StoreError::Corrupt(format!("entry {} of the ledger", entry.seq));
-        let at = Moment::from_ms(entry.at);
-        self.position = Some(Position { seq: entry.seq, at: Some(at) });
+        self.position = Some(Position { seq: entry.seq, at: Some(Moment::from_ms(entry.at)) });
         match entry.kind {
             "tier" => {
                 let leaf: TierLeaf = serde_json::from_str(entry.leaf).map_err(|_| corrupt())?;
@@ -88,7 +84,6 @@ impl Fold {
                     account.tiers.insert(leaf.since, leaf.tier);
                 });
             }
-            "locked" => self.locks.push((at, serde_json::from_str(entry.leaf).map_err(|_| corrupt())?)),
             "erased" => {
                 self.change(entry.worker, |account| *account = Account::default());
                 self.erased.insert(entry.worker);

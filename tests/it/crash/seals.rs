@@ -22,7 +22,7 @@ async fn a_tree_cut_short_while_it_grows_goes_on(engine: Engine) {
     installation.run(&["store", "migrate"]);
     let url = installation.place.url.clone();
     let fill = "WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $1)
-        INSERT INTO ledger (seq, at, kind, worker, leaf) SELECT i, 1592193600000 + i, 'submitted', CAST($2 AS {blob}), '{\"n\":' || i || '}' FROM n";
+        INSERT INTO ledger (seq, at, kind, worker, leaf) SELECT i, 1592193600000 + i, 'hire_confirmed', CAST($2 AS {blob}), '{\"n\":' || i || '}' FROM n";
     number(&url, fill, vec![ENTRIES.into(), uuid::Uuid::from_u128(7).into()]).await;
     let size = async || number(&url, "SELECT size FROM ledger_tree WHERE id = 1", Vec::new()).await;
     let (mut before, mut kills) = (0, 0);
