@@ -4,6 +4,7 @@ use super::auth::{AdminToken, OfficeToken};
 use super::body::{Json, once};
 use super::pages::alert_in_words;
 use super::problem::{Problem, ProblemBody, answered};
+use super::workers::region_within;
 use super::{Page, State, list, list_of};
 use crate::domain::alert::Facts;
 use crate::domain::client::{Role, Slug};
@@ -39,16 +40,27 @@ fn action(kind: &str) -> &'static str {
     }
 }
 
-/// What needs a person in the office's region, newest first.
-#[utoipa::path(tag = "office", security(("bearer" = [])), responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
+#[derive(Debug, Deserialize)]
+struct OfRegion {
+    region: Option<String>,
+}
+
+/// What needs a person in the office's region, or in one within it, newest first.
+#[utoipa::path(tag = "office", security(("bearer" = [])), params(("region" = Option<String>, Query), ("limit" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Value), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 422, body = ProblemBody)))]
 #[get("/v1/alerts")]
-async fn alerts(state: Data<State>, who: OfficeToken, page: Query<Page>) -> Result<HttpResponse, Problem> {
+async fn alerts(state: Data<State>, who: OfficeToken, page: Query<Page>, of: Query<OfRegion>) -> Result<HttpResponse, Problem> {
     let limit = page.limit()?;
-    let filter = AlertFilter { region: who.region, resolved: None, after: page.after(AlertId::parse)?, limit: limit + 1 };
+    let filter = AlertFilter {
+        region: region_within(of.region.as_deref(), who.region)?,
+        resolved: None,
+        after: page.after(AlertId::parse)?,
+        limit: limit + 1,
+    };
     let (items, total) = state.store.alerts(filter).await?;
     let body = |a: &Alert| {
         json!({"id": a.id, "kind": a.kind, "region": a.region, "at": a.at, "worker": a.worker, "posting": a.posting, "detail": alert_in_words(a),
-            "facts": a.facts.as_ref().map_or(json!({}), Facts::object), "action": action(&a.kind), "resolved_at": a.resolved_at})
+            "facts": a.facts.as_ref().map_or(json!({}), Facts::object), "action": action(&a.kind), "resolved_at": a.resolved_at, "note": a.note})
     };
     Ok(HttpResponse::Ok().json(list(&items, limit, total, body, |a| a.id.to_string())))
 }

@@ -39,6 +39,8 @@ pub struct Alert {
     /// A worker's complaint; the sentence of an alert raised before there were facts.
     pub detail: String,
     pub resolved_at: Option<Moment>,
+    /// What came of it, as whoever resolved it wrote.
+    pub note: Option<String>,
 }
 
 /// A page of alerts, newest first.
@@ -110,6 +112,7 @@ fn alert(r: &Row) -> Result<Alert, StoreError> {
         resolved_at: r.opt_int(6)?.map(Moment::from_ms),
         posting: r.opt_uuid(7)?.map(PostingId::new),
         facts: Facts::read(r.text(1)?, r.text(8)?),
+        note: r.opt_text(9)?.filter(|note| !note.is_empty()).map(str::to_owned),
     })
 }
 
@@ -172,7 +175,7 @@ impl Store {
             // Before the first page every id lies below.
             let mut before = Val::Blob(f.after.map_or(vec![0xff; 17], |id| id.uuid().as_bytes().to_vec()));
             while (page.len() as i64) < f.limit {
-                let sql = "SELECT id, kind, region, at, worker, detail, resolved_at, posting, facts FROM alerts
+                let sql = "SELECT id, kind, region, at, worker, detail, resolved_at, posting, facts, note FROM alerts
                            WHERE id < $1 AND (CAST($2 AS BIGINT) IS NULL OR CASE WHEN resolved_at IS NULL THEN 0 ELSE 1 END = $2) ORDER BY id DESC LIMIT $3";
                 let rows = s.query(sql, params![before.clone(), f.resolved, SLICE as i64])?;
                 for row in &rows {
@@ -198,7 +201,7 @@ impl Store {
             match row {
                 Some(row) if super::region(row.int(0)?)?.is_within(region) => {
                     tx.exec(
-                        "UPDATE alerts SET resolved_at = COALESCE(resolved_at, $2), note = $3 WHERE id = $1",
+                        "UPDATE alerts SET resolved_at = $2, note = $3 WHERE id = $1 AND resolved_at IS NULL",
                         params![id.uuid(), now.ms(), note.as_str()],
                     )?;
                     Ok(true)

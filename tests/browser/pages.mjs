@@ -287,6 +287,9 @@ for (const [lang, width] of [["zh", 360], ["en", 1280]]) {
       assert(status === 200, `status ${status}`);
       assert((await page.locator("nav.pages a").count()) === desks.length, "no navigation");
       await fitsTheScreen(page);
+      // Else what is hidden from sight in a wide table widens the page.
+      const loose = await page.$$eval(".wide", (all) => all.filter((e) => getComputedStyle(e).position === "static").length);
+      assert(loose === 0, `${loose} wide table(s) do not hold what stands in them`);
       await accessible(page);
       await page.emulateMedia({ media: "print" });
       assert(!(await page.isVisible("nav.pages")), "the navigation is printed");

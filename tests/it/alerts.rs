@@ -210,6 +210,20 @@ async fn alerts_are_read_in_pages(engine: Engine) {
     let second = get(first["next"].as_str().unwrap()).await;
     assert_eq!((&second["next"], details(&second)), (&json!(null), vec![json!("0")]));
     office.caller.get("/v1/alerts?cursor=no-id").await.expect_problem(422, "cursor_invalid");
+    let nation = app.office("000000").await;
+    for (region, number) in [("520000", 4), ("522600", 3), ("520302", 1), ("330000", 0)] {
+        let of = nation.caller.get(&format!("/v1/alerts?region={region}")).await.expect(200).json;
+        assert_eq!((&of["total"], of["items"].as_array().unwrap().len()), (&json!(number), number), "{region}");
+    }
+    office.caller.get("/v1/alerts?region=520302").await.expect_problem(403, "region_forbidden");
+    office.caller.get("/v1/alerts?region=999999").await.expect_problem(422, "region_unknown");
+    // The first note stays.
+    let path = format!("/v1/alerts/{}/resolve", first["items"][0]["id"].as_str().unwrap());
+    for note in ["paid back", "again"] {
+        office.caller.post(&path, &json!({"note": note})).await.expect(204);
+    }
+    let first = get("").await;
+    assert_eq!((&first["items"][0]["note"], &first["items"][1]["note"]), (&json!("paid back"), &json!(null)));
     app.settle().await;
     app.finish().await;
 }

@@ -443,7 +443,10 @@ async fn a_persons_file_is_masked_and_what_is_revealed_is_logged_and_limited() {
     let reveal = format!("{path}/reveal");
     let without = browser.post(&reveal, &[("fields", "name"), ("reason", " ")]).await.page(422);
     assert!(without.contains("写明原因") && !without.contains("已记入日志"));
-    assert!(browser.post(&reveal, &[("reason", "核对")]).await.page(422).contains("写明原因"));
+    assert!(without.contains("value=\"name\" checked") && !without.contains("value=\"phone\" checked"), "ticks stay: {without}");
+    let without = browser.post(&reveal, &[("reason", "核对")]).await.page(422);
+    assert!(without.contains("写明原因") && without.contains("value=\"核对\""), "{without}");
+    assert_eq!(browser.get(&format!("{reveal}?lang=en")).await.location(), format!("{path}?lang=en"), "what was revealed is in no address");
     let shown = browser.post(&reveal, &[("fields", "id_number"), ("reason", "核对身份")]).await.page(200);
     let (_, number) = shown.split_once("<dt>证件号</dt><dd>").unwrap();
     assert_eq!(number.split('<').next().unwrap().len(), 18);
@@ -478,16 +481,24 @@ async fn a_registry_file_is_taken_in_and_what_is_refused_can_be_downloaded() {
     let data = page.split_once("data:text/csv;base64,").unwrap().1.split('"').next().unwrap().replace("&#x2f;", "/");
     let file = String::from_utf8(base64::engine::general_purpose::STANDARD.decode(data).unwrap()).unwrap();
     assert!(file.starts_with("\u{feff}row,pointer,code,detail\n") && file.contains("3,/id_number,id_number_invalid"), "{file}");
-    for (name, content, status, words) in
-        [("名册.doc", "x", 415, "只收"), ("名册.csv", "", 422, "先选一个文件"), ("名册.xlsx", "no workbook", 400, "读不出来")]
-    {
+    let twice = browser.upload("/office/import", "a.csv", "身份证号,姓名,手机号,户籍地,同意日期\n1,,x,330000,2020-01-01\n").await.page(200);
+    assert!(twice.contains("<dt>未收</dt><dd>1</dd>") && twice.contains("内容不对"), "a row of several faults is one: {twice}");
+    for (name, content, status, words) in [
+        ("名册.doc", "x", 415, "只收"),
+        ("名册.csv", "", 422, "先选一个文件"),
+        ("名册.xlsx", "no workbook", 400, "读不出来"),
+        ("名册.csv", "52260119900101001X,甲,13800000000,522601,2020-01-01\n", 422, "第一行必须是列名"),
+    ] {
         let page = browser.upload("/office/import", name, content).await;
         assert!(page.text.contains(words), "{name}: {} {}", page.status, page.text);
         page.page(status);
     }
     browser.post("/office/import", &[("file", "x")]).await.page(400);
     let stranger = Browser::new(&app).upload("/office/import", "a.csv", rows).await;
-    assert!(stranger.page(200).contains("扶贫办登录"), "nobody is taken in without a login");
+    let told = stranger.page(200);
+    assert!(told.contains("扶贫办登录") && told.contains("没有收下"), "nobody is taken in without a login: {told}");
+    let nowhere = browser.get("/office/nothing").await.page(404);
+    assert!(nowhere.contains("<html"), "{nowhere}");
     app.settle().await;
     app.finish().await;
 }
@@ -507,7 +518,8 @@ async fn an_alert_is_resolved_with_a_note_by_its_own_office() {
     assert_eq!(done.location(), "/office/alerts?done=resolved");
     let page = browser.get(done.location()).await.page(200);
     assert!(page.contains("没有要处理的事") && page.contains("已记为处理"));
-    assert!(browser.get("/office/alerts?state=resolved").await.page(200).contains("要押金"));
+    let resolved = browser.get("/office/alerts?state=resolved").await.page(200);
+    assert!(resolved.contains("要押金") && resolved.contains("已退还"), "{resolved}");
     app.settle().await;
     app.finish().await;
 }

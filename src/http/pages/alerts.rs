@@ -38,6 +38,8 @@ pub struct Matter {
     /// Where the people are listed of whom it tells only the number.
     people: Option<String>,
     resolved: Option<String>,
+    /// What came of it.
+    note: Option<String>,
 }
 
 impl Matter {
@@ -58,6 +60,7 @@ impl Matter {
             worker: a.worker.map(|w| w.to_string()),
             people: matches!(a.facts, Some(Facts::Unreachable { .. })).then(|| listed("unreachable")),
             resolved: a.resolved_at.map(|at| offer::moment_of_year(lang, at)),
+            note: a.note.clone(),
         }
     }
 }
@@ -232,6 +235,7 @@ mod tests {
             facts,
             detail: detail.to_owned(),
             resolved_at: None,
+            note: None,
         }
     }
 

@@ -56,7 +56,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(web::resource("/office/alerts/{id}/resolve").post(alerts::resolve))
         .service(web::resource("/office/people").get(people::list))
         .service(web::resource("/office/people/{id}").get(people::person))
-        .service(web::resource("/office/people/{id}/reveal").post(people::reveal))
+        .service(web::resource("/office/people/{id}/reveal").get(people::to_person).post(people::reveal))
         .service(web::resource("/office/import").get(people::import).post(people::upload))
         .service(web::resource("/office/trend").get(trend::page))
         .service(web::resource("/office/trend.csv").get(trend::csv))
@@ -67,7 +67,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(web::resource("/office/approvals").get(approvals::page))
         .service(web::resource("/office/approvals/{period}/checkpoint.txt").get(approvals::checkpoint))
         .service(web::resource("/office/approvals/{period}/{act}").get(office::to_page).post(approvals::act))
-        .service(web::resource("/office/{report}.{format}").get(office::download));
+        .service(web::resource("/office/{report}.{format}").get(office::download))
+        .service(web::resource("/office/{page:.*}").get(office::nowhere));
 }
 
 /// Names and values of a query or a form, in their order; of one that cannot be

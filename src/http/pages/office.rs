@@ -19,6 +19,7 @@ use crate::domain::id::ClientId;
 use crate::domain::time::Period;
 use crate::reporting::{Corrected, Name, Params, Query};
 use crate::store::alerts::AlertFilter;
+use actix_web::http::Method;
 use actix_web::http::header::{COOKIE, SET_COOKIE};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -69,8 +70,8 @@ fn cookie(state: &State, value: &str, seconds: u64) -> String {
 }
 
 /// The form to log in; `at` and `next` keep the address that was asked for.
-fn form(visit: &Visit<'_>, status: u16, told: Option<&str>, (at, next): (&str, &str)) -> Result<HttpResponse, Problem> {
-    visit.page(status, "login.html", context! { told, next, at })
+fn form(visit: &Visit<'_>, status: u16, told: Option<&str>, (at, next): (&str, &str), id: &str) -> Result<HttpResponse, Problem> {
+    visit.page(status, "login.html", context! { told, next, at, id })
 }
 
 /// A page of the office, or the form to log in.
@@ -82,7 +83,10 @@ where
     let outcome = async {
         match session(&visit, state).await? {
             Ok(office) => show(&visit, office).await,
-            Err(ended) => form(&visit, 200, ended.then_some("login_ended"), (request.path(), request.query_string())),
+            Err(ended) => {
+                let told = if request.method() == Method::POST { Some("login_ended_unsent") } else { ended.then_some("login_ended") };
+                form(&visit, 200, told, (request.path(), request.query_string()), "")
+            }
         }
     };
     visit.answer(outcome.await)
@@ -207,7 +211,7 @@ async fn enter(visit: &Visit<'_>, state: &State, body: Result<Form, Problem>) ->
     let at = PAGES.iter().map(|(_, path, _)| *path).find(|path| *path == at).unwrap_or("/office");
     // One answer for all that can be wrong: it tells nobody which ids there are.
     let Some(client) = client.filter(|c| c.role == Role::Office) else {
-        return form(visit, 401, Some("login_failed"), (at, next));
+        return form(visit, 401, Some("login_failed"), (at, next), fields.one("client_id").unwrap_or_default());
     };
     let now = state.clock.now();
     let issued = state.tokens.issue(&client.id.to_string(), client.role.code(), Some(client.region), now)?;
@@ -245,6 +249,11 @@ pub async fn to_page(request: HttpRequest) -> HttpResponse {
     Visit::of(&request).go("/office", &[])
 }
 
+/// An address below `/office` that is no page.
+pub async fn nowhere(state: Data<State>, request: HttpRequest) -> HttpResponse {
+    inside(&state, &request, async |_, _| Err(Problem::not_found())).await
+}
+
 /// `GET /office/report.{csv,xlsx,…}`: the report of the page as a file; and
 /// `/office/routing.…`, the report of offers on the same region and period.
 pub async fn download(state: Data<State>, request: HttpRequest, file: Path<(String, String)>) -> HttpResponse {
@@ -263,7 +272,7 @@ pub async fn download(state: Data<State>, request: HttpRequest, file: Path<(Stri
         }
         let office = match session(&visit, &state).await? {
             Ok(office) => office,
-            Err(ended) => return form(&visit, 401, ended.then_some("login_ended"), (request.path(), request.query_string())),
+            Err(ended) => return form(&visit, 401, ended.then_some("login_ended"), (request.path(), request.query_string()), ""),
         };
         let month = Period::month_of(state.clock.now().day());
         let asked = Asked { format: Some(format), ..asked(&visit.query, month) };

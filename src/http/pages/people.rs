@@ -7,8 +7,9 @@ use super::super::body::{Form, read};
 use super::super::problem::Problem;
 use super::super::workers::{file, people, reader, registered, revealed};
 use super::super::{Page, State};
-use super::office::{address, head, inside, sent};
+use super::office::{self, address, head, inside, sent};
 use super::{Fields, Visit};
+use crate::domain::id::WorkerId;
 use crate::domain::region::Region;
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
@@ -18,6 +19,7 @@ use base64::Engine as _;
 use minijinja::context;
 use minijinja::value::Serde;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// States that the list can be cut to.
 const STATES: [&str; 4] = ["seeking", "working", "paused", "unreachable"];
@@ -58,18 +60,21 @@ pub async fn person(state: Data<State>, request: HttpRequest, id: Path<String>) 
     inside(&state, &request, async |visit, office| shown(visit, &state, &office, &id, None, None).await).await
 }
 
-/// The file, with fields that were just revealed or why they were not.
+/// The file, with fields that were just revealed, or with what was asked where something
+/// was missing.
 async fn shown(
     visit: &Visit<'_>,
     state: &State,
     office: &OfficeToken,
     id: &str,
     fields: Option<Value>,
-    told: Option<&str>,
+    asked: Option<(Vec<String>, Option<String>)>,
 ) -> Result<HttpResponse, Problem> {
     let person = file(state, office, id).await?;
-    let status = if told.is_some() { 422 } else { 200 };
-    visit.page(status, "person.html", context! { p => Serde(person), fields => fields.map(Serde), told, ..head(visit, office, "people") })
+    let told = asked.as_ref().map(|_| "reveal_missing");
+    let (ticked, reason) = asked.unwrap_or_default();
+    let content = context! { p => Serde(person), fields => fields.map(Serde), told, ticked, reason };
+    visit.page(if told.is_some() { 422 } else { 200 }, "person.html", context! { ..content, ..head(visit, office, "people") })
 }
 
 /// `POST /office/people/{id}/reveal`: chosen fields, with a reason. They stand in the
@@ -77,15 +82,24 @@ async fn shown(
 pub async fn reveal(state: Data<State>, request: HttpRequest, id: Path<String>, body: Result<Form, Problem>) -> HttpResponse {
     sent(&state, &request, async |visit, office| {
         let form = Fields::read(&body?.0);
-        let fields = form.all("fields").filter(|f| !f.is_empty()).map(str::to_owned).collect();
+        let fields: Vec<String> = form.all("fields").filter(|f| !f.is_empty()).map(str::to_owned).collect();
         let reason = form.one("reason").map(str::to_owned);
-        match revealed(&state, &office, &id, Some(fields), reason).await {
+        match revealed(&state, &office, &id, Some(fields.clone()), reason.clone()).await {
             Ok(fields) => shown(visit, &state, &office, &id, Some(fields), None).await,
-            Err(problem) if problem.code == "invalid" => shown(visit, &state, &office, &id, None, Some("reveal_missing")).await,
+            Err(problem) if problem.code == "invalid" => shown(visit, &state, &office, &id, None, Some((fields, reason))).await,
             Err(problem) => Err(problem),
         }
     })
     .await
+}
+
+/// Where somebody reloads a page with revealed fields, or asks for it in another language:
+/// to the file, since they stand in one answer alone.
+pub async fn to_person(request: HttpRequest, id: Path<String>) -> HttpResponse {
+    match WorkerId::parse(&id) {
+        Some(id) => Visit::of(&request).go(&format!("/office/people/{id}"), &[]),
+        None => office::to_page(request).await,
+    }
 }
 
 /// `GET /office/import`.
@@ -101,9 +115,11 @@ fn imported(
     told: Option<&str>,
 ) -> Result<HttpResponse, Problem> {
     let rejected = answer.and_then(|a| a["rejected"].as_array()).cloned().unwrap_or_default();
+    // A row may have several faults.
+    let refused = rejected.iter().map(|r| r["index"].as_u64()).collect::<BTreeSet<_>>().len();
     let file = (!rejected.is_empty()).then(|| base64::engine::general_purpose::STANDARD.encode(rejects(&rejected)));
     let content = context! {
-        answer => answer.map(Serde), told, file, refused => rejected.len(),
+        answer => answer.map(Serde), told, file, refused,
         rejected => Serde(rejected.iter().take(REJECTS).collect::<Vec<_>>()), place => office.region.full_name(),
     };
     visit.page(status, "import.html", context! { ..content, ..head(visit, office, "import") })
@@ -141,6 +157,8 @@ pub async fn upload(state: Data<State>, request: HttpRequest, payload: Payload) 
             return imported(visit, &office, 415, None, Some("import_kind"));
         };
         match registered(&state, &office, Some(format), bytes, None).await {
+            // The first line named no columns, or there was no other.
+            Ok(answer) if answer.body["received"] == 0 => imported(visit, &office, 422, None, Some("import_nothing")),
             Ok(answer) => imported(visit, &office, 200, Some(&answer.body), None),
             Err(problem) if problem.status.as_u16() == 400 || problem.status.as_u16() == 422 => {
                 imported(visit, &office, problem.status.as_u16(), None, Some("import_unreadable"))
