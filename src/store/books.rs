@@ -252,12 +252,27 @@ pub(super) fn pack_accounts(s: &mut dyn Sql) -> Result<(), StoreError> {
     }
 }
 
+/// Where start, end and status stand in a row that [`counted_beside`] shows; the hire's id
+/// is the first.
+pub(super) const SHOWN: [usize; 3] = [14, 15, 16];
+
 /// What is counted of these people now. Who was erased, or has no hire, comes to
 /// nothing.
 pub(super) fn counted(s: &mut dyn Sql, people: &[Person], stale_months: u32) -> Result<HashMap<Uuid, Account>, StoreError> {
+    counted_beside(s, people, stale_months, &mut |_, _| Ok(()))
+}
+
+/// The same; `look` sees the state of each hire beside its row, of which [`SHOWN`] is what
+/// lists show.
+pub(super) fn counted_beside(
+    s: &mut dyn Sql,
+    people: &[Person],
+    stale_months: u32,
+    look: &mut dyn FnMut(&HireState, &Row) -> Result<(), StoreError>,
+) -> Result<HashMap<Uuid, Account>, StoreError> {
     static HIRES: Bulk = Bulk::keys(
-        "SELECT id, worker, platform, home, work, flow, category, tags, start_set, end_fixed, end_set, void, hired_at, end_reason FROM hires
-         WHERE worker IN {list}",
+        "SELECT id, worker, platform, home, work, flow, category, tags, start_set, end_fixed, end_set, void, hired_at, end_reason,
+           started_on, ended_on, status FROM hires WHERE worker IN {list}",
         0,
     );
     static FACTS: Bulk = Bulk::keys("SELECT hire, kind, at, month, wage FROM hire_facts WHERE hire IN {list}", 0);
@@ -276,6 +291,9 @@ pub(super) fn counted(s: &mut dyn Sql, people: &[Person], stale_months: u32) -> 
         let id = row.uuid(0)?;
         let (facts, pay) = lives.remove(&id).unwrap_or_default();
         let state = state(row, facts, pay, stale_months)?;
+        if let Some(state) = &state {
+            look(state, row)?;
+        }
         let account = out.entry(row.uuid(1)?).or_default();
         account.hires.extend(state.map(|state| (id, Box::new(state))));
     }

@@ -154,6 +154,14 @@ async fn a_recount_at_the_command_line_names_whatever_was_altered() {
         set(sql, params![code]);
     };
     tampered("a hire's place", &|| place(home), &|| place(work), &[person, "the facts come to something else"]);
+    for (column, other, own) in
+        [("started_on", "started_on - 3", "started_on + 3"), ("ended_on", "started_on + 3", "NULL"), ("status", "'ENDED'", "'ONBOARDED'")]
+    {
+        let to = |value: &str| {
+            set(&format!("UPDATE hires SET {column} = {value} WHERE worker IN (SELECT id FROM workers WHERE erased_at IS NULL)"), params![])
+        };
+        tampered(column, &|| to(other), &|| to(own), &["lists show another start, end or status"]);
+    }
     let (hire, other) = (read.hires.keys().next().unwrap().as_bytes(), people[1].parse::<uuid::Uuid>().unwrap());
     let own = person.parse::<uuid::Uuid>().unwrap();
     let of = |worker: &uuid::Uuid| set("UPDATE hires SET worker = ?2 WHERE id = ?1", params![hire, worker.as_bytes()]);
