@@ -154,13 +154,41 @@ fn tile(lang: Lang, (region, n): (Region, u64), most: u64, row: usize, column: u
     Tile { x: column * SIDE, y: row * SIDE, step: step(n, most), name, figure: grouped(n) }
 }
 
+/// The peoples whom autonomous prefectures are named after, behind their own name.
+const PEOPLES: [&str; 18] = [
+    "苗族",
+    "侗族",
+    "布依族",
+    "土家族",
+    "彝族",
+    "藏族",
+    "羌族",
+    "回族",
+    "朝鲜族",
+    "傣族",
+    "景颇族",
+    "傈僳族",
+    "白族",
+    "哈尼族",
+    "壮族",
+    "蒙古",
+    "哈萨克",
+    "柯尔克孜",
+];
+/// Characters that a tile has room for.
+const ROOM: usize = 5;
+
 /// A name that a tile has room for; the whole stands in the table.
 fn short(lang: Lang, region: Region) -> String {
     let name = region_name(lang, region);
     if lang == Lang::En && !name.is_ascii() || lang == Lang::Zh {
         let plain = ["维吾尔自治区", "壮族自治区", "回族自治区", "自治区", "特别行政区", "省", "市"];
         let cut = plain.iter().find_map(|end| name.strip_suffix(end)).filter(|rest| rest.chars().count() > 1).unwrap_or(&name);
-        return if cut.chars().count() > 6 { cut.chars().take(5).chain(['…']).collect() } else { cut.to_owned() };
+        let cut = cut.strip_suffix("自治州").map_or(cut, |own| {
+            let people = PEOPLES.iter().filter_map(|people| own.find(people)).filter(|at| *at > 0).min();
+            people.map_or(own, |at| &own[..at])
+        });
+        return if cut.chars().count() > ROOM { cut.chars().take(ROOM - 1).chain(['…']).collect() } else { cut.to_owned() };
     }
     name
 }
@@ -255,7 +283,9 @@ mod tests {
     #[test]
     fn names_fit_their_tiles() {
         let name = |code: &str| short(Lang::Zh, Region::parse(code).unwrap());
-        assert_eq!(["650000", "520000", "522600", "110000"].map(name), ["新疆", "贵州", "黔东南苗族…", "北京"]);
+        assert_eq!(["650000", "520000", "522600", "110000"].map(name), ["新疆", "贵州", "黔东南", "北京"]);
+        assert_eq!(["653000", "532800", "632800", "652700"].map(name), ["克孜勒苏", "西双版纳", "海西", "博尔塔拉"]);
+        assert!(Region::all().all(|region| short(Lang::Zh, region).chars().count() <= ROOM));
         assert_eq!(short(Lang::En, Region::parse("520000").unwrap()), "Guizhou");
     }
 }

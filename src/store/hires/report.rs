@@ -19,7 +19,7 @@ use crate::domain::offer::{OfferEvent, OfferState};
 use crate::domain::spells::spells;
 use crate::domain::time::{Moment, day_number};
 use serde_json::json;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use uuid::Uuid;
 
 /// Whom a subject names; none where the platform may not speak of them.
@@ -131,7 +131,7 @@ fn cut(tx: &mut Tx<'_>, terms: &HireTerms, pair: &mut Pair, s: &StatusReport, no
     }
     rows.retain(|r| r.hire.is_none_or(|hire| !aside.contains(&hire)));
     let of = spells(&rows.iter().map(|r| (r.kind.ends(), day_number(r.at.day()))).collect::<Vec<_>>());
-    let (mut used, mut answer) = (HashSet::new(), Reported::Recorded(None));
+    let (mut used, mut lost, mut answer) = (HashSet::new(), BTreeSet::new(), Reported::Recorded(None));
     let mut withdrawn = None;
     for n in 0..of.iter().flatten().max().map_or(0, |last| last + 1) {
         let own: Vec<&FactRow> = rows.iter().zip(&of).filter(|(_, spell)| **spell == Some(n)).map(|(row, _)| row).collect();
@@ -147,6 +147,7 @@ fn cut(tx: &mut Tx<'_>, terms: &HireTerms, pair: &mut Pair, s: &StatusReport, no
         let mut moved = false;
         for row in own.iter().filter(|r| r.hire != Some(id)) {
             tx.exec("UPDATE hire_facts SET hire = $2 WHERE seq = $1", params![row.seq, id])?;
+            lost.extend(row.hire);
             moved = true;
         }
         if known.is_none()
@@ -163,6 +164,10 @@ fn cut(tx: &mut Tx<'_>, terms: &HireTerms, pair: &mut Pair, s: &StatusReport, no
         if own.iter().any(|r| r.kind == Kind::Status(s.status) && r.at == s.at) {
             answer = if known.is_none() { Reported::Created(HireId::new(id)) } else { Reported::Updated(HireId::new(id)) };
         }
+    }
+    // A hire may be left with fewer facts, or with none.
+    for id in lost {
+        facts::refresh(tx, id)?;
     }
     match withdrawn {
         Some(withdrawn) => seat(tx, pair, withdrawn, now)?,
