@@ -7,10 +7,11 @@ use super::super::body::{Form, read};
 use super::super::problem::Problem;
 use super::super::workers::{file, people, reader, registered, revealed};
 use super::super::{Page, State};
+use super::figures::region_name;
 use super::office::{self, address, head, inside, sent};
 use super::{Fields, Visit};
 use crate::domain::id::WorkerId;
-use crate::domain::region::Region;
+use crate::domain::region::{Level, Region};
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_TYPE;
@@ -40,14 +41,16 @@ pub async fn list(state: Data<State>, request: HttpRequest) -> HttpResponse {
         let one = |name: &str| visit.query.one(name);
         let found = people(&state, &office, one("region"), one("state"), Page::from(one("cursor"))).await?;
         let region = one("region").and_then(Region::parse).unwrap_or(office.region);
-        let below: Vec<(String, String)> = region.children().iter().map(|r| (r.to_string(), r.name().to_owned())).collect();
+        let below: Vec<(String, String)> = region.children().iter().map(|r| (r.to_string(), region_name(visit.lang, *r))).collect();
+        let named = matches!(region.level(), Level::Nation | Level::Province);
+        let place = if named { region_name(visit.lang, region) } else { region.full_name() };
         let next = found["next"].as_str().map(|cursor| {
             let kept = visit.query.0.iter().filter(|(name, _)| name != "cursor").cloned();
             address(&kept.chain([("cursor".to_owned(), cursor.to_owned())]).collect::<Vec<_>>())
         });
         let content = context! {
             items => Serde(&found["items"]), total => found["total"].as_i64(), next, below, states => STATES,
-            region => region.to_string(), place => region.full_name(), up => (region != office.region).then(|| office.region.to_string()),
+            region => region.to_string(), chinese => !place.is_ascii(), place, up => (region != office.region).then(|| office.region.to_string()),
             state => one("state").unwrap_or_default(),
         };
         visit.page(200, "people.html", context! { ..content, ..head(visit, &office, "people") })
