@@ -72,7 +72,6 @@ struct Recounting {
     locked: Vec<Locked>,
     /// Where something was locked that was not looked at yet.
     stops: BTreeSet<i64>,
-    first: Month,
     out: Recount,
 }
 
@@ -85,7 +84,7 @@ impl Recounting {
         let first = Month::of(number(Moment::from_ms(newest).day())).first_with_days();
         let counting = Counting::of(Tally::with_days_from(first), platforms(s)?);
         let out = Recount { days_from: Some(first), ..Recount::default() };
-        Ok(Self { fold: Fold::counted(), acts: Acts::default(), counting, locked, stops, first, out })
+        Ok(Self { fold: Fold::counted(), acts: Acts::default(), counting, locked, stops, out })
     }
 
     fn enter(&mut self, entry: &Entry<'_>) -> Result<(), StoreError> {
@@ -116,7 +115,7 @@ impl Recounting {
         compare_accounts(s, &folded, &mut out)?;
         aside.facts.compare(&folded.accounts, &mut out);
         drop(folded);
-        let expected = pages::expected(s, tally, self.first)?;
+        let expected = pages::expected(s, tally, out.days_from)?;
         pages::compare(s, expected, None, &mut out)?;
         for Locked { period, pages, .. } in self.locked {
             pages::compare(s, pages, Some(&period.to_string()), &mut out)?;

@@ -5,7 +5,6 @@ use crate::domain::cells::Tally;
 use std::collections::HashMap;
 
 /// Pages that count accounts, kept while these change.
-#[derive(Default)]
 pub(super) struct Counting {
     pub tally: Tally,
     /// Platforms by their number, and the other way round; one without a number gets
@@ -49,12 +48,9 @@ impl Counting {
 
     fn count(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
-        self.add(&waiting.iter().map(|(old, new)| (old, new)).collect::<Vec<_>>());
-    }
-
-    fn add(&mut self, changed: &[(&Account, &Account)]) {
+        let changed: Vec<(&Account, &Account)> = waiting.iter().map(|(old, new)| (old, new)).collect();
         let numbers = &self.numbers;
-        self.tally.add(changed, &|platform: &str| numbers.get(platform).copied().unwrap_or(0));
+        self.tally.add(&changed, &|platform: &str| numbers.get(platform).copied().unwrap_or(0));
     }
 
     /// The pages as they are by now.

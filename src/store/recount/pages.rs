@@ -17,7 +17,7 @@ pub(super) fn compare(s: &mut dyn Sql, mut expected: Expected, locked: Option<&s
     };
     // Days of months that are over for so long are not compared: they are deleted in time.
     let first = out.days_from;
-    let is_over = |key: i64| first.is_some_and(|first| is_of_days_before(key, first));
+    let is_over = |key: i64| is_over(key, first);
     let mut rollups = locked.is_none().then(|| rollups::Comparing::start(s, is_over)).transpose()?;
     let mut look = |row: Row| -> Result<(), StoreError> {
         let key = row.int(0)?;
@@ -56,13 +56,18 @@ pub(super) fn compare(s: &mut dyn Sql, mut expected: Expected, locked: Option<&s
     Ok(())
 }
 
+/// Whether a cell is of days of which no pages are kept any more.
+fn is_over(cell: i64, days_from: Option<Month>) -> bool {
+    days_from.is_some_and(|first| is_of_days_before(cell, first))
+}
+
 /// Pages as the store keeps them, by cell.
 pub(super) type Expected = HashMap<i64, Box<[u8]>>;
 
 /// What cells hold where these pages are right: what waits is not in them yet.
-pub(super) fn expected(s: &mut dyn Sql, mut tally: Tally, days_from: Month) -> Result<Expected, StoreError> {
+pub(super) fn expected(s: &mut dyn Sql, mut tally: Tally, days_from: Option<Month>) -> Result<Expected, StoreError> {
     additions::taken_away(s, false)?.pages().for_each(|(place, page)| tally.merge(*place, page.clone()));
     let mut expected: Expected = tally.into_pages().map(|(place, bytes)| (cell(&place), bytes)).collect();
-    expected.retain(|key, _| !is_of_offers(*key) && !is_of_days_before(*key, days_from));
+    expected.retain(|key, _| !is_of_offers(*key) && !is_over(*key, days_from));
     Ok(expected)
 }
